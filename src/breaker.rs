@@ -1,0 +1,244 @@
+//! [`CircuitBreaker`], the handle that users hold.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::circuit::Circuit;
+use crate::classify::Outcome;
+use crate::config::{CircuitBreakerBuilder, Rules};
+use crate::error::{CircuitBreakerError, Refusal, Rejected};
+use crate::permit::Permit;
+use crate::pool;
+use crate::snapshot::{Snapshot, State};
+use crate::transition::Listener;
+use crate::waiters::Waiter;
+
+/// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
+///
+/// Put it into a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) to protect a Tower service, or
+/// use [`call`](Self::call) and [`try_acquire`](Self::try_acquire) around anything else. Keep a
+/// clone to look at the circuit and to operate it.
+///
+/// When the last handle is dropped, the circuit is gone, and the results of calls that are still in
+/// flight with it.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{CircuitBreaker, State};
+///
+/// let breaker = CircuitBreaker::builder("payments")
+///     .consecutive_failures(3)
+///     .open_duration(Duration::from_secs(10))
+///     .build()?;
+///
+/// for _ in 0..3 {
+///     breaker.try_acquire().unwrap().failure();
+/// }
+/// assert_eq!(breaker.state(), State::Open);
+///
+/// let rejected = breaker.try_acquire().unwrap_err();
+/// assert!(rejected.retry_after().unwrap() <= Duration::from_secs(10));
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    lease: Arc<Lease>,
+}
+
+/// A circuit of the pool, for as long as there are handles.
+struct Lease {
+    circuit: &'static Circuit,
+    name: Arc<str>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.circuit.stop();
+        pool::put(self.circuit);
+    }
+}
+
+impl CircuitBreaker {
+    /// A breaker with the [defaults](CircuitBreakerBuilder), closed.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self::builder(name).build().expect("the defaults are valid")
+    }
+
+    /// A builder with the [defaults](CircuitBreakerBuilder). The `name` is for people: it appears in
+    /// errors and transitions, and need not be unique.
+    pub fn builder(name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new(name.into())
+    }
+
+    pub(crate) fn start(name: Arc<str>, rules: Rules, listeners: Vec<Listener>) -> Self {
+        let circuit = pool::take();
+        let seed = RandomState::new().build_hasher().finish();
+        circuit.start(rules, name.clone(), listeners.into(), seed);
+        Self { lease: Arc::new(Lease { circuit, name }) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.lease.name
+    }
+
+    /// The present state. Looking never moves it: a circuit whose wait is over is open until a call
+    /// asks for admission.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.snapshot().state()
+    }
+
+    /// One consistent look at the circuit.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.circuit().snapshot()
+    }
+
+    /// Asks for admission of one call: for code that is no [`Service`](tower_service::Service).
+    ///
+    /// # Errors
+    /// [`Rejected`] if the circuit is open, or half-open with all its probes in flight.
+    ///
+    /// # Example
+    /// ```
+    /// # fn send() -> std::io::Result<()> { Ok(()) }
+    /// let breaker = tower_breaker::CircuitBreaker::new("statsd");
+    ///
+    /// let permit = breaker.try_acquire()?;
+    /// match send() {
+    ///     Ok(()) => permit.success(),
+    ///     Err(_) => permit.failure(),
+    /// }
+    /// # Ok::<(), tower_breaker::Rejected>(())
+    /// ```
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        match self.circuit().acquire() {
+            Ok(admission) => Ok(Permit::new(self.circuit(), admission)),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    /// Waits until a call is admitted.
+    ///
+    /// Cancel safe: who stops waiting has taken nothing.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a tokio runtime, or in one without timers.
+    ///
+    /// # Example
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = tower_breaker::CircuitBreaker::new("queue");
+    /// let permit = breaker.acquire().await;
+    /// permit.success();
+    /// # });
+    /// ```
+    pub async fn acquire(&self) -> Permit {
+        let mut waiter = None;
+        poll_fn(|cx| {
+            if let Ok(permit) = self.try_acquire() {
+                return Poll::Ready(permit);
+            }
+            let waiter = waiter.get_or_insert_with(|| Waiter::new(self.clone()));
+            waiter.register(cx);
+            match self.try_acquire() {
+                Ok(permit) => Poll::Ready(permit),
+                Err(rejected) => {
+                    if let Some(wait) = rejected.retry_after() {
+                        waiter.wake_in(wait, cx);
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs a future if the circuit admits it, and records how it ends: `Err` is a failure, and so
+    /// is a panic. Dropping the call before it ends abandons it.
+    ///
+    /// # Errors
+    /// [`CircuitBreakerError::Rejected`] if the call was not admitted; then `future` is dropped
+    /// without having been polled. [`CircuitBreakerError::Inner`] with the future's own error.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(42) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = tower_breaker::CircuitBreaker::new("database");
+    /// let answer = breaker.call(query()).await;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # });
+    /// ```
+    pub async fn call<F, T, E>(&self, future: F) -> Result<T, CircuitBreakerError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut permit = Some(self.try_acquire()?);
+        let mut future = pin!(future);
+        let result =
+            poll_fn(|cx| Permit::failing_on_panic(&mut permit, || future.as_mut().poll(cx))).await;
+        if let Some(permit) = permit {
+            permit.record(if result.is_ok() { Outcome::Success } else { Outcome::Failure });
+        }
+        result.map_err(CircuitBreakerError::Inner)
+    }
+
+    /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
+    /// health check. Without effect if it is open already or held by an operator.
+    pub fn trip(&self) {
+        self.circuit().trip();
+    }
+
+    /// Closes the circuit and forgets everything, the backoff too. A circuit that an operator holds
+    /// open or closed stays so, but forgets as well.
+    pub fn reset(&self) {
+        self.circuit().reset();
+    }
+
+    /// Opens the circuit until [`resume`](Self::resume) or
+    /// [`force_closed`](Self::force_closed): an operator's switch. It is no open period for the
+    /// backoff.
+    pub fn force_open(&self) {
+        self.circuit().force_open();
+    }
+
+    /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open): an
+    /// operator's switch. Everything is admitted and still recorded, but nothing trips. If it was
+    /// closed already, its counts stay.
+    pub fn force_closed(&self) {
+        self.circuit().force_closed();
+    }
+
+    /// Ends [`force_open`](Self::force_open): the circuit is half-open, so the next call is a probe.
+    /// Ends [`force_closed`](Self::force_closed): the circuit is closed and keeps its counts, which
+    /// the next result may trip. Without effect if it is not forced.
+    pub fn resume(&self) {
+        self.circuit().resume();
+    }
+
+    pub(crate) fn circuit(&self) -> &'static Circuit {
+        self.lease.circuit
+    }
+
+    pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
+        Rejected::new(self.lease.name.clone(), refusal)
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("name", &self.name())
+            .field("snapshot", &self.snapshot())
+            .finish()
+    }
+}

@@ -1,0 +1,351 @@
+//! The settings: plain data, validated once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::breaker::CircuitBreaker;
+use crate::clock::{Nanos, nanos};
+use crate::error::ConfigError;
+use crate::transition::{Listener, Transition};
+use crate::window::SlidingWindow;
+
+/// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`].
+///
+/// A trip rule is on when its setter was called, and any rule that holds trips the circuit. If none
+/// of the three was called, the defaults are 5 consecutive failures, or a failure rate of 0.5.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`consecutive_failures`](Self::consecutive_failures) | 5, if no trip rule is set |
+/// | [`failure_rate_threshold`](Self::failure_rate_threshold) | 0.5, if no trip rule is set |
+/// | [`slow_call_rate_threshold`](Self::slow_call_rate_threshold) | off |
+/// | [`slow_call_duration_threshold`](Self::slow_call_duration_threshold) | none: no call is slow |
+/// | [`sliding_window`](Self::sliding_window) | the last 30 s in 10 buckets |
+/// | [`minimum_calls`](Self::minimum_calls) | 20 |
+/// | [`open_duration`](Self::open_duration) | 5 s, doubling to 60 s, jitter 0.1 |
+/// | [`half_open`](Self::half_open) | 3 consecutive successes |
+/// | [`probe_timeout`](Self::probe_timeout) | 30 s |
+/// | [`abandoned_after`](Self::abandoned_after) | never: abandoned calls are neutral |
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
+///
+/// let breaker = CircuitBreaker::builder("payments")
+///     .failure_rate_threshold(0.3)
+///     .slow_call_duration_threshold(Duration::from_secs(2))
+///     .slow_call_rate_threshold(0.8)
+///     .sliding_window(SlidingWindow::count(200))
+///     .minimum_calls(50)
+///     .open_duration(Backoff::exponential(Duration::from_secs(1), Duration::from_secs(30)))
+///     .half_open(HalfOpen::sample(10))
+///     .build()?;
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct CircuitBreakerBuilder {
+    name: Arc<str>,
+    consecutive_failures: Option<u32>,
+    failure_rate: Option<f64>,
+    slow_call_duration: Option<Duration>,
+    slow_call_rate: Option<f64>,
+    window: SlidingWindow,
+    minimum_calls: u32,
+    open_duration: Backoff,
+    half_open: HalfOpen,
+    probe_timeout: Duration,
+    abandoned_after: Option<Duration>,
+    listeners: Vec<Listener>,
+}
+
+impl CircuitBreakerBuilder {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            consecutive_failures: None,
+            failure_rate: None,
+            slow_call_duration: None,
+            slow_call_rate: None,
+            window: SlidingWindow::default(),
+            minimum_calls: 20,
+            open_duration: Backoff::default(),
+            half_open: HalfOpen::default(),
+            probe_timeout: Duration::from_secs(30),
+            abandoned_after: None,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// Trips after `n` failures in a row (at least 1). A success in between starts the run anew; a
+    /// call that was ignored or abandoned neither continues nor ends it.
+    pub fn consecutive_failures(mut self, n: u32) -> Self {
+        self.consecutive_failures = Some(n);
+        self
+    }
+
+    /// Trips when failures / calls in the [sliding window](Self::sliding_window) is at least `rate`
+    /// (0 < rate <= 1) and the window holds at least [`minimum_calls`](Self::minimum_calls).
+    ///
+    /// It is judged after every recorded call, a success included; a call is booked when it
+    /// completes. Calls that merely leave the window do not trip.
+    pub fn failure_rate_threshold(mut self, rate: f64) -> Self {
+        self.failure_rate = Some(rate);
+        self
+    }
+
+    /// A call that takes at least `d` (longer than zero) is slow, whether it succeeds or fails. The
+    /// time runs from the admission to the result: from `call` of the service, not from
+    /// `poll_ready`.
+    ///
+    /// By itself this trips nothing: see
+    /// [`slow_call_rate_threshold`](Self::slow_call_rate_threshold).
+    pub fn slow_call_duration_threshold(mut self, d: Duration) -> Self {
+        self.slow_call_duration = Some(d);
+        self
+    }
+
+    /// Trips when slow calls / calls in the [sliding window](Self::sliding_window) is at least
+    /// `rate` (0 < rate <= 1) and the window holds at least
+    /// [`minimum_calls`](Self::minimum_calls).
+    ///
+    /// Needs [`slow_call_duration_threshold`](Self::slow_call_duration_threshold).
+    pub fn slow_call_rate_threshold(mut self, rate: f64) -> Self {
+        self.slow_call_rate = Some(rate);
+        self
+    }
+
+    /// Which calls the rates are taken over. Without a rate rule no window is kept.
+    pub fn sliding_window(mut self, window: SlidingWindow) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// No rate is judged while the window holds fewer than `n` calls (at least 1). For a count
+    /// window that is smaller than `n`, its size is the minimum.
+    pub fn minimum_calls(mut self, n: u32) -> Self {
+        self.minimum_calls = n;
+        self
+    }
+
+    /// How long the circuit stays open before it admits a probe: a [`Duration`] longer than zero,
+    /// or a [`Backoff`].
+    pub fn open_duration(mut self, wait: impl Into<Backoff>) -> Self {
+        self.open_duration = wait.into();
+        self
+    }
+
+    /// How many probes are admitted while half-open, and how they decide.
+    pub fn half_open(mut self, rule: HalfOpen) -> Self {
+        self.half_open = rule;
+        self
+    }
+
+    /// A probe that has not reported when `d` (longer than zero) has passed since its admission is a
+    /// failed probe: the circuit opens again, from that moment on, and what the probe reports later
+    /// is dropped.
+    ///
+    /// So whatever happens to probes, the next one is admitted within this time and the open wait.
+    /// Choose it longer than any call that you would still call a success.
+    pub fn probe_timeout(mut self, d: Duration) -> Self {
+        self.probe_timeout = d;
+        self
+    }
+
+    /// Counts a call that is abandoned (dropped before it had a result) as a failure if at least `d`
+    /// (longer than zero) has passed since its admission.
+    ///
+    /// Set it, to a little less than the timeout, where a timeout *outside* the breaker drops the
+    /// calls that hang. By default abandoned calls are neutral, because most are abandoned for
+    /// reasons of the caller.
+    pub fn abandoned_after(mut self, d: Duration) -> Self {
+        self.abandoned_after = Some(d);
+        self
+    }
+
+    /// Calls `listener` after each change of state, on the thread that caused it, without any lock
+    /// held. May be called several times; listeners run in that order.
+    ///
+    /// A listener should be quick, as a call is waiting for it. It may use the breaker. If it
+    /// panics, nothing else is harmed.
+    pub fn on_transition(mut self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Builds the breaker.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] for the first setting that is out of range; it names the setting, the value
+    /// and what is allowed.
+    pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
+        let rules = self.rules()?;
+        Ok(CircuitBreaker::start(self.name, rules, self.listeners))
+    }
+
+    fn rules(&self) -> Result<Rules, ConfigError> {
+        at_least_one("consecutive_failures", self.consecutive_failures)?;
+        rate("failure_rate_threshold", self.failure_rate)?;
+        rate("slow_call_rate_threshold", self.slow_call_rate)?;
+        longer_than_zero("slow_call_duration_threshold", self.slow_call_duration)?;
+        if let (Some(rate), None) = (self.slow_call_rate, self.slow_call_duration) {
+            return Err(ConfigError::new(
+                "slow_call_rate_threshold",
+                format!("{rate} without a slow call duration"),
+                "only together with `slow_call_duration_threshold`",
+            ));
+        }
+        self.window.validate()?;
+        at_least_one("minimum_calls", Some(self.minimum_calls))?;
+        self.open_duration.validate()?;
+        longer_than_zero("probe_timeout", Some(self.probe_timeout))?;
+        longer_than_zero("abandoned_after", self.abandoned_after)?;
+
+        let (mut consecutive_failures, mut failure_rate) =
+            (self.consecutive_failures, self.failure_rate);
+        if let (None, None, None) = (consecutive_failures, failure_rate, self.slow_call_rate) {
+            consecutive_failures = Some(5);
+            failure_rate = Some(0.5);
+        }
+        let judges_rates = failure_rate.is_some() || self.slow_call_rate.is_some();
+        let probes = match self.half_open.0 {
+            ProbeRule::ConsecutiveSuccesses(n) => n,
+            ProbeRule::Sample(n) if judges_rates => n,
+            ProbeRule::Sample(n) => {
+                return Err(ConfigError::new(
+                    "half_open",
+                    format!("a sample of {n} without a rate rule"),
+                    "a sample together with `failure_rate_threshold` or `slow_call_rate_threshold`",
+                ));
+            }
+        };
+        at_least_one("half_open", Some(probes))?;
+
+        Ok(Rules {
+            consecutive_failures: consecutive_failures.map(u64::from),
+            failure_rate,
+            slow_call_rate: self.slow_call_rate,
+            slow_call_duration: self.slow_call_duration.map(nanos),
+            window: judges_rates.then_some(self.window),
+            minimum_calls: self.window.minimum_calls(self.minimum_calls),
+            open_duration: self.open_duration,
+            half_open: self.half_open.0,
+            probe_timeout: nanos(self.probe_timeout),
+            abandoned_after: self.abandoned_after.map(nanos),
+        })
+    }
+}
+
+impl fmt::Debug for CircuitBreakerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerBuilder")
+            .field("name", &self.name)
+            .field("consecutive_failures", &self.consecutive_failures)
+            .field("failure_rate_threshold", &self.failure_rate)
+            .field("slow_call_duration_threshold", &self.slow_call_duration)
+            .field("slow_call_rate_threshold", &self.slow_call_rate)
+            .field("sliding_window", &self.window)
+            .field("minimum_calls", &self.minimum_calls)
+            .field("open_duration", &self.open_duration)
+            .field("half_open", &self.half_open)
+            .field("probe_timeout", &self.probe_timeout)
+            .field("abandoned_after", &self.abandoned_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many probes are admitted while half-open, and how they decide.
+///
+/// # Default
+/// [`HalfOpen::consecutive_successes`] of 3.
+///
+/// # Example
+/// ```
+/// use tower_breaker::{CircuitBreaker, HalfOpen};
+///
+/// let breaker = CircuitBreaker::builder("payments")
+///     .failure_rate_threshold(0.5)
+///     .half_open(HalfOpen::sample(10)) // tolerates up to 4 failures in 10 probes
+///     .build()?;
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HalfOpen(pub(crate) ProbeRule);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbeRule {
+    ConsecutiveSuccesses(u32),
+    Sample(u32),
+}
+
+impl HalfOpen {
+    /// `n` successes (at least 1) close the circuit; one failure opens it again. With a slow-call
+    /// rule, a slow probe is a failed one.
+    ///
+    /// A probe is admitted while the probes in flight and the successes so far are fewer than `n`.
+    #[must_use]
+    pub const fn consecutive_successes(n: u32) -> Self {
+        Self(ProbeRule::ConsecutiveSuccesses(n))
+    }
+
+    /// Admits `n` probes (at least 1) in all. When all have reported, the circuit opens again if the
+    /// failure rate or the slow-call rate among them reaches its threshold, else it closes;
+    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) does not matter here.
+    ///
+    /// Needs a rate rule.
+    #[must_use]
+    pub const fn sample(n: u32) -> Self {
+        Self(ProbeRule::Sample(n))
+    }
+}
+
+impl Default for HalfOpen {
+    fn default() -> Self {
+        Self::consecutive_successes(3)
+    }
+}
+
+/// The settings after validation, with the defaults filled in: what the state machine goes by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rules {
+    pub(crate) consecutive_failures: Option<u64>,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_call_rate: Option<f64>,
+    pub(crate) slow_call_duration: Option<Nanos>,
+    /// `None` without a rate rule.
+    pub(crate) window: Option<SlidingWindow>,
+    pub(crate) minimum_calls: u64,
+    pub(crate) open_duration: Backoff,
+    pub(crate) half_open: ProbeRule,
+    pub(crate) probe_timeout: Nanos,
+    pub(crate) abandoned_after: Option<Nanos>,
+}
+
+fn at_least_one(setting: &'static str, n: Option<u32>) -> Result<(), ConfigError> {
+    match n {
+        Some(0) => Err(ConfigError::new(setting, "0".into(), "at least 1")),
+        _ => Ok(()),
+    }
+}
+
+fn longer_than_zero(setting: &'static str, d: Option<Duration>) -> Result<(), ConfigError> {
+    match d {
+        Some(Duration::ZERO) => {
+            Err(ConfigError::new(setting, "0ns".into(), "a duration longer than zero"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rate(setting: &'static str, rate: Option<f64>) -> Result<(), ConfigError> {
+    match rate {
+        // Written so that NaN, which is not greater than 0, is an error too.
+        Some(rate) if !(rate > 0.0 && rate <= 1.0) => {
+            Err(ConfigError::new(setting, rate.to_string(), "a rate greater than 0 and at most 1"))
+        }
+        _ => Ok(()),
+    }
+}

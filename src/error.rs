@@ -1,0 +1,214 @@
+//! What can go wrong: a call that was turned away, a call that failed, a setting that cannot be.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The boxed error of Tower's middleware.
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The error of a call through a breaker: the breaker turned it away, or the inner service failed.
+///
+/// `E` is not bounded, so a breaker fits around any service. Match on it where it is handled at
+/// once. Where layers box their errors it turns into a [`BoxError`](tower::BoxError) without leaving
+/// a trace: [`Inner`](Self::Inner) becomes what the inner service returned, so a
+/// `downcast_ref::<tower::timeout::error::Elapsed>()` on the outside works, however many breakers
+/// are in between.
+///
+/// That conversion is why it does not implement [`std::error::Error`]: Rust does not allow both.
+/// Use [`Rejected`], which does, or the boxed form.
+///
+/// # Example
+/// ```
+/// use tower_breaker::{CircuitBreaker, CircuitBreakerError};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let breaker = CircuitBreaker::new("payments");
+/// match breaker.call(async { Err::<(), _>("refused") }).await {
+///     Ok(()) => println!("paid"),
+///     Err(CircuitBreakerError::Rejected(rejected)) => println!("not now: {rejected}"),
+///     Err(CircuitBreakerError::Inner(error)) => println!("failed: {error}"),
+/// }
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CircuitBreakerError<E> {
+    /// The breaker turned the call away; the inner service was not called.
+    Rejected(Rejected),
+    /// What the inner service returned.
+    Inner(E),
+}
+
+impl<E> CircuitBreakerError<E> {
+    /// The rejection, if it is one: what a retry policy asks, since a rejected call is safe to retry
+    /// but not worth it before [`Rejected::retry_after`].
+    #[must_use]
+    pub fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CircuitBreakerError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E> From<Rejected> for CircuitBreakerError<E> {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for BoxError {
+    fn from(error: CircuitBreakerError<E>) -> Self {
+        match error {
+            CircuitBreakerError::Rejected(rejected) => rejected.into(),
+            CircuitBreakerError::Inner(error) => error.into(),
+        }
+    }
+}
+
+/// A call was turned away: the inner service was not called, and the call is not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    breaker: Arc<str>,
+    reason: RejectReason,
+    retry_after: Option<Duration>,
+}
+
+impl Rejected {
+    pub(crate) fn new(breaker: Arc<str>, refusal: Refusal) -> Self {
+        Self { breaker, reason: refusal.reason, retry_after: refusal.retry_after }
+    }
+
+    /// The name of the breaker that rejected the call.
+    #[must_use]
+    pub fn breaker(&self) -> &str {
+        &self.breaker
+    }
+
+    /// Why it did.
+    #[must_use]
+    pub fn reason(&self) -> RejectReason {
+        self.reason
+    }
+
+    /// How long it was, at the rejection, until the next probe may be admitted; `None` when forced
+    /// open, which only an operator ends.
+    ///
+    /// While open, this is the rest of the wait. While half-open, it is the longest that it can
+    /// take, which is when the probes in flight never report: the rest of the oldest one's
+    /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout) and the open period after it.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { breaker, reason, retry_after } = self;
+        write!(f, "circuit breaker `{breaker}` rejected the call: {reason}")?;
+        match (reason, retry_after) {
+            (RejectReason::Open, Some(wait)) => write!(f, ", next probe in {wait:.1?}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error for Rejected {}
+
+/// Why a call was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectReason {
+    /// The circuit is open and its wait is not over.
+    Open,
+    /// The circuit is half-open and has all the probes it admits.
+    HalfOpen,
+    /// An operator holds the circuit open: see
+    /// [`force_open`](crate::CircuitBreaker::force_open).
+    ForcedOpen,
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "the circuit is open",
+            Self::HalfOpen => "the circuit is half-open and has no probe to give",
+            Self::ForcedOpen => "the circuit is forced open",
+        })
+    }
+}
+
+/// A rejection before it has a name: what the state machine says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: RejectReason,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// A setting that cannot be; from [`CircuitBreakerBuilder::build`].
+///
+/// Its message names the setting, the value and what is allowed.
+///
+/// # Example
+/// ```
+/// let error = tower_breaker::CircuitBreaker::builder("payments")
+///     .failure_rate_threshold(50.0)
+///     .build()
+///     .unwrap_err();
+///
+/// assert_eq!(
+///     error.to_string(),
+///     "invalid `failure_rate_threshold`: 50 (allowed: a rate greater than 0 and at most 1)"
+/// );
+/// ```
+///
+/// [`CircuitBreakerBuilder::build`]: crate::CircuitBreakerBuilder::build
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    value: String,
+    allowed: &'static str,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: &'static str, value: String, allowed: &'static str) -> Self {
+        Self { setting, value, allowed }
+    }
+
+    /// The builder method that set it.
+    #[must_use]
+    pub fn setting(&self) -> &str {
+        self.setting
+    }
+
+    /// The value that was set.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What is allowed.
+    #[must_use]
+    pub fn allowed(&self) -> &str {
+        self.allowed
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, value, allowed } = self;
+        write!(f, "invalid `{setting}`: {value} (allowed: {allowed})")
+    }
+}
+
+impl Error for ConfigError {}

@@ -1,0 +1,83 @@
+//! [`ResponseFuture`].
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::classify::Classifier;
+use crate::error::{CircuitBreakerError, Rejected};
+use crate::permit::Permit;
+
+pin_project! {
+    /// The future of a [`CircuitBreakerService`](crate::CircuitBreakerService).
+    ///
+    /// It settles the call when it ends. Dropped before, the call is abandoned; if the inner future
+    /// panics, it has failed.
+    pub struct ResponseFuture<F, C> {
+        #[pin]
+        call: Call<F, C>,
+    }
+}
+
+pin_project! {
+    #[project = CallProjection]
+    enum Call<F, C> {
+        Admitted {
+            #[pin]
+            future: F,
+            permit: Option<Permit>,
+            classifier: C,
+        },
+        Rejected {
+            rejected: Option<Rejected>,
+        },
+    }
+}
+
+impl<F, C> ResponseFuture<F, C> {
+    pub(crate) fn admitted(future: F, permit: Option<Permit>, classifier: C) -> Self {
+        Self { call: Call::Admitted { future, permit, classifier } }
+    }
+
+    pub(crate) fn rejected(rejected: Rejected) -> Self {
+        Self { call: Call::Rejected { rejected: Some(rejected) } }
+    }
+}
+
+impl<F, C, Response, Error> Future for ResponseFuture<F, C>
+where
+    F: Future<Output = Result<Response, Error>>,
+    C: Classifier<Response, Error>,
+{
+    type Output = Result<C::Response, CircuitBreakerError<Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().call.project() {
+            CallProjection::Admitted { future, permit, classifier } => {
+                let result = ready!(Permit::failing_on_panic(permit, || future.poll(cx)));
+                let permit = permit.take().expect(POLLED_AGAIN);
+                Poll::Ready(match result {
+                    Ok(response) => Ok(classifier.response(response, permit)),
+                    Err(error) => {
+                        classifier.error(&error, permit);
+                        Err(CircuitBreakerError::Inner(error))
+                    }
+                })
+            }
+            CallProjection::Rejected { rejected } => {
+                Poll::Ready(Err(rejected.take().expect(POLLED_AGAIN).into()))
+            }
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "a future was polled after it had completed or panicked";
+
+impl<F, C> fmt::Debug for ResponseFuture<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

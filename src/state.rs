@@ -1,0 +1,483 @@
+//! The state machine, pure: it is told the time and never asks for it, it locks nothing, waits for
+//! nothing and calls nobody. Everything about a circuit that is not speed is decided here.
+//!
+//! # Who may decide
+//!
+//! Every closed period has a number, and so has every probe; all come from one counter. The number
+//! is the caller's ticket: a result counts if its ticket is the number of the present closed period,
+//! or of a probe that is in flight. Leaving a state makes its tickets worthless at once, so a result
+//! can never decide a period that did not admit the call.
+//!
+//! # What time does by itself
+//!
+//! Only one thing: when the oldest probe in flight has not reported within its time, the circuit is
+//! open from that moment on. Everybody who comes later finds it so ([`Machine::advance`]), whether or
+//! not anybody was there when it happened.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::clock::{Nanos, Tick};
+use crate::config::{ProbeRule, Rules};
+use crate::error::{Refusal, RejectReason};
+use crate::snapshot::{Snapshot, State, Tally};
+use crate::transition::{Cause, Change};
+use crate::window::{Counts, Effect, Window};
+
+/// What a caller was given: the number of its closed period or of its probe.
+pub(crate) type Ticket = u64;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Report {
+    Success,
+    Failure,
+    Ignored,
+    Abandoned,
+}
+
+/// Room for this many probes is taken at once.
+const PROBES_AT_FIRST: u32 = 16;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    rules: Rules,
+    phase: Phase,
+    /// An operator holds the phase, open or closed.
+    forced: bool,
+    window: Option<Window>,
+    /// Those in flight while half-open, oldest first; so sorted by admission and by ticket.
+    probes: VecDeque<Probe>,
+    last_ticket: Ticket,
+    /// Open periods since it was last closed: what the backoff goes by.
+    opened: u32,
+    /// All open periods: what the jitter is drawn by, so that the next wait is known beforehand.
+    openings: u64,
+    seed: u64,
+    /// The latest time that it has been told: threads may come with theirs out of order.
+    now: Tick,
+    changes: Vec<Change>,
+    place_freed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    /// The calls are counted in the window.
+    Closed { ticket: Ticket, run: u64 },
+    /// With what was counted when it opened.
+    Open { until: Tick, tally: Tally },
+    /// With what the probes have reported.
+    HalfOpen { tally: Tally },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Probe {
+    ticket: Ticket,
+    admitted: Tick,
+}
+
+impl Machine {
+    /// A closed circuit that gives tickets after `last_ticket`. `seed` is for the jitter.
+    pub(crate) fn new(rules: Rules, last_ticket: Ticket, seed: u64, now: Tick) -> Self {
+        let (ProbeRule::ConsecutiveSuccesses(probes) | ProbeRule::Sample(probes)) = rules.half_open;
+        let ticket = last_ticket + 1;
+        Self {
+            rules,
+            phase: Phase::Closed { ticket, run: 0 },
+            forced: false,
+            window: rules.window.map(|window| window.open(now)),
+            probes: VecDeque::with_capacity(probes.min(PROBES_AT_FIRST) as usize),
+            last_ticket: ticket,
+            opened: 0,
+            openings: 0,
+            seed,
+            now,
+            changes: Vec::with_capacity(2),
+            place_freed: false,
+        }
+    }
+
+    // ---- what calls do ------------------------------------------------------------------------
+
+    /// Admits a call or says why not.
+    pub(crate) fn acquire(&mut self, now: Tick) -> Result<Ticket, Refusal> {
+        self.advance(now);
+        match self.phase {
+            Phase::Closed { ticket, .. } => Ok(ticket),
+            Phase::Open { until, .. } if self.now >= until && !self.forced => {
+                self.enter_half_open(Cause::WaitOver);
+                Ok(self.admit_probe())
+            }
+            Phase::HalfOpen { ref tally } if self.has_place(tally) => Ok(self.admit_probe()),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Err(self.refusal()),
+        }
+    }
+
+    /// Whether the ticket belongs to a probe in flight; until when, if so.
+    pub(crate) fn lease(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
+        self.advance(now);
+        let probe = &self.probes[self.probe(ticket)?];
+        Some(self.deadline(probe))
+    }
+
+    /// Takes the result of a call that was admitted with `ticket` and began at `began`; drops it if
+    /// the period that admitted it is over.
+    pub(crate) fn settle(&mut self, now: Tick, ticket: Ticket, began: Tick, report: Report) {
+        self.advance(now);
+        let took = self.now.saturating_sub(began);
+        let at_least = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
+        let failed = match report {
+            Report::Success => Some(false),
+            Report::Failure => Some(true),
+            Report::Abandoned if at_least(self.rules.abandoned_after) => Some(true),
+            Report::Abandoned | Report::Ignored => None,
+        };
+        let slow = at_least(self.rules.slow_call_duration);
+        match self.phase {
+            Phase::Closed { ticket: present, .. } if present == ticket => {
+                if let Some(failed) = failed {
+                    self.record(failed, slow);
+                }
+            }
+            Phase::HalfOpen { .. } => {
+                if let Some(index) = self.probe(ticket) {
+                    self.probes.remove(index);
+                    match failed {
+                        Some(failed) => self.record_probe(failed, slow),
+                        None => self.place_freed = true,
+                    }
+                }
+            }
+            Phase::Closed { .. } | Phase::Open { .. } => {}
+        }
+    }
+
+    /// Takes successes, none of them slow, of the present closed period that completed before
+    /// anything else is told, and of which [`effect_of_success`](Self::effect_of_success) said that
+    /// they are merely counted.
+    pub(crate) fn settle_successes(&mut self, n: u64) {
+        if let Some(window) = &mut self.window {
+            window.record_successes(n);
+        }
+    }
+
+    // ---- what operators do --------------------------------------------------------------------
+
+    pub(crate) fn trip(&mut self, now: Tick) {
+        self.advance(now);
+        if !self.forced && self.state() != State::Open {
+            self.enter_open(self.now, self.tally(self.now), Cause::Trip);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, now: Tick) {
+        self.advance(now);
+        match &mut self.phase {
+            Phase::Open { tally, .. } if self.forced => {
+                *tally = Tally::default();
+                self.opened = 0;
+            }
+            _ => self.enter_closed(Cause::Reset),
+        }
+    }
+
+    pub(crate) fn force_open(&mut self, now: Tick) {
+        self.advance(now);
+        if !(self.forced && self.state() == State::Open) {
+            let tally = self.tally(self.now);
+            self.forced = true;
+            self.enter(Phase::Open { until: self.now, tally }, Cause::ForceOpen, None);
+        }
+    }
+
+    pub(crate) fn force_closed(&mut self, now: Tick) {
+        self.advance(now);
+        self.forced = true;
+        if self.state() != State::Closed {
+            self.enter_closed(Cause::ForceClosed);
+        }
+    }
+
+    pub(crate) fn resume(&mut self, now: Tick) {
+        self.advance(now);
+        if self.forced {
+            self.forced = false;
+            if self.state() == State::Open {
+                self.enter_half_open(Cause::Resume);
+            }
+        }
+    }
+
+    // ---- what can be seen ---------------------------------------------------------------------
+
+    pub(crate) fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    pub(crate) fn is_forced(&self) -> bool {
+        self.forced
+    }
+
+    /// How it looks at `now`. Looking moves nothing: what time has done is looked up on a copy.
+    pub(crate) fn snapshot(&self, now: Tick) -> Snapshot {
+        let now = now.max(self.now);
+        if self.lapsed(now).is_some() {
+            let mut later = self.clone();
+            later.advance(now);
+            return later.snapshot(now);
+        }
+        Snapshot {
+            state: self.state(),
+            tally: self.tally(now),
+            minimum_calls: self.rules.minimum_calls,
+            retry_after: self.retry_after(now),
+        }
+    }
+
+    /// The ticket that all calls of a closed period share.
+    pub(crate) fn closed_ticket(&self) -> Option<Ticket> {
+        match self.phase {
+            Phase::Closed { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// When the wait is over, if it is open and not forced.
+    pub(crate) fn open_until(&self) -> Option<Tick> {
+        match self.phase {
+            Phase::Open { until, .. } if !self.forced => Some(until),
+            _ => None,
+        }
+    }
+
+    /// What the success of a call of this closed period would do if it were not slow.
+    pub(crate) fn effect_of_success(&self) -> Effect {
+        let Phase::Closed { run: 0, .. } = self.phase else {
+            return Effect::Any;
+        };
+        match &self.window {
+            None => Effect::Nothing,
+            Some(window) => match window.effect_of_success() {
+                Effect::CountedUntil(_) if self.successes_may_trip(window.counts()) => Effect::Any,
+                effect => effect,
+            },
+        }
+    }
+
+    /// The transitions since this was last asked, and whether any of it may interest those who wait.
+    pub(crate) fn take_changes(&mut self) -> (impl Iterator<Item = Change> + '_, bool) {
+        let interesting = std::mem::take(&mut self.place_freed) || !self.changes.is_empty();
+        (self.changes.drain(..), interesting)
+    }
+
+    pub(crate) fn last_ticket(&self) -> Ticket {
+        self.last_ticket
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    // ---- time ---------------------------------------------------------------------------------
+
+    /// Moves on to `now`, unless it is there already.
+    fn advance(&mut self, now: Tick) {
+        self.now = self.now.max(now);
+        if let Some(deadline) = self.lapsed(self.now) {
+            let mut tally = self.tally(deadline);
+            tally.counts.record(true, false);
+            tally.run += 1;
+            self.enter_open(deadline, tally, Cause::ProbeTimedOut);
+        }
+    }
+
+    /// When the oldest probe's time was over, if it was.
+    fn lapsed(&self, now: Tick) -> Option<Tick> {
+        let deadline = self.deadline(self.probes.front()?);
+        (now >= deadline).then_some(deadline)
+    }
+
+    fn deadline(&self, probe: &Probe) -> Tick {
+        probe.admitted.saturating_add(self.rules.probe_timeout)
+    }
+
+    /// The length of the next open period.
+    fn wait(&self) -> Nanos {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, self.openings).hash(&mut hasher);
+        let draw = hasher.finish() as f64 / u64::MAX as f64;
+        self.rules.open_duration.wait(self.opened, draw)
+    }
+
+    // ---- counting and judging -----------------------------------------------------------------
+
+    fn record(&mut self, failed: bool, slow: bool) {
+        if let Some(window) = &mut self.window {
+            window.advance(self.now);
+            window.record(failed, slow);
+        }
+        if let Phase::Closed { run, .. } = &mut self.phase {
+            *run = if failed { *run + 1 } else { 0 };
+        }
+        let tally = self.tally(self.now);
+        if let (false, Some(cause)) = (self.forced, self.judge(tally)) {
+            self.enter_open(self.now, tally, cause);
+        }
+    }
+
+    fn record_probe(&mut self, failed: bool, slow: bool) {
+        let slow_rule = self.rules.slow_call_rate.is_some();
+        let rule = self.rules.half_open;
+        let Phase::HalfOpen { tally } = &mut self.phase else {
+            return;
+        };
+        tally.counts.record(failed, slow);
+        tally.run = if failed { tally.run + 1 } else { 0 };
+        let tally = *tally;
+        let reported = tally.counts.calls;
+        match rule {
+            ProbeRule::ConsecutiveSuccesses(_) if failed => {
+                self.enter_open(self.now, tally, Cause::ProbeFailed);
+            }
+            ProbeRule::ConsecutiveSuccesses(_) if slow && slow_rule => {
+                self.enter_open(self.now, tally, Cause::ProbeSlow);
+            }
+            ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n) if reported < n.into() => {}
+            ProbeRule::ConsecutiveSuccesses(_) => self.enter_closed(Cause::ProbesSucceeded),
+            ProbeRule::Sample(_) => match self.judge_rates(tally.counts) {
+                Some(cause) => self.enter_open(self.now, tally, cause),
+                None => self.enter_closed(Cause::ProbesSucceeded),
+            },
+        }
+    }
+
+    /// The trip rule that holds, if any.
+    fn judge(&self, Tally { counts, run }: Tally) -> Option<Cause> {
+        match self.rules.consecutive_failures {
+            Some(limit) if run >= limit => Some(Cause::ConsecutiveFailures { failures: run }),
+            _ if counts.calls < self.rules.minimum_calls => None,
+            _ => self.judge_rates(counts),
+        }
+    }
+
+    fn judge_rates(&self, Counts { calls, failures, slow }: Counts) -> Option<Cause> {
+        let reached = |part: u64, threshold: Option<f64>| {
+            threshold.is_some_and(|threshold| part as f64 / calls as f64 >= threshold)
+        };
+        if reached(failures, self.rules.failure_rate) {
+            Some(Cause::FailureRate { failures, calls })
+        } else if reached(slow, self.rules.slow_call_rate) {
+            Some(Cause::SlowCallRate { slow_calls: slow, calls })
+        } else {
+            None
+        }
+    }
+
+    /// Whether a number of successes, and nothing else, can make these counts trip. Successes lower
+    /// the rates, so the worst that they can do is to bring the calls up to the minimum.
+    fn successes_may_trip(&self, mut counts: Counts) -> bool {
+        counts.calls = counts.calls.max(self.rules.minimum_calls);
+        !self.forced && self.judge_rates(counts).is_some()
+    }
+
+    fn tally(&self, now: Tick) -> Tally {
+        match self.phase {
+            Phase::Closed { run, .. } => Tally {
+                counts: self
+                    .window
+                    .as_ref()
+                    .map(|window| window.counts_at(now))
+                    .unwrap_or_default(),
+                run,
+            },
+            Phase::Open { tally, .. } | Phase::HalfOpen { tally } => tally,
+        }
+    }
+
+    // ---- probes -------------------------------------------------------------------------------
+
+    /// Whether a probe may be admitted beside those in flight and those that have reported.
+    fn has_place(&self, reported: &Tally) -> bool {
+        let (ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n)) = self.rules.half_open;
+        self.probes.len() as u64 + reported.counts.calls < n.into()
+    }
+
+    fn admit_probe(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        let (ticket, admitted) = (self.last_ticket, self.now);
+        self.probes.push_back(Probe { ticket, admitted });
+        ticket
+    }
+
+    fn probe(&self, ticket: Ticket) -> Option<usize> {
+        self.probes.binary_search_by_key(&ticket, |probe| probe.ticket).ok()
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal {
+            reason: match self.phase {
+                Phase::Open { .. } if self.forced => RejectReason::ForcedOpen,
+                Phase::Open { .. } => RejectReason::Open,
+                Phase::Closed { .. } | Phase::HalfOpen { .. } => RejectReason::HalfOpen,
+            },
+            retry_after: self.retry_after(self.now),
+        }
+    }
+
+    /// Until when no probe is admitted if nothing happens before: while half-open without a place,
+    /// until the oldest probe's time and the open period after it are over.
+    fn retry_after(&self, now: Tick) -> Option<Duration> {
+        let at = match self.phase {
+            Phase::Closed { .. } => return None,
+            Phase::Open { .. } if self.forced => return None,
+            Phase::Open { until, .. } => until,
+            Phase::HalfOpen { ref tally } if self.has_place(tally) => now,
+            Phase::HalfOpen { .. } => {
+                let oldest = self.probes.front().map_or(now, |probe| self.deadline(probe));
+                oldest.saturating_add(self.wait())
+            }
+        };
+        Some(Duration::from_nanos(at.saturating_sub(now)))
+    }
+
+    // ---- transitions --------------------------------------------------------------------------
+
+    fn enter_open(&mut self, since: Tick, tally: Tally, cause: Cause) {
+        let wait = self.wait();
+        self.opened = self.opened.saturating_add(1);
+        self.openings += 1;
+        let until = since.saturating_add(wait);
+        self.enter(Phase::Open { until, tally }, cause, Some(wait));
+    }
+
+    fn enter_half_open(&mut self, cause: Cause) {
+        let tally = Tally::default();
+        self.enter(Phase::HalfOpen { tally }, cause, None);
+    }
+
+    fn enter_closed(&mut self, cause: Cause) {
+        self.opened = 0;
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+        self.enter(Phase::Closed { ticket, run: 0 }, cause, None);
+    }
+
+    fn enter(&mut self, phase: Phase, cause: Cause, wait: Option<Nanos>) {
+        let from = self.state();
+        self.phase = phase;
+        self.probes.clear();
+        let to = self.state();
+        // A reset that finds it closed is no change of state, though it begins a new period.
+        if (from, to) != (State::Closed, State::Closed) {
+            self.changes.push(Change { from, to, cause, wait });
+        }
+    }
+}

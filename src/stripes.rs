@@ -1,0 +1,53 @@
+//! Counters for the successes of a slice, one for each of a few threads: see [`crate::circuit`].
+
+use std::num::NonZeroUsize;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use crate::sync::{AtomicU64, Ordering, own_stripe};
+
+/// The successes of the present slice, spread over cache lines.
+pub(crate) struct Stripes(Box<[Stripe]>);
+
+/// The number of the slice in the upper bits, the successes counted in it in the lower ones.
+#[derive(Default)]
+#[repr(align(64))]
+struct Stripe(AtomicU64);
+
+/// 16 million successes; the next one takes the lock, which starts a new slice.
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// One for each core, up to 16, and a power of two.
+static STRIPES: LazyLock<usize> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    cores.min(16).next_power_of_two()
+});
+
+impl Stripes {
+    pub(crate) fn new() -> Self {
+        Self((0..*STRIPES).map(|_| Stripe::default()).collect())
+    }
+
+    /// Counts a success if `slice` is still the present one. If not, or if the counter is full, the
+    /// caller has to take the lock.
+    #[inline]
+    pub(crate) fn count_success(&self, slice: u64) -> bool {
+        let Stripe(stripe) = &self.0[own_stripe() & (self.0.len() - 1)];
+        let mut seen = stripe.load(Ordering::Relaxed);
+        while seen & !COUNT_MASK == slice << COUNT_BITS && seen & COUNT_MASK != COUNT_MASK {
+            match stripe.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Ends the present slice and returns the successes counted in it. With the lock held.
+    pub(crate) fn start_slice(&self, slice: u64) -> u64 {
+        let swap = |Stripe(stripe): &Stripe| stripe.swap(slice << COUNT_BITS, Ordering::AcqRel);
+        self.0.iter().map(|stripe| swap(stripe) & COUNT_MASK).sum()
+    }
+}

@@ -1,0 +1,22 @@
+//! The one door to atomics and locks, so that a model checker can stand behind it.
+
+pub(crate) use std::sync::Mutex;
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+
+use std::sync::{MutexGuard, PoisonError};
+
+/// Locks, also after a panic: no user code runs under any lock of this crate, and what is behind
+/// them is changed only in ways that leave it usable.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that is the thread's own, and that threads get in turn.
+#[inline]
+pub(crate) fn own_stripe() -> usize {
+    use std::sync::atomic::AtomicUsize;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    // While a thread ends, its number may be gone already; any will do.
+    OWN.try_with(|own| *own).unwrap_or(0)
+}

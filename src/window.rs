@@ -1,0 +1,212 @@
+//! Sliding windows: what the rates are judged by. They are told the time and never ask for it.
+
+mod count;
+mod time;
+
+use std::time::Duration;
+
+use self::count::CountWindow;
+use self::time::TimeWindow;
+use crate::clock::{Tick, nanos};
+use crate::error::ConfigError;
+
+/// Which calls the failure rate and the slow-call rate are taken over.
+///
+/// # Default
+/// [`SlidingWindow::time`] of 30 s.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{CircuitBreaker, SlidingWindow};
+///
+/// let last_hundred = SlidingWindow::count(100);
+/// let last_minute_by_the_second = SlidingWindow::time(Duration::from_secs(60)).buckets(60);
+///
+/// let breaker = CircuitBreaker::builder("payments")
+///     .failure_rate_threshold(0.5)
+///     .sliding_window(last_minute_by_the_second)
+///     .build()?;
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlidingWindow {
+    extent: Extent,
+    buckets: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Calls(u32),
+    Time(Duration),
+}
+
+impl SlidingWindow {
+    /// Exactly the last `calls` completed calls (at least 1).
+    ///
+    /// Two bits are kept per call, in memory that is taken as calls arrive: 32 bytes for 100 calls,
+    /// 250 KB for a million.
+    #[must_use]
+    pub const fn count(calls: u32) -> Self {
+        Self { extent: Extent::Calls(calls), buckets: None }
+    }
+
+    /// The calls completed in the last `length` (longer than zero), in 10 buckets.
+    ///
+    /// The buckets lie on a fixed grid that starts when the breaker is built, in steps of
+    /// `length / buckets`, rounded up to whole nanoseconds. The window holds the current step and
+    /// the `buckets - 1` before it; so a call counts for at most `length`, and for at least
+    /// `length` less one step. Memory does not grow with the number of calls.
+    #[must_use]
+    pub const fn time(length: Duration) -> Self {
+        Self { extent: Extent::Time(length), buckets: None }
+    }
+
+    /// Divides a time window into `n` buckets (at least 1) instead of 10: more buckets slide more
+    /// smoothly and take more memory, 32 bytes each.
+    ///
+    /// Only a time window has buckets; on a count window,
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error.
+    #[must_use]
+    pub const fn buckets(self, n: u32) -> Self {
+        Self { buckets: Some(n), ..self }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |value, allowed| Err(ConfigError::new("sliding_window", value, allowed));
+        match (self.extent, self.buckets) {
+            (Extent::Calls(0), _) => wrong("0 calls".into(), "at least 1 call"),
+            (Extent::Calls(_), Some(n)) => {
+                wrong(format!("a count window with {n} buckets"), "buckets on time windows only")
+            }
+            (Extent::Time(Duration::ZERO), _) => {
+                wrong("a length of 0ns".into(), "a length longer than zero")
+            }
+            (Extent::Time(_), Some(0)) => wrong("0 buckets".into(), "at least 1 bucket"),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many calls must be counted before a rate is judged: a count window cannot hold more than
+    /// its size.
+    pub(crate) fn minimum_calls(&self, minimum: u32) -> u64 {
+        match self.extent {
+            Extent::Calls(size) => minimum.min(size).into(),
+            Extent::Time(_) => minimum.into(),
+        }
+    }
+
+    /// An empty window whose grid starts at `now`.
+    pub(crate) fn open(&self, now: Tick) -> Window {
+        match self.extent {
+            Extent::Calls(size) => Window::Count(CountWindow::new(size)),
+            Extent::Time(length) => {
+                let buckets = self.buckets.unwrap_or(10);
+                Window::Time(TimeWindow::new(nanos(length), buckets, now))
+            }
+        }
+    }
+}
+
+impl Default for SlidingWindow {
+    fn default() -> Self {
+        Self::time(Duration::from_secs(30))
+    }
+}
+
+/// How many calls, and of what kind. A slow failure is both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) slow: u64,
+}
+
+impl Counts {
+    pub(crate) fn record(&mut self, failed: bool, slow: bool) {
+        self.calls += 1;
+        self.failures += u64::from(failed);
+        self.slow += u64::from(slow);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.calls -= other.calls;
+        self.failures -= other.failures;
+        self.slow -= other.slow;
+    }
+}
+
+/// What a further success that was not slow would do to a window that trips nothing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It changes nothing.
+    Nothing,
+    /// Until this time it only adds to the current bucket.
+    CountedUntil(Tick),
+    /// It may change anything.
+    Any,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Window {
+    Count(CountWindow),
+    Time(TimeWindow),
+}
+
+impl Window {
+    /// Lets what is too old at `now` drop out.
+    pub(crate) fn advance(&mut self, now: Tick) {
+        match self {
+            Self::Count(_) => {}
+            Self::Time(window) => window.advance(now),
+        }
+    }
+
+    /// Records a call that completed at the time of the last [`advance`](Self::advance).
+    pub(crate) fn record(&mut self, failed: bool, slow: bool) {
+        match self {
+            Self::Count(window) => window.record(failed, slow),
+            Self::Time(window) => window.record(failed, slow),
+        }
+    }
+
+    /// Records `n` successes, none of them slow, that completed at the time of the last
+    /// [`advance`](Self::advance).
+    pub(crate) fn record_successes(&mut self, n: u64) {
+        match self {
+            Self::Count(window) => (0..n).for_each(|_| window.record(false, false)),
+            Self::Time(window) => window.record_successes(n),
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Count(window) => window.clear(),
+            Self::Time(window) => window.clear(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        match self {
+            Self::Count(window) => window.counts(),
+            Self::Time(window) => window.counts(),
+        }
+    }
+
+    /// The counts as they are at `now`, which may be later than the last
+    /// [`advance`](Self::advance).
+    pub(crate) fn counts_at(&self, now: Tick) -> Counts {
+        match self {
+            Self::Count(window) => window.counts(),
+            Self::Time(window) => window.counts_at(now),
+        }
+    }
+
+    pub(crate) fn effect_of_success(&self) -> Effect {
+        match self {
+            Self::Count(window) if window.is_full_of_successes() => Effect::Nothing,
+            Self::Count(_) => Effect::Any,
+            Self::Time(window) => Effect::CountedUntil(window.step_end()),
+        }
+    }
+}
