@@ -119,11 +119,17 @@ impl CircuitBreaker {
     /// }
     /// # Ok::<(), tower_breaker::Rejected>(())
     /// ```
+    #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        match self.circuit().acquire() {
-            Ok(admission) => Ok(Permit::new(self.circuit(), admission)),
-            Err(refusal) => Err(self.rejected(refusal)),
+        match self.circuit().acquire_if_closed() {
+            Some(permit) => Ok(permit),
+            None => self.try_acquire_if_not_closed(),
         }
+    }
+
+    #[cold]
+    fn try_acquire_if_not_closed(&self) -> Result<Permit, Rejected> {
+        self.circuit().acquire().map_err(|refusal| self.rejected(refusal))
     }
 
     /// Waits until a call is admitted.
@@ -182,13 +188,21 @@ impl CircuitBreaker {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let mut permit = Some(self.try_acquire()?);
+        let mut admitted = Some(self.try_acquire()?);
         let mut future = pin!(future);
-        let result =
-            poll_fn(|cx| Permit::failing_on_panic(&mut permit, || future.as_mut().poll(cx))).await;
-        if let Some(permit) = permit {
-            permit.record(if result.is_ok() { Outcome::Success } else { Outcome::Failure });
-        }
+        let (result, permit) = poll_fn(|cx| {
+            let permit = admitted.take().expect("put back while the future is pending");
+            let (poll, permit) = permit.failing_on_panic(|| future.as_mut().poll(cx));
+            match poll {
+                Poll::Ready(result) => Poll::Ready((result, permit)),
+                Poll::Pending => {
+                    admitted = Some(permit);
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        permit.record(if result.is_ok() { Outcome::Success } else { Outcome::Failure });
         result.map_err(CircuitBreakerError::Inner)
     }
 
@@ -225,6 +239,7 @@ impl CircuitBreaker {
         self.circuit().resume();
     }
 
+    #[inline]
     pub(crate) fn circuit(&self) -> &'static Circuit {
         self.lease.circuit
     }

@@ -26,13 +26,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::{self, NEVER, Tick};
 use crate::config::Rules;
 use crate::error::{Refusal, RejectReason};
+use crate::permit::{Permit, Place};
 use crate::snapshot::{Snapshot, State};
-use crate::state::{Machine, Report, Ticket};
+use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::Stripes;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::transition::{Listener, Transition};
@@ -97,14 +97,13 @@ impl Word {
     const TICKET_SHIFT: u32 = 8;
 
     fn of(machine: &Machine) -> Self {
-        let rules = machine.rules();
         let mut word = match machine.state() {
             State::Closed => Self::CLOSED,
             State::Open if machine.is_forced() => Self::FORCED_OPEN,
             State::Open => Self::OPEN,
             State::HalfOpen => 0,
         };
-        if rules.slow_call_duration.is_some() || rules.abandoned_after.is_some() {
+        if machine.rules().times_calls() {
             word |= Self::TIMED;
         }
         word |= match machine.effect_of_success() {
@@ -122,15 +121,6 @@ impl Word {
     fn ticket(self) -> Ticket {
         self.0 >> Self::TICKET_SHIFT
     }
-}
-
-/// How a call was admitted.
-#[derive(Clone, Copy)]
-pub(crate) struct Admission {
-    pub(crate) ticket: Ticket,
-    /// When; 0 if nothing depends on it.
-    pub(crate) at: Tick,
-    pub(crate) is_probe: bool,
 }
 
 impl Circuit {
@@ -178,34 +168,43 @@ impl Circuit {
     }
 
     #[inline]
-    pub(crate) fn acquire(&self) -> Result<Admission, Refusal> {
+    pub(crate) fn acquire_if_closed(&'static self) -> Option<Permit> {
         let word = self.word();
-        if word.is(Word::CLOSED) {
-            let at = if word.is(Word::TIMED) { clock::now() } else { 0 };
-            Ok(Admission { ticket: word.ticket(), at, is_probe: false })
-        } else {
-            self.acquire_not_closed(word)
+        if !word.is(Word::CLOSED) {
+            return None;
         }
+        let began = if word.is(Word::TIMED) { clock::now() } else { 0 };
+        Some(Permit::new(self, word.ticket(), began))
     }
 
-    fn acquire_not_closed(&self, word: Word) -> Result<Admission, Refusal> {
-        if word.is(Word::FORCED_OPEN) {
-            return Err(Refusal { reason: RejectReason::ForcedOpen, retry_after: None });
-        }
+    /// Admits a call or says why not.
+    pub(crate) fn acquire(&'static self) -> Result<Permit, Refusal> {
         let now = clock::now();
+        let (Admission::Closed(ticket) | Admission::Probe(ticket)) = self.admit(now)?;
+        Ok(Permit::new(self, ticket, now))
+    }
+
+    /// Takes a probe's place for a later call; none is needed if the circuit is closed.
+    pub(crate) fn reserve(&'static self) -> Result<Option<Place>, Refusal> {
+        Ok(match self.admit(clock::now())? {
+            Admission::Closed(_) => None,
+            Admission::Probe(ticket) => Some(Place::new(self, ticket)),
+        })
+    }
+
+    fn admit(&self, now: Tick) -> Result<Admission, Refusal> {
+        let word = self.word();
+        if word.is(Word::FORCED_OPEN) {
+            return Err(Refusal { reason: RejectReason::ForcedOpen, wait: 0 });
+        }
         if word.is(Word::OPEN) {
             // If this is already the end of a later wait, the circuit opens again just now.
             let until = self.front.open_until.load(Ordering::Acquire);
             if now < until {
-                let retry_after = Some(Duration::from_nanos(until - now));
-                return Err(Refusal { reason: RejectReason::Open, retry_after });
+                return Err(Refusal { reason: RejectReason::Open, wait: until - now });
             }
         }
-        let admitted = self.with(|machine| {
-            let ticket = machine.acquire(now)?;
-            let is_probe = machine.state() == State::HalfOpen;
-            Ok(Admission { ticket, at: now, is_probe })
-        });
+        let admitted = self.with(|machine| machine.acquire(now));
         admitted.expect("a circuit that is asked has a breaker")
     }
 
@@ -233,8 +232,7 @@ impl Circuit {
 
     #[cold]
     fn settle_with_lock(&self, ticket: Ticket, began: Tick, report: Report) {
-        let now = clock::now();
-        self.with(|machine| machine.settle(now, ticket, began, report));
+        self.with(|machine| machine.settle(clock::now, ticket, began, report));
     }
 
     /// Whether nothing is left to do about a success, because it changes nothing or because it has

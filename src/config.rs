@@ -324,6 +324,13 @@ pub(crate) struct Rules {
     pub(crate) abandoned_after: Option<Nanos>,
 }
 
+impl Rules {
+    /// Whether it matters how long a call takes.
+    pub(crate) fn times_calls(&self) -> bool {
+        self.slow_call_duration.is_some() || self.abandoned_after.is_some()
+    }
+}
+
 fn at_least_one(setting: &'static str, n: Option<u32>) -> Result<(), ConfigError> {
     match n {
         Some(0) => Err(ConfigError::new(setting, "0".into(), "at least 1")),

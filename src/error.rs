@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Nanos;
+
 /// The boxed error of Tower's middleware.
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -80,13 +82,12 @@ impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for BoxError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     breaker: Arc<str>,
-    reason: RejectReason,
-    retry_after: Option<Duration>,
+    refusal: Refusal,
 }
 
 impl Rejected {
     pub(crate) fn new(breaker: Arc<str>, refusal: Refusal) -> Self {
-        Self { breaker, reason: refusal.reason, retry_after: refusal.retry_after }
+        Self { breaker, refusal }
     }
 
     /// The name of the breaker that rejected the call.
@@ -98,7 +99,7 @@ impl Rejected {
     /// Why it did.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
-        self.reason
+        self.refusal.reason
     }
 
     /// How long it was, at the rejection, until the next probe may be admitted; `None` when forced
@@ -109,15 +110,15 @@ impl Rejected {
     /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout) and the open period after it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.refusal.retry_after()
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, reason, retry_after } = self;
+        let (breaker, reason) = (self.breaker(), self.reason());
         write!(f, "circuit breaker `{breaker}` rejected the call: {reason}")?;
-        match (reason, retry_after) {
+        match (reason, self.retry_after()) {
             (RejectReason::Open, Some(wait)) => write!(f, ", next probe in {wait:.1?}"),
             _ => Ok(()),
         }
@@ -152,7 +153,14 @@ impl fmt::Display for RejectReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: RejectReason,
-    pub(crate) retry_after: Option<Duration>,
+    /// Until the next probe may be admitted; meaningless if forced open.
+    pub(crate) wait: Nanos,
+}
+
+impl Refusal {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        (self.reason != RejectReason::ForcedOpen).then(|| Duration::from_nanos(self.wait))
+    }
 }
 
 /// A setting that cannot be; from [`CircuitBreakerBuilder::build`].

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -38,8 +38,9 @@ pin_project! {
 }
 
 impl<F, C> ResponseFuture<F, C> {
-    pub(crate) fn admitted(future: F, permit: Option<Permit>, classifier: C) -> Self {
-        Self { call: Call::Admitted { future, permit, classifier } }
+    #[inline]
+    pub(crate) fn admitted(future: F, permit: Permit, classifier: C) -> Self {
+        Self { call: Call::Admitted { future, permit: Some(permit), classifier } }
     }
 
     pub(crate) fn rejected(rejected: Rejected) -> Self {
@@ -54,18 +55,24 @@ where
 {
     type Output = Result<C::Response, CircuitBreakerError<Error>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().call.project() {
             CallProjection::Admitted { future, permit, classifier } => {
-                let result = ready!(Permit::failing_on_panic(permit, || future.poll(cx)));
-                let permit = permit.take().expect(POLLED_AGAIN);
-                Poll::Ready(match result {
-                    Ok(response) => Ok(classifier.response(response, permit)),
-                    Err(error) => {
-                        classifier.error(&error, permit);
-                        Err(CircuitBreakerError::Inner(error))
+                let admitted = permit.take().expect(POLLED_AGAIN);
+                match admitted.failing_on_panic(|| future.poll(cx)) {
+                    (Poll::Pending, admitted) => {
+                        *permit = Some(admitted);
+                        Poll::Pending
                     }
-                })
+                    (Poll::Ready(Ok(response)), admitted) => {
+                        Poll::Ready(Ok(classifier.response(response, admitted)))
+                    }
+                    (Poll::Ready(Err(error)), admitted) => {
+                        classifier.error(&error, admitted);
+                        Poll::Ready(Err(CircuitBreakerError::Inner(error)))
+                    }
+                }
             }
             CallProjection::Rejected { rejected } => {
                 Poll::Ready(Err(rejected.take().expect(POLLED_AGAIN).into()))

@@ -17,28 +17,27 @@
 use std::task::{Context, Poll};
 
 use crate::breaker::CircuitBreaker;
-use crate::error::{Refusal, RejectReason, Rejected};
-use crate::permit::Permit;
+use crate::error::{Refusal, Rejected};
+use crate::permit::{Permit, Place};
 use crate::waiters::Waiter;
 
 #[derive(Debug)]
 pub(crate) struct Gate {
     breaker: CircuitBreaker,
-    backpressure: bool,
-    granted: Option<Grant>,
-    /// A probe's place: held while the inner service is asked, and then for the call.
-    place: Option<Permit>,
+    readiness: Readiness,
     /// Made when there is something to wait for, and kept.
     waiter: Option<Box<Waiter>>,
+    backpressure: bool,
 }
 
-/// What the next `call` will do.
-#[derive(Debug, Clone, Copy)]
-enum Grant {
-    /// Ask for admission; the inner service is ready.
-    Inner,
-    /// Reject.
-    Rejection(RejectReason),
+#[derive(Debug)]
+enum Readiness {
+    /// The inner service is to be asked, while half-open with a probe's place.
+    NotReady(Option<Place>),
+    /// The inner service is ready; `call` asks for admission, unless there is a place.
+    Ready(Option<Place>),
+    /// `call` rejects.
+    Rejecting(Refusal),
 }
 
 /// What `poll_ready` is to do.
@@ -51,7 +50,7 @@ pub(crate) enum Passage {
 
 impl Gate {
     pub(crate) fn new(breaker: CircuitBreaker, backpressure: bool) -> Self {
-        Self { breaker, backpressure, granted: None, place: None, waiter: None }
+        Self { breaker, readiness: Readiness::NotReady(None), waiter: None, backpressure }
     }
 
     pub(crate) fn breaker(&self) -> &CircuitBreaker {
@@ -61,22 +60,22 @@ impl Gate {
     /// Whether the inner service is to be asked.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Passage> {
-        if self.granted.is_some() {
-            return Poll::Ready(Passage::Granted);
+        match self.readiness {
+            Readiness::NotReady(None) if self.breaker.circuit().is_closed() => {
+                Poll::Ready(Passage::Inner)
+            }
+            Readiness::NotReady(_) => self.poll_not_closed(cx),
+            Readiness::Ready(_) | Readiness::Rejecting(_) => Poll::Ready(Passage::Granted),
         }
-        if self.place.is_none() && self.breaker.circuit().is_closed() {
-            return Poll::Ready(Passage::Inner);
-        }
-        self.poll_not_closed(cx)
     }
 
+    #[cold]
     fn poll_not_closed(&mut self, cx: &mut Context<'_>) -> Poll<Passage> {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Passage::Inner);
         };
         if !self.backpressure {
-            self.granted = Some(Grant::Rejection(refusal.reason));
-            self.stop_waiting();
+            self.be(Readiness::Rejecting(refusal));
             return Poll::Ready(Passage::Granted);
         }
         self.waiter().register(cx);
@@ -84,7 +83,7 @@ impl Gate {
         match self.reserve() {
             Ok(()) => Poll::Ready(Passage::Inner),
             Err(refusal) => {
-                if let Some(wait) = refusal.retry_after {
+                if let Some(wait) = refusal.retry_after() {
                     self.waiter().wake_in(wait, cx);
                 }
                 Poll::Pending
@@ -94,91 +93,102 @@ impl Gate {
 
     /// Takes a place if the circuit is half-open, or is to be. If it is closed, none is needed.
     fn reserve(&mut self) -> Result<(), Refusal> {
-        if self.place.as_ref().is_some_and(|place| place.time_left().is_some()) {
-            return Ok(());
+        if let Some(place) = self.place() {
+            if place.time_left().is_some() {
+                return Ok(());
+            }
         }
-        self.place = None;
-        let circuit = self.breaker.circuit();
-        let admission = circuit.acquire()?;
-        if admission.is_probe {
-            self.place = Some(Permit::reserved(circuit, admission));
-        }
+        self.readiness = Readiness::NotReady(None);
+        self.readiness = Readiness::NotReady(self.breaker.circuit().reserve()?);
         Ok(())
     }
 
     /// The inner service is not ready: ready to ask again if the circuit has changed meanwhile, else
     /// pending until it does or the time of the place is over.
+    #[cold]
     pub(crate) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter().register(cx);
-        match &self.place {
-            None if self.breaker.circuit().is_closed() => Poll::Pending,
-            None => Poll::Ready(()),
-            Some(place) => match place.time_left() {
-                None => Poll::Ready(()),
-                Some(left) => {
-                    // Without a runtime there is no timer. Then only the inner service and the
-                    // circuit wake us, which is better than to panic.
-                    if tokio::runtime::Handle::try_current().is_ok() {
-                        self.waiter().wake_in(left, cx);
-                    }
-                    Poll::Pending
-                }
-            },
+        let Some(place) = self.place() else {
+            let has_changed = !self.breaker.circuit().is_closed();
+            return if has_changed { Poll::Ready(()) } else { Poll::Pending };
+        };
+        let Some(left) = place.time_left() else {
+            return Poll::Ready(());
+        };
+        // Without a runtime there is no timer. Then only the inner service and the circuit wake us,
+        // which is better than to panic.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.waiter().wake_in(left, cx);
         }
+        Poll::Pending
     }
 
     /// The inner service is ready.
     #[inline]
     pub(crate) fn grant(&mut self) {
-        self.granted = Some(Grant::Inner);
-        self.stop_waiting();
+        let place = self.take_place();
+        self.be(Readiness::Ready(place));
     }
 
     /// The inner service has failed to become ready: the permit for its error, if it is to be
     /// counted.
     pub(crate) fn fail(&mut self) -> Option<Permit> {
-        self.stop_waiting();
-        match self.place.take() {
+        let place = self.take_place();
+        self.be(Readiness::NotReady(None));
+        match place {
             Some(place) => place.begin(),
             None => self.breaker.try_acquire().ok(),
         }
     }
 
-    /// Admits or rejects a call.
+    /// Admits a call if nothing stands against it: what almost every call needs.
     #[inline]
+    pub(crate) fn enter_if_closed(&mut self) -> Option<Permit> {
+        if !matches!(self.readiness, Readiness::Ready(None)) {
+            return None;
+        }
+        let permit = self.breaker.circuit().acquire_if_closed()?;
+        self.readiness = Readiness::NotReady(None);
+        Some(permit)
+    }
+
+    /// Admits or rejects a call.
     pub(crate) fn enter(&mut self) -> Result<Permit, Rejected> {
-        match self.granted.take() {
-            Some(Grant::Inner) => match self.place.take() {
+        match std::mem::replace(&mut self.readiness, Readiness::NotReady(None)) {
+            Readiness::Ready(place) => match place.and_then(Place::begin) {
+                Some(permit) => Ok(permit),
                 None => self.breaker.try_acquire(),
-                Some(place) => match place.begin() {
-                    Some(permit) => Ok(permit),
-                    None => self.breaker.try_acquire(),
-                },
             },
-            Some(Grant::Rejection(reason)) => Err(self.reject(reason)),
-            None => {
+            Readiness::Rejecting(refusal) => Err(self.breaker.rejected(refusal)),
+            Readiness::NotReady(_) => {
                 panic!("`call` without `poll_ready`: the service has not said that it is ready")
             }
         }
     }
 
-    fn reject(&self, reason: RejectReason) -> Rejected {
-        let retry_after = match reason {
-            RejectReason::ForcedOpen => None,
-            // It may have changed since the rejection was granted, so ask anew.
-            RejectReason::Open | RejectReason::HalfOpen => {
-                Some(self.breaker.snapshot().retry_after().unwrap_or_default())
-            }
-        };
-        self.breaker.rejected(Refusal { reason, retry_after })
+    fn place(&self) -> Option<&Place> {
+        match &self.readiness {
+            Readiness::NotReady(place) | Readiness::Ready(place) => place.as_ref(),
+            Readiness::Rejecting(_) => None,
+        }
+    }
+
+    #[inline]
+    fn take_place(&mut self) -> Option<Place> {
+        match &mut self.readiness {
+            Readiness::NotReady(place) | Readiness::Ready(place) => place.take(),
+            Readiness::Rejecting(_) => None,
+        }
     }
 
     fn waiter(&mut self) -> &mut Waiter {
         self.waiter.get_or_insert_with(|| Box::new(Waiter::new(self.breaker.clone())))
     }
 
+    /// Stops waiting, with this result.
     #[inline]
-    fn stop_waiting(&self) {
+    fn be(&mut self, readiness: Readiness) {
+        self.readiness = readiness;
         if let Some(waiter) = &self.waiter {
             waiter.unregister();
         }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::circuit::{Admission, Circuit};
+use crate::circuit::Circuit;
 use crate::classify::Outcome;
-use crate::clock::{self, NEVER, Tick};
+use crate::clock::{self, Tick};
 use crate::state::{Report, Ticket};
 
 /// The admission of one call; from [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
@@ -31,98 +31,132 @@ use crate::state::{Report, Ticket};
 /// # Ok::<(), tower_breaker::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped abandons its call"]
-pub struct Permit {
+pub struct Permit(Call);
+
+/// An admitted call; whoever holds it has to settle it.
+#[derive(Clone, Copy)]
+struct Call {
     circuit: &'static Circuit,
     ticket: Ticket,
-    /// When the call began; [`NEVER`] as long as it has not.
+    /// When; 0 if nothing depends on it.
     began: Tick,
 }
 
+impl Call {
+    #[inline]
+    fn settle(self, report: Report) {
+        self.circuit.settle(self.ticket, self.began, report);
+    }
+}
+
 impl Permit {
-    pub(crate) fn new(circuit: &'static Circuit, admission: Admission) -> Self {
-        Self { circuit, ticket: admission.ticket, began: admission.at }
-    }
-
-    /// A place for a probe whose call has not begun. Dropped, it is given back whatever time has
-    /// passed.
-    pub(crate) fn reserved(circuit: &'static Circuit, admission: Admission) -> Self {
-        Self { began: NEVER, ..Self::new(circuit, admission) }
-    }
-
-    /// How long this probe has to report; `None` if it is too late.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        let now = clock::now();
-        let end = self.circuit.lease(self.ticket, now)?;
-        Some(Duration::from_nanos(end.saturating_sub(now)))
-    }
-
-    /// Begins the call of a reserved probe, unless it is too late.
-    pub(crate) fn begin(mut self) -> Option<Self> {
-        let now = clock::now();
-        self.circuit.lease(self.ticket, now)?;
-        self.began = now;
-        Some(self)
+    #[inline]
+    pub(crate) fn new(circuit: &'static Circuit, ticket: Ticket, began: Tick) -> Self {
+        Self(Call { circuit, ticket, began })
     }
 
     /// The call succeeded.
+    #[inline]
     pub fn success(self) {
-        self.settle(Report::Success);
+        self.into_call().settle(Report::Success);
     }
 
     /// The call failed.
+    #[inline]
     pub fn failure(self) {
-        self.settle(Report::Failure);
+        self.into_call().settle(Report::Failure);
     }
 
     /// The call says nothing about the health of the dependency: it is not counted, and a probe gives
     /// its place back.
+    #[inline]
     pub fn ignore(self) {
-        self.settle(Report::Ignored);
+        self.into_call().settle(Report::Ignored);
     }
 
     /// Reports what a classifier found.
+    #[inline]
     pub fn record(self, outcome: Outcome) {
-        self.settle(match outcome {
-            Outcome::Success => Report::Success,
-            Outcome::Failure => Report::Failure,
-            Outcome::Ignored => Report::Ignored,
-        });
+        match outcome {
+            Outcome::Success => self.success(),
+            Outcome::Failure => self.failure(),
+            Outcome::Ignored => self.ignore(),
+        }
     }
 
+    /// Runs a part of the protected call; if it panics, the call has failed.
     #[inline]
-    fn settle(self, report: Report) {
-        self.circuit.settle(self.ticket, self.began, report);
-        std::mem::forget(self); // which would abandon it
-    }
-
-    /// Runs a part of the protected call; if it panics, the call has failed. The permit is taken then
-    /// and is otherwise left.
-    #[inline]
-    pub(crate) fn failing_on_panic<T>(permit: &mut Option<Self>, call: impl FnOnce() -> T) -> T {
-        struct Guard<'a>(&'a mut Option<Permit>);
-        impl Drop for Guard<'_> {
+    pub(crate) fn failing_on_panic<T>(self, part: impl FnOnce() -> T) -> (T, Self) {
+        struct Guard(Call);
+        impl Drop for Guard {
             fn drop(&mut self) {
-                if let Some(permit) = self.0.take() {
-                    permit.failure();
-                }
+                self.0.settle(Report::Failure);
             }
         }
-        let guard = Guard(permit);
-        let result = call();
-        std::mem::forget(guard);
-        result
+        let guard = Guard(self.into_call());
+        let result = part();
+        let call = guard.0;
+        std::mem::forget(guard); // there was no panic
+        (result, Self(call))
+    }
+
+    #[inline]
+    fn into_call(self) -> Call {
+        let call = self.0;
+        std::mem::forget(self); // which would abandon it
+        call
     }
 }
 
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.circuit.settle(self.ticket, self.began, Report::Abandoned);
+        self.0.settle(Report::Abandoned);
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("ticket", &self.ticket).finish_non_exhaustive()
+        f.debug_struct("Permit").field("ticket", &self.0.ticket).finish_non_exhaustive()
+    }
+}
+
+/// A probe's place for a call that has not begun; dropped, it is given back.
+pub(crate) struct Place {
+    circuit: &'static Circuit,
+    ticket: Ticket,
+}
+
+impl Place {
+    pub(crate) fn new(circuit: &'static Circuit, ticket: Ticket) -> Self {
+        Self { circuit, ticket }
+    }
+
+    /// How long the probe has to report; `None` if it is too late.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let now = clock::now();
+        let end = self.circuit.lease(self.ticket, now)?;
+        Some(Duration::from_nanos(end.saturating_sub(now)))
+    }
+
+    /// Begins the probe's call, unless it is too late.
+    pub(crate) fn begin(self) -> Option<Permit> {
+        let now = clock::now();
+        self.circuit.lease(self.ticket, now)?;
+        let permit = Permit::new(self.circuit, self.ticket, now);
+        std::mem::forget(self); // which would give it back
+        Some(permit)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.circuit.settle(self.ticket, 0, Report::Ignored);
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("ticket", &self.ticket).finish_non_exhaustive()
     }
 }

@@ -77,6 +77,7 @@ where
     type Error = CircuitBreakerError<S::Error>;
     type Future = ResponseFuture<S::Future, C>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         loop {
             if let Passage::Granted = ready!(self.gate.poll(cx)) {
@@ -98,14 +99,29 @@ where
         }
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
+        if let Some(permit) = self.gate.enter_if_closed() {
+            return self.call_admitted(request, permit);
+        }
         match self.gate.enter() {
-            Ok(permit) => {
-                let mut permit = Some(permit);
-                let future = Permit::failing_on_panic(&mut permit, || self.inner.call(request));
-                ResponseFuture::admitted(future, permit, self.classifier.clone())
-            }
+            Ok(permit) => self.call_admitted(request, permit),
             Err(rejected) => ResponseFuture::rejected(rejected),
         }
+    }
+}
+
+impl<S, C: Clone> CircuitBreakerService<S, C> {
+    #[inline]
+    fn call_admitted<Request>(
+        &mut self,
+        request: Request,
+        permit: Permit,
+    ) -> ResponseFuture<S::Future, C>
+    where
+        S: Service<Request>,
+    {
+        let (future, permit) = permit.failing_on_panic(|| self.inner.call(request));
+        ResponseFuture::admitted(future, permit, self.classifier.clone())
     }
 }

@@ -28,6 +28,13 @@ use crate::window::{Counts, Effect, Window};
 /// What a caller was given: the number of its closed period or of its probe.
 pub(crate) type Ticket = u64;
 
+/// How a call was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Admission {
+    Closed(Ticket),
+    Probe(Ticket),
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Report {
@@ -101,10 +108,10 @@ impl Machine {
     // ---- what calls do ------------------------------------------------------------------------
 
     /// Admits a call or says why not.
-    pub(crate) fn acquire(&mut self, now: Tick) -> Result<Ticket, Refusal> {
+    pub(crate) fn acquire(&mut self, now: Tick) -> Result<Admission, Refusal> {
         self.advance(now);
         match self.phase {
-            Phase::Closed { ticket, .. } => Ok(ticket),
+            Phase::Closed { ticket, .. } => Ok(Admission::Closed(ticket)),
             Phase::Open { until, .. } if self.now >= until && !self.forced => {
                 self.enter_half_open(Cause::WaitOver);
                 Ok(self.admit_probe())
@@ -123,8 +130,18 @@ impl Machine {
 
     /// Takes the result of a call that was admitted with `ticket` and began at `began`; drops it if
     /// the period that admitted it is over.
-    pub(crate) fn settle(&mut self, now: Tick, ticket: Ticket, began: Tick, report: Report) {
-        self.advance(now);
+    ///
+    /// The time is looked up only if it matters, since that is most of the cost.
+    pub(crate) fn settle(
+        &mut self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+        report: Report,
+    ) {
+        if self.time_matters() {
+            self.advance(clock());
+        }
         let took = self.now.saturating_sub(began);
         let at_least = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
         let failed = match report {
@@ -137,7 +154,7 @@ impl Machine {
         match self.phase {
             Phase::Closed { ticket: present, .. } if present == ticket => {
                 if let Some(failed) = failed {
-                    self.record(failed, slow);
+                    self.record(failed, slow, clock);
                 }
             }
             Phase::HalfOpen { .. } => {
@@ -235,7 +252,7 @@ impl Machine {
             state: self.state(),
             tally: self.tally(now),
             minimum_calls: self.rules.minimum_calls,
-            retry_after: self.retry_after(now),
+            retry_after: self.retry_after(now).map(Duration::from_nanos),
         }
     }
 
@@ -296,6 +313,13 @@ impl Machine {
         }
     }
 
+    /// Whether a result depends on when it comes.
+    fn time_matters(&self) -> bool {
+        let is_closed = matches!(self.phase, Phase::Closed { .. });
+        let slides_by_time = matches!(self.window, Some(Window::Time(_)));
+        !is_closed || slides_by_time || self.rules.times_calls()
+    }
+
     /// When the oldest probe's time was over, if it was.
     fn lapsed(&self, now: Tick) -> Option<Tick> {
         let deadline = self.deadline(self.probes.front()?);
@@ -316,7 +340,7 @@ impl Machine {
 
     // ---- counting and judging -----------------------------------------------------------------
 
-    fn record(&mut self, failed: bool, slow: bool) {
+    fn record(&mut self, failed: bool, slow: bool, clock: impl Fn() -> Tick) {
         if let Some(window) = &mut self.window {
             window.advance(self.now);
             window.record(failed, slow);
@@ -326,6 +350,7 @@ impl Machine {
         }
         let tally = self.tally(self.now);
         if let (false, Some(cause)) = (self.forced, self.judge(tally)) {
+            self.advance(clock());
             self.enter_open(self.now, tally, cause);
         }
     }
@@ -407,11 +432,11 @@ impl Machine {
         self.probes.len() as u64 + reported.counts.calls < n.into()
     }
 
-    fn admit_probe(&mut self) -> Ticket {
+    fn admit_probe(&mut self) -> Admission {
         self.last_ticket += 1;
         let (ticket, admitted) = (self.last_ticket, self.now);
         self.probes.push_back(Probe { ticket, admitted });
-        ticket
+        Admission::Probe(ticket)
     }
 
     fn probe(&self, ticket: Ticket) -> Option<usize> {
@@ -425,13 +450,13 @@ impl Machine {
                 Phase::Open { .. } => RejectReason::Open,
                 Phase::Closed { .. } | Phase::HalfOpen { .. } => RejectReason::HalfOpen,
             },
-            retry_after: self.retry_after(self.now),
+            wait: self.retry_after(self.now).unwrap_or(0),
         }
     }
 
     /// Until when no probe is admitted if nothing happens before: while half-open without a place,
     /// until the oldest probe's time and the open period after it are over.
-    fn retry_after(&self, now: Tick) -> Option<Duration> {
+    fn retry_after(&self, now: Tick) -> Option<Nanos> {
         let at = match self.phase {
             Phase::Closed { .. } => return None,
             Phase::Open { .. } if self.forced => return None,
@@ -442,7 +467,7 @@ impl Machine {
                 oldest.saturating_add(self.wait())
             }
         };
-        Some(Duration::from_nanos(at.saturating_sub(now)))
+        Some(at.saturating_sub(now))
     }
 
     // ---- transitions --------------------------------------------------------------------------
