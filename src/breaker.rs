@@ -11,10 +11,10 @@ use crate::circuit::Circuit;
 use crate::classify::Outcome;
 use crate::config::{CircuitBreakerBuilder, Rules};
 use crate::error::{CircuitBreakerError, Refusal, Rejected};
+use crate::listeners::{Listener, Listeners};
 use crate::permit::Permit;
 use crate::pool;
 use crate::snapshot::{Snapshot, State};
-use crate::transition::Listener;
 use crate::waiters::Waiter;
 
 /// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
@@ -79,7 +79,7 @@ impl CircuitBreaker {
     pub(crate) fn start(name: Arc<str>, rules: Rules, listeners: Vec<Listener>) -> Self {
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
-        circuit.start(rules, name.clone(), listeners.into(), seed);
+        circuit.start(rules, name.clone(), Arc::new(Listeners::new(listeners)), seed);
         Self { lease: Arc::new(Lease { circuit, name }) }
     }
 

@@ -24,18 +24,18 @@
 //! none newer, because what is newer was written after the stripe had lost the number. Hence no
 //! success is counted for a period or a bucket that is not its own, and none is lost.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::clock::{self, NEVER, Tick};
 use crate::config::Rules;
 use crate::error::{Refusal, RejectReason};
+use crate::listeners::Listeners;
 use crate::permit::{Permit, Place};
 use crate::snapshot::{Snapshot, State};
 use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::Stripes;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::transition::{Listener, Transition};
+use crate::transition::Transition;
 use crate::waiters::Waiters;
 use crate::window::Effect;
 
@@ -75,7 +75,7 @@ struct Behind {
 struct Tenant {
     machine: Machine,
     name: Arc<str>,
-    listeners: Arc<[Listener]>,
+    listeners: Arc<Listeners>,
 }
 
 /// What the word says. The ticket of a closed period takes the upper 56 bits: at a transition every
@@ -134,13 +134,7 @@ impl Circuit {
     }
 
     /// Begins to work for a breaker.
-    pub(crate) fn start(
-        &self,
-        rules: Rules,
-        name: Arc<str>,
-        listeners: Arc<[Listener]>,
-        seed: u64,
-    ) {
+    pub(crate) fn start(&self, rules: Rules, name: Arc<str>, listeners: Arc<Listeners>, seed: u64) {
         let mut behind = lock(&self.behind);
         let machine = Machine::new(rules, behind.last_ticket, seed, clock::now());
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
@@ -303,23 +297,19 @@ impl Circuit {
         let Tenant { machine, name, listeners } = behind.tenant.as_mut()?;
         let result = act(machine);
         let (changes, interesting) = machine.take_changes();
-        let told: Vec<Transition> = if listeners.is_empty() {
-            drop(changes);
-            Vec::new()
-        } else {
-            changes.map(|change| Transition::new(name.clone(), change)).collect()
-        };
-        let listeners = (!told.is_empty()).then(|| listeners.clone());
+        let mut news = None;
+        for change in changes.filter(|_| !listeners.is_empty()) {
+            listeners.note(Transition::new(name.clone(), change));
+            news = Some(listeners.clone());
+        }
         self.publish(&mut behind);
         drop(behind);
 
         if interesting {
             self.waiters.wake_all();
         }
-        for listener in listeners.iter().flat_map(|listeners| listeners.iter()) {
-            // A listener that panics must not fail the call, nor keep others from being told. The
-            // panic hook has reported it.
-            let _ = catch_unwind(AssertUnwindSafe(|| told.iter().for_each(|told| listener(told))));
+        if let Some(listeners) = news {
+            listeners.tell();
         }
         Some(result)
     }

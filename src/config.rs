@@ -8,7 +8,8 @@ use crate::backoff::Backoff;
 use crate::breaker::CircuitBreaker;
 use crate::clock::{Nanos, nanos};
 use crate::error::ConfigError;
-use crate::transition::{Listener, Transition};
+use crate::listeners::Listener;
+use crate::transition::Transition;
 use crate::window::SlidingWindow;
 
 /// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`].
@@ -166,8 +167,9 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Calls `listener` after each change of state, on the thread that caused it, without any lock
-    /// held. May be called several times; listeners run in that order.
+    /// Calls `listener` after each change of state: in the order of the changes, one at a time and
+    /// without any lock held, on a thread that caused one. May be called several times; the
+    /// listeners are told in that order.
     ///
     /// A listener should be quick, as a call is waiting for it. It may use the breaker. If it
     /// panics, nothing else is harmed.

@@ -10,6 +10,7 @@ mod error;
 mod future;
 mod gate;
 mod layer;
+mod listeners;
 mod permit;
 mod pool;
 mod service;

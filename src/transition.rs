@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use crate::snapshot::State;
 
-pub(crate) type Listener = Arc<dyn Fn(&Transition) + Send + Sync>;
-
 /// A change of a circuit's state: what
 /// [`on_transition`](crate::CircuitBreakerBuilder::on_transition) is told.
 ///

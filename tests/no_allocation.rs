@@ -1,0 +1,93 @@
+//! A call allocates nothing, whether it succeeds, fails, is rejected or is a probe.
+
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tower::{Layer, Service, service_fn};
+use tower_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, HalfOpen, SlidingWindow, State,
+};
+
+type Answer = Result<u32, u32>;
+
+/// One call through the service, to its end.
+fn call<S: Service<Answer>>(service: &mut S, answer: Answer) -> Result<S::Response, S::Error> {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    match pin!(service.call(answer)).poll(&mut cx) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("it answers at once"),
+    }
+}
+
+fn behind(breaker: &CircuitBreaker) -> impl Service<Answer, Response = u32> + Clone {
+    let inner: fn(Answer) -> Ready<Answer> = ready;
+    CircuitBreakerLayer::new(breaker.clone()).layer(service_fn(inner))
+}
+
+fn every_kind_of_window() -> Vec<CircuitBreakerBuilder> {
+    let builder = || {
+        CircuitBreaker::builder("kinds")
+            .open_duration(Duration::from_nanos(1))
+            .half_open(HalfOpen::consecutive_successes(3))
+    };
+    vec![
+        builder().consecutive_failures(100),
+        builder().failure_rate_threshold(1.0).sliding_window(SlidingWindow::count(100)),
+        builder().failure_rate_threshold(1.0),
+        builder()
+            .failure_rate_threshold(1.0)
+            .slow_call_duration_threshold(Duration::from_secs(3600))
+            .slow_call_rate_threshold(1.0)
+            .sliding_window(SlidingWindow::time(Duration::from_millis(10))),
+    ]
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocation_counter::measure(|| drop(Box::new(1))).count_total, 1);
+}
+
+#[test]
+fn no_kind_of_call_allocates() {
+    for builder in every_kind_of_window() {
+        let breaker = builder.build().unwrap();
+        let mut service = behind(&breaker);
+        // What is only set up once: the thread's stripe.
+        let _ = call(&mut service, Ok(0));
+
+        let none_in = |what: &str, action: &mut dyn FnMut()| {
+            let made = allocation_counter::measure(action);
+            assert_eq!(made.count_total, 0, "{what} of {breaker:?}");
+        };
+        none_in("closed calls, some of which fail", &mut || {
+            for n in 0..1000 {
+                let answer = if n % 3 == 0 { Err(n) } else { Ok(n) };
+                assert_eq!(call(&mut service, answer).is_ok(), answer.is_ok());
+            }
+        });
+        none_in("clones of the service", &mut || drop(service.clone()));
+        none_in("dropped permits", &mut || drop(breaker.try_acquire()));
+        breaker.force_open();
+        none_in("rejections", &mut || {
+            for _ in 0..100 {
+                assert!(call(&mut service, Ok(1)).is_err());
+                assert!(breaker.try_acquire().is_err());
+            }
+        });
+        breaker.resume();
+        none_in("probes that close, trips, and probes that fail", &mut || {
+            for _ in 0..10 {
+                while breaker.state() != State::Closed {
+                    assert!(call(&mut service, Ok(1)).is_ok());
+                }
+                breaker.trip();
+                while breaker.try_acquire().map(|probe| probe.failure()).is_err() {}
+                assert_eq!(breaker.state(), State::Open);
+                while breaker.try_acquire().map(|probe| probe.success()).is_err() {}
+            }
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! Point 3: how long a circuit stays open.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, RejectReason, State};
+
+use crate::{MS, SECOND, advance, permit, sensitive, until_half_open};
+
+#[tokio::test(start_paused = true)]
+async fn it_admits_again_as_soon_as_the_wait_is_over() {
+    let breaker = sensitive().build().unwrap();
+    permit(&breaker).failure();
+    advance(SECOND - MS).await;
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.reason(), RejectReason::Open);
+    assert_eq!(rejected.retry_after(), Some(MS));
+    assert_eq!(rejected.breaker(), "test");
+    advance(MS).await;
+    let _probe = permit(&breaker);
+    assert_eq!(breaker.state(), State::HalfOpen, "the call that asked is the first probe");
+    assert!(breaker.try_acquire().is_err(), "and takes its place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_arrives_while_open_lengthens_the_wait() {
+    let breaker = sensitive().build().unwrap();
+    let late = [permit(&breaker), permit(&breaker)];
+    permit(&breaker).failure();
+    for late in late {
+        advance(SECOND / 4).await;
+        late.failure();
+        breaker.trip();
+        breaker.try_acquire().unwrap_err();
+    }
+    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND / 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backoff_grows_with_every_open_period_and_only_closing_resets_it() {
+    let backoff = Backoff::exponential(SECOND, 5 * SECOND).jitter(0.0);
+    let breaker = sensitive().open_duration(backoff).build().unwrap();
+    let mut waits = Vec::new();
+    for ends_well in [false, false, false, false, true, false] {
+        permit(&breaker).failure();
+        let wait = breaker.snapshot().retry_after().unwrap();
+        waits.push(wait.as_secs());
+        advance(wait).await;
+        if ends_well {
+            permit(&breaker).success();
+            assert_eq!(breaker.state(), State::Closed);
+        }
+    }
+    assert_eq!(waits, [1, 2, 4, 5, 5, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignored_or_abandoned_probe_does_not_reset_the_backoff() {
+    let backoff = Backoff::exponential(SECOND, 100 * SECOND).jitter(0.0);
+    let breaker = sensitive().open_duration(backoff).build().unwrap();
+    until_half_open(&breaker).await;
+    permit(&breaker).ignore();
+    drop(permit(&breaker));
+    permit(&breaker).failure();
+    assert_eq!(breaker.snapshot().retry_after(), Some(2 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_draws_every_wait_anew_from_the_whole_range() {
+    let breaker = sensitive().open_duration(Backoff::constant(SECOND).jitter(0.5)).build().unwrap();
+    let mut waits = BTreeSet::new();
+    for _ in 0..200 {
+        breaker.reset();
+        breaker.trip();
+        waits.insert(breaker.snapshot().retry_after().unwrap());
+    }
+    assert!(waits.len() > 190, "each wait is drawn anew");
+    let (shortest, longest) = (waits.first().unwrap(), waits.last().unwrap());
+    assert!(*shortest >= SECOND / 2 && *longest <= SECOND * 3 / 2);
+    // 200 draws miss a fifth of the range at one end once in 10^19 times.
+    assert!(*shortest < Duration::from_millis(700) && *longest > Duration::from_millis(1300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_breakers_do_not_draw_the_same_waits() {
+    let waits = |_| {
+        let breaker = CircuitBreaker::new("one of many");
+        breaker.trip();
+        breaker.snapshot().retry_after()
+    };
+    assert_eq!((0..50).map(waits).collect::<BTreeSet<_>>().len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_is_longer_than_any_life() {
+    let breaker = sensitive().open_duration(Duration::MAX).build().unwrap();
+    breaker.trip();
+    advance(Duration::from_secs(100 * 365 * 24 * 3600)).await;
+    assert!(breaker.try_acquire().is_err());
+    assert!(breaker.snapshot().retry_after().unwrap() > 100 * 365 * 24 * 3600 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_that_a_half_open_rejection_foretells_is_the_one_that_comes() {
+    let breaker = sensitive()
+        .open_duration(Backoff::exponential(SECOND, 60 * SECOND).jitter(1.0))
+        .probe_timeout(10 * SECOND)
+        .half_open(HalfOpen::consecutive_successes(1))
+        .build()
+        .unwrap();
+    until_half_open(&breaker).await;
+    let _hanging = permit(&breaker);
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.reason(), RejectReason::HalfOpen);
+    let foretold = rejected.retry_after().unwrap();
+    advance(foretold - Duration::from_nanos(1)).await;
+    breaker.try_acquire().unwrap_err();
+    advance(Duration::from_nanos(1)).await;
+    let _next = permit(&breaker);
+}
