@@ -13,7 +13,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// The error of a call through a breaker: the breaker turned it away, or the inner service failed.
 ///
 /// `E` is not bounded, so a breaker fits around any service. Match on it where it is handled at
-/// once. Where layers box their errors it turns into a [`BoxError`](tower::BoxError) without leaving
+/// once. Where layers box their errors it turns into a `BoxError` without leaving
 /// a trace: [`Inner`](Self::Inner) becomes what the inner service returned, so a
 /// `downcast_ref::<tower::timeout::error::Elapsed>()` on the outside works, however many breakers
 /// are in between.

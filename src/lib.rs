@@ -1,4 +1,62 @@
-//! A circuit breaker for Tower services.
+//! A circuit breaker for [Tower](https://github.com/tower-rs/tower) services.
+//!
+//! When a dependency fails, hangs or slows down, calls to it should fail fast instead of piling up,
+//! it should get air to recover, and traffic should come back by itself through a few probes. Put a
+//! [`CircuitBreakerLayer`] on a `ServiceBuilder` for that; it works with
+//! hyper, reqwest and tonic clients, with the outbound calls of axum handlers, and with anything else
+//! that is a [`Service`](tower_service::Service). For what is none there is
+//! [`CircuitBreaker::call`] and [`CircuitBreaker::try_acquire`].
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let breaker = CircuitBreaker::new("payments"); // one for each dependency
+//!
+//! let client = ServiceBuilder::new()
+//!     .layer(CircuitBreakerLayer::new(breaker.clone()))
+//!     .timeout(Duration::from_secs(1)) // inside, so that a hang is a failure
+//!     .service(service_fn(|_: &str| async { Err::<(), _>(std::io::Error::other("refused")) }));
+//!
+//! for _ in 0..5 {
+//!     client.clone().oneshot("pay").await.unwrap_err();
+//! }
+//! assert_eq!(breaker.state(), State::Open);
+//!
+//! let error = client.oneshot("pay").await.unwrap_err(); // at once, without a call
+//! let wait = error.rejected().expect("the breaker rejects it").retry_after();
+//! # assert!(wait.is_some());
+//! # });
+//! ```
+//!
+//! # What is promised
+//!
+//! * **Never wedged.** Whatever probes do (hang, panic, be dropped, never be called), another one is
+//!   admitted within the probe timeout and the open wait.
+//! * **Never more probes than permitted**, however many callers come at the moment the wait ends.
+//! * **A result decides only the period that admitted the call.** What was called before a trip
+//!   neither closes nor reopens the circuit afterwards.
+//!
+//! A healthy call allocates nothing and takes no lock; where no window slides by time, it does not
+//! even write to memory that another core reads.
+//!
+//! # Where to find what
+//!
+//! | | |
+//! |---|---|
+//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`] |
+//! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
+//! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
+//! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
+//! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
+//! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
+//! | the order of layers, and what each order does | [`docs::layers`] |
+//! | how it works inside, and why so | [`docs::design`] |
 
 mod backoff;
 mod breaker;
@@ -34,3 +92,18 @@ pub use crate::service::CircuitBreakerService;
 pub use crate::snapshot::{Snapshot, State};
 pub use crate::transition::{Cause, Transition};
 pub use crate::window::SlidingWindow;
+
+/// Longer texts.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("docs/design.md")]
+    pub mod design {}
+
+    #[doc = include_str!("docs/layers.md")]
+    pub mod layers {}
+}
+
+/// The README's examples are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,173 @@
+//! What to do: the arguments, and the plan that they make.
+
+use std::fmt;
+use std::time::Duration;
+
+pub(crate) const HELP: &str = "\
+Takes a real HTTP backend through outages, with and without a circuit breaker.
+
+Usage: cargo run --example outage -- [OPTIONS]
+
+Options:
+  --rate <CALLS/S>       calls that each client starts per second, 10 to 300 [default: 100]
+  --phase-seconds <S>    how long a phase lasts that does not say it, 0.1 to 60
+  --phases <LIST>        the phases, in order: <NAME>[=<SECONDS>],...
+                           healthy  answers at once
+                           error    answers 500
+                           hang     accepts requests and never answers
+                           refuse   refuses connections
+                           slow     answers after 300 ms
+  --help                 print this
+
+The default is --phases healthy=1,error=2,healthy=1.5,hang=2.5,healthy=2,refuse=2,healthy=1.5,\
+slow=2.5,healthy=2
+";
+
+/// What the backend does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Healthy,
+    Error,
+    Hang,
+    Refuse,
+    Slow,
+}
+
+impl Mode {
+    const ALL: [(&str, Self); 5] = [
+        ("healthy", Self::Healthy),
+        ("error", Self::Error),
+        ("hang", Self::Hang),
+        ("refuse", Self::Refuse),
+        ("slow", Self::Slow),
+    ];
+
+    pub(crate) fn is_outage(self) -> bool {
+        self != Self::Healthy
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Healthy => "healthy",
+            Self::Error => "answers 500",
+            Self::Hang => "hangs",
+            Self::Refuse => "refuses",
+            Self::Slow => "slow",
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Phase {
+    pub(crate) mode: Mode,
+    pub(crate) length: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    /// Calls per second.
+    pub(crate) rate: u32,
+    pub(crate) phases: Vec<Phase>,
+}
+
+impl Plan {
+    pub(crate) fn calls_in(&self, phase: &Phase) -> u32 {
+        (f64::from(self.rate) * phase.length.as_secs_f64()).round().max(1.0) as u32
+    }
+
+    pub(crate) fn length(&self) -> Duration {
+        self.phases.iter().map(|phase| phase.length).sum()
+    }
+}
+
+/// `None` asks for help. The error says what is wrong and what is allowed.
+pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
+    let mut rate = 100;
+    let mut seconds = None;
+    let mut phases = None;
+    let mut args = args;
+    while let Some(arg) = args.next() {
+        // Both `--rate 50` and `--rate=50`.
+        let (name, mut value) = match arg.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (arg.as_str(), None),
+        };
+        let mut value = |what: &str| {
+            let value = value.take().or_else(|| args.next());
+            value.ok_or_else(|| format!("`{name}` needs a value: {what}"))
+        };
+        match name {
+            "--help" | "-h" => return Ok(None),
+            "--rate" => rate = parse_rate(&value("calls per second, 10 to 300")?)?,
+            "--phase-seconds" => {
+                seconds = Some(parse_seconds(name, &value("seconds, 0.1 to 60")?)?);
+            }
+            "--phases" => phases = Some(value("a list such as `healthy=1,error=2,healthy=2`")?),
+            _ => {
+                return Err(format!(
+                    "unknown argument `{arg}` (allowed: --rate, --phase-seconds, --phases, --help)"
+                ));
+            }
+        }
+    }
+    let phases = match phases {
+        Some(list) => list
+            .split(',')
+            .map(|item| parse_phase(item, seconds.unwrap_or(Duration::from_secs(2))))
+            .collect::<Result<_, _>>()?,
+        None => default_phases(seconds),
+    };
+    Ok(Some(Plan { rate, phases }))
+}
+
+/// After each outage the backend is healthy for a while, to show the recovery.
+fn default_phases(seconds: Option<Duration>) -> Vec<Phase> {
+    let phase =
+        |mode, millis| Phase { mode, length: seconds.unwrap_or(Duration::from_millis(millis)) };
+    vec![
+        phase(Mode::Healthy, 1000),
+        phase(Mode::Error, 2000),
+        phase(Mode::Healthy, 1500),
+        phase(Mode::Hang, 2500),
+        phase(Mode::Healthy, 2000),
+        phase(Mode::Refuse, 2000),
+        phase(Mode::Healthy, 1500),
+        phase(Mode::Slow, 2500),
+        phase(Mode::Healthy, 2000),
+    ]
+}
+
+/// More would run into the limit of open files that many systems set: calls that hang hold a
+/// connection each, and both ends of it are here.
+fn parse_rate(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(rate @ 10..=300) => Ok(rate),
+        _ => Err(format!("invalid `--rate`: `{text}` (allowed: a whole number, 10 to 300)")),
+    }
+}
+
+fn parse_seconds(name: &str, text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("invalid `{name}`: `{text}` (allowed: seconds, 0.1 to 60)")),
+    }
+}
+
+fn parse_phase(item: &str, default: Duration) -> Result<Phase, String> {
+    let (name, seconds) = match item.split_once('=') {
+        Some((name, seconds)) => (name, Some(seconds)),
+        None => (item, None),
+    };
+    let Some(&(_, mode)) = Mode::ALL.iter().find(|(known, _)| *known == name) else {
+        let known = Mode::ALL.map(|(known, _)| known).join(", ");
+        return Err(format!("invalid `--phases`: unknown phase `{name}` (allowed: {known})"));
+    };
+    let length = match seconds {
+        Some(seconds) => parse_seconds(&format!("--phases` at `{name}"), seconds)?,
+        None => default,
+    };
+    Ok(Phase { mode, length })
+}

@@ -1,0 +1,158 @@
+//! The dependency: an axum server that can be told to misbehave.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::{StatusCode, Uri};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::args::Mode;
+
+/// How long a slow answer takes: longer than is good, but within the clients' timeout.
+const SLOW_ANSWER: Duration = Duration::from_millis(300);
+
+pub(crate) struct Backend {
+    address: SocketAddr,
+    behaviour: Behaviour,
+    server: Option<Server>,
+    /// The port while no server listens there: bound, so that nobody else gets it meanwhile, but
+    /// connections to it are refused.
+    reserved: Option<TcpSocket>,
+}
+
+impl Backend {
+    /// Takes a free loopback port. The server starts with the first phase.
+    pub(crate) fn new() -> io::Result<Self> {
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            behaviour: Behaviour::default(),
+            server: None,
+            reserved: Some(socket),
+        })
+    }
+
+    pub(crate) fn uri(&self) -> Uri {
+        format!("http://{}/", self.address).parse().expect("an address makes a valid URI")
+    }
+
+    /// Begins the next phase.
+    pub(crate) async fn enter(&mut self, mode: Mode) -> io::Result<()> {
+        if mode == Mode::Refuse {
+            if let Some(server) = self.server.take() {
+                server.stop().await;
+                self.reserved = Some(bind(self.address)?);
+            }
+        }
+        self.behaviour.enter(mode);
+        if mode != Mode::Refuse {
+            if let Some(socket) = self.reserved.take() {
+                self.server = Some(Server::start(socket.listen(1024)?, self.behaviour.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many requests reached the handler in each phase.
+    pub(crate) fn reached(&self) -> Vec<u64> {
+        self.behaviour.now().reached.clone()
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // Else the old connections, which the system remembers for a while, would be in the way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Like `axum::serve`, except that stopping it breaks the connections off, as if the process had
+/// died.
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(listener: TcpListener, behaviour: Behaviour) -> Self {
+        let router = Router::new().route("/", get(answer)).with_state(behaviour);
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(serve(listener, router, stopped)) }
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        let _ = self.task.await;
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, mut stopped: oneshot::Receiver<()>) {
+    let service = TowerToHyperService::new(router);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    let io = TokioIo::new(stream);
+                    connections.spawn(http1::Builder::new().serve_connection(io, service.clone()));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+            _ = &mut stopped => break,
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn answer(State(behaviour): State<Behaviour>) -> (StatusCode, &'static str) {
+    match behaviour.count() {
+        Mode::Healthy | Mode::Refuse => {}
+        Mode::Error => return (StatusCode::INTERNAL_SERVER_ERROR, "out of order\n"),
+        // Until the client gives up and closes the connection.
+        Mode::Hang => std::future::pending().await,
+        Mode::Slow => tokio::time::sleep(SLOW_ANSWER).await,
+    }
+    (StatusCode::OK, "hello\n")
+}
+
+/// What the handler does at present, and how often it was asked.
+#[derive(Clone, Default)]
+struct Behaviour(Arc<Mutex<Now>>);
+
+#[derive(Default)]
+struct Now {
+    mode: Mode,
+    reached: Vec<u64>,
+}
+
+impl Behaviour {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().expect("nothing panics while it holds the lock")
+    }
+
+    fn enter(&self, mode: Mode) {
+        let mut now = self.now();
+        now.mode = mode;
+        now.reached.push(0);
+    }
+
+    fn count(&self) -> Mode {
+        let mut now = self.now();
+        if let Some(reached) = now.reached.last_mut() {
+            *reached += 1;
+        }
+        now.mode
+    }
+}

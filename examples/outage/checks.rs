@@ -1,0 +1,138 @@
+//! Whether the protected client did what it should: what the exit code says.
+//!
+//! The limits are wide, because this may run on a machine that is busy with something else.
+
+use std::time::Duration;
+
+use tower_breaker::State;
+
+use crate::args::Mode;
+use crate::client::{LONGEST_WAIT, MINIMUM_CALLS, TIMEOUT};
+use crate::load::End;
+use crate::report::{percentile, time};
+use crate::run::{Outage, Run};
+use crate::terminal::Terminal;
+
+/// A rejection takes microseconds. This is enough to tell it from a call that waits for a timeout.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+enum Verdict {
+    Pass(String),
+    Fail(String),
+    /// The phases that were asked for do not show it.
+    Skip(String),
+}
+
+/// Prints the checks; whether none has failed.
+pub(crate) fn print(terminal: Terminal, run: &Run) -> bool {
+    println!("\n{}", terminal.bold("What the protected client should do"));
+    let checks = [
+        ("no rejection while the backend is healthy at first", no_early_rejection(run)),
+        ("the circuit trips in every outage", trips(run)),
+        ("a rejected call is answered at once", rejects_at_once(run)),
+        ("the backend is spared during outages", spares_the_backend(run)),
+        ("the circuit recovers after every outage", recovers(run)),
+        ("in the end the circuit is closed and calls succeed", ends_well(run)),
+    ];
+    for (what, verdict) in &checks {
+        let (mark, detail) = match verdict {
+            Verdict::Pass(detail) => (terminal.green("✓"), detail),
+            Verdict::Fail(detail) => (terminal.red("✗"), detail),
+            Verdict::Skip(detail) => (terminal.dim("–"), detail),
+        };
+        println!("{mark} {what:<52} {}", terminal.dim(detail));
+    }
+    !checks.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_)))
+}
+
+fn check(passed: bool, detail: String) -> Verdict {
+    if passed { Verdict::Pass(detail) } else { Verdict::Fail(detail) }
+}
+
+fn skip(why: &str) -> Verdict {
+    Verdict::Skip(format!("not checked: {why}"))
+}
+
+fn no_early_rejection(run: &Run) -> Verdict {
+    if run.phases[0].mode != Mode::Healthy {
+        return skip("the first phase is not healthy");
+    }
+    let calls = run.protected.calls_in(0);
+    let rejected = calls.filter(|call| call.end == End::Rejection).count();
+    check(rejected == 0, format!("{rejected} rejected"))
+}
+
+fn trips(run: &Run) -> Verdict {
+    // As many calls as it takes must have had the time to fail, and then some.
+    let long_enough = |outage: &Outage| {
+        let phase = &run.phases[outage.phase];
+        let needed = Duration::from_secs(1) * MINIMUM_CALLS / run.plan.rate + TIMEOUT;
+        phase.ended - phase.began > needed.mul_f64(1.5)
+    };
+    let mut outages = run.outages();
+    outages.retain(|outage| run.phases[outage.phase].state_before == State::Closed);
+    outages.retain(long_enough);
+    if outages.is_empty() {
+        return skip("no outage found it closed and was long enough for this rate");
+    }
+    let tripped = outages.iter().filter(|outage| outage.tripped.is_some()).count();
+    check(tripped == outages.len(), format!("{tripped} of {} outages", outages.len()))
+}
+
+fn rejects_at_once(run: &Run) -> Verdict {
+    let calls = &run.protected.calls;
+    let rejected = calls.iter().filter(|call| call.end == End::Rejection);
+    let mut latencies: Vec<Duration> = rejected.map(|call| call.took).collect();
+    if latencies.is_empty() {
+        let tripped = run.outages().iter().any(|outage| outage.tripped.is_some());
+        let none = "no call was rejected";
+        return if tripped { Verdict::Fail(none.into()) } else { skip(none) };
+    }
+    latencies.sort_unstable();
+    let median = percentile(&latencies, 0.5);
+    check(median < AT_ONCE, format!("median {}, limit {}", time(median), time(AT_ONCE)))
+}
+
+fn spares_the_backend(run: &Run) -> Verdict {
+    let reached =
+        |reached: &[u64]| -> u64 { run.outages().iter().map(|outage| reached[outage.phase]).sum() };
+    let (bare, protected) = (reached(&run.bare.reached), reached(&run.protected.reached));
+    if bare < 100 {
+        return skip("the bare client sent too few requests itself");
+    }
+    let percent = 100.0 * protected as f64 / bare as f64;
+    let detail = format!("{percent:.0} % of the bare client's requests, limit 60 %");
+    check(percent <= 60.0, detail)
+}
+
+fn recovers(run: &Run) -> Verdict {
+    let mut outages = run.outages();
+    // The worst case is a probe that still runs into the timeout, then the longest wait.
+    outages.retain(|outage| outage.tripped.is_some());
+    outages.retain(|outage| outage.healthy_after > (TIMEOUT + LONGEST_WAIT).mul_f64(1.25));
+    if outages.is_empty() {
+        return skip("no outage tripped it and left enough time afterwards");
+    }
+    let recovered = outages.iter().filter(|outage| outage.recovered.is_some()).count();
+    check(recovered == outages.len(), format!("{recovered} of {} outages", outages.len()))
+}
+
+/// Judges the calls in the last quarter of the last phase.
+fn ends_well(run: &Run) -> Verdict {
+    let Some(last) = run.phases.last().filter(|phase| phase.mode == Mode::Healthy) else {
+        return skip("the last phase is not healthy");
+    };
+    let length = last.ended - last.began;
+    if run.phases.len() > 1 && length < (TIMEOUT + LONGEST_WAIT).mul_f64(1.25) {
+        return skip("the last phase is too short for a recovery");
+    }
+    let from = last.ended - length / 4;
+    let calls = run.protected.calls.iter().filter(|call| call.started >= from);
+    let (mut all, mut successes) = (0, 0);
+    for call in calls {
+        all += 1;
+        successes += usize::from(call.end == End::Success);
+    }
+    let passed = run.last_state == State::Closed && successes * 10 >= all * 9;
+    check(passed, format!("{}, {successes} of the last {all} calls", run.last_state))
+}

@@ -1,0 +1,151 @@
+//! Takes both backends through the phases while the calls come in.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower::BoxError;
+use tower_breaker::{Cause, State, Transition};
+
+use crate::args::{Mode, Plan};
+use crate::backend::Backend;
+use crate::load::{Call, Load};
+use crate::terminal::Terminal;
+use crate::{client, report};
+
+/// All that is known after a run. All times are since its start.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) phases: Vec<PhaseRun>,
+    pub(crate) bare: Side,
+    pub(crate) protected: Side,
+    pub(crate) transitions: Vec<(Duration, Transition)>,
+    pub(crate) last_state: State,
+}
+
+/// A phase as it was.
+pub(crate) struct PhaseRun {
+    pub(crate) mode: Mode,
+    pub(crate) began: Duration,
+    pub(crate) ended: Duration,
+    pub(crate) state_before: State,
+}
+
+/// One of the two clients and its backend.
+pub(crate) struct Side {
+    pub(crate) calls: Vec<Call>,
+    /// The requests that the backend's handler has seen, by phase.
+    pub(crate) reached: Vec<u64>,
+}
+
+/// How the circuit took an outage.
+pub(crate) struct Outage {
+    /// The number of the phase.
+    pub(crate) phase: usize,
+    /// How long after its beginning the circuit opened, and why; `None` if it did not.
+    pub(crate) tripped: Option<(Duration, Cause)>,
+    /// How often it was half-open during the outage.
+    pub(crate) probings: usize,
+    /// How long after its end the circuit was closed; `None` if it was not before the next outage.
+    pub(crate) recovered: Option<Duration>,
+    /// For how long the backend was healthy afterwards.
+    pub(crate) healthy_after: Duration,
+}
+
+pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError> {
+    // Each client has a backend of its own, so that neither feels the other's load.
+    let mut bare_backend = Backend::new()?;
+    let mut protected_backend = Backend::new()?;
+
+    let start = Instant::now();
+    let transitions = Arc::new(Mutex::new(Vec::new()));
+    let breaker = client::breaker({
+        let transitions = transitions.clone();
+        move |transition| {
+            let at = start.elapsed();
+            report::transition(terminal, at, transition);
+            transitions.lock().expect("no panic with the lock held").push((at, transition.clone()));
+        }
+    })?;
+    let mut bare = Load::new(client::bare(), bare_backend.uri(), start);
+    let mut protected =
+        Load::new(client::protected(breaker.clone()), protected_backend.uri(), start);
+
+    // The load is open-loop: calls start at a fixed rate whatever becomes of the earlier ones, as
+    // those of a real service's users do. If this task is late, it catches up.
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / plan.rate);
+    let mut phases: Vec<PhaseRun> = Vec::new();
+    for (number, phase) in plan.phases.iter().enumerate() {
+        ticks.tick().await;
+        let state_before = breaker.state();
+        bare_backend.enter(phase.mode).await?;
+        protected_backend.enter(phase.mode).await?;
+        let began = start.elapsed();
+        report::phase(terminal, began, phase.mode);
+        if let Some(previous) = phases.last_mut() {
+            previous.ended = began;
+        }
+        phases.push(PhaseRun { mode: phase.mode, began, ended: Duration::MAX, state_before });
+        for tick in 0..plan.calls_in(phase) {
+            if tick > 0 {
+                ticks.tick().await;
+            }
+            bare.call(number);
+            protected.call(number);
+        }
+    }
+    ticks.tick().await;
+    if let Some(last) = phases.last_mut() {
+        last.ended = start.elapsed();
+    }
+    let (bare, protected) = tokio::join!(bare.finish(), protected.finish());
+
+    let transitions = transitions.lock().expect("no panic with the lock held").clone();
+    Ok(Run {
+        plan,
+        phases,
+        bare: Side { calls: bare, reached: bare_backend.reached() },
+        protected: Side { calls: protected, reached: protected_backend.reached() },
+        transitions,
+        last_state: breaker.state(),
+    })
+}
+
+impl Side {
+    pub(crate) fn calls_in(&self, phase: usize) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(move |call| call.phase == phase)
+    }
+}
+
+impl Run {
+    pub(crate) fn outages(&self) -> Vec<Outage> {
+        let outages = self.phases.iter().enumerate().filter(|(_, phase)| phase.mode.is_outage());
+        outages.map(|(number, phase)| self.outage(number, phase)).collect()
+    }
+
+    fn outage(&self, number: usize, phase: &PhaseRun) -> Outage {
+        let during = |at: Duration| (phase.began..phase.ended).contains(&at);
+        let following = &self.phases[number + 1..];
+        let next_outage = following.iter().find(|phase| phase.mode.is_outage());
+        let healthy_until = match (next_outage, following.last()) {
+            (Some(outage), _) => outage.began,
+            (None, Some(last)) => last.ended,
+            (None, None) => phase.ended,
+        };
+        let after = |at: Duration| (phase.ended..healthy_until).contains(&at);
+
+        let entries = |state: State| {
+            let entries = self.transitions.iter().filter(move |(_, change)| change.to() == state);
+            entries.map(|(at, change)| (*at, change.cause()))
+        };
+        let tripped = entries(State::Open).find(|(at, _)| during(*at));
+        let closed = entries(State::Closed).find(|(at, _)| after(*at));
+        Outage {
+            phase: number,
+            tripped: tripped.map(|(at, cause)| (at - phase.began, cause)),
+            probings: entries(State::HalfOpen).filter(|(at, _)| during(*at)).count(),
+            recovered: closed.map(|(at, _)| at - phase.ended),
+            healthy_after: healthy_until - phase.ended,
+        }
+    }
+}
