@@ -1,9 +1,19 @@
-//! The one door to atomics and locks, so that a model checker can stand behind it.
+//! The one door to atomics and locks, so that a model checker can stand behind it: with
+//! `--cfg tower_breaker_loom` they are loom's.
 
-pub(crate) use std::sync::Mutex;
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(tower_breaker_loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
 
-use std::sync::{MutexGuard, PoisonError};
+#[cfg(tower_breaker_loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+use std::sync::PoisonError;
 
 /// Locks, also after a panic: no user code runs under any lock of this crate, and what is behind
 /// them is changed only in ways that leave it usable.
@@ -12,6 +22,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A number that is the thread's own, and that threads get in turn.
+#[cfg(not(tower_breaker_loom))]
 #[inline]
 pub(crate) fn own_stripe() -> usize {
     use std::sync::atomic::AtomicUsize;
@@ -19,4 +30,10 @@ pub(crate) fn own_stripe() -> usize {
     thread_local!(static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed));
     // While a thread ends, its number may be gone already; any will do.
     OWN.try_with(|own| *own).unwrap_or(0)
+}
+
+/// All threads of a model meet in one stripe, where they can harm one another most.
+#[cfg(tower_breaker_loom)]
+pub(crate) fn own_stripe() -> usize {
+    0
 }

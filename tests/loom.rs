@@ -1,0 +1,242 @@
+//! Every interleaving of a few threads, with every value that a relaxed memory may show them: what
+//! the shell around the state machine promises. Run it with
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg tower_breaker_loom" cargo test --release --test loom --target-dir target/loom
+//! ```
+//!
+//! `LOOM_MAX_PREEMPTIONS` (3 if not set) makes it look further and take longer.
+#![cfg(tower_breaker_loom)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use loom::sync::Arc;
+use loom::thread;
+use tower_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit, RejectReason, SlidingWindow, State,
+};
+
+fn model(check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(check);
+}
+
+/// Open long enough for any model; the wait is never over within one.
+fn builder() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("model").open_duration(Duration::MAX)
+}
+
+fn time_window() -> CircuitBreaker {
+    let window = SlidingWindow::time(Duration::from_secs(1_000_000));
+    builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap()
+}
+
+fn count_window(size: u32) -> CircuitBreaker {
+    let window = SlidingWindow::count(size);
+    builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap()
+}
+
+fn permit(breaker: &CircuitBreaker) -> Permit {
+    breaker.try_acquire().unwrap()
+}
+
+fn spawn(action: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(action)
+}
+
+#[test]
+fn successes_and_failures_of_a_time_window_are_all_counted() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success(); // from now on successes are counted without the lock
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [spawn(move || a.success()), spawn(move || b.failure())];
+        permit(&breaker).success();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.calls(), snapshot.failures()), (4, 1));
+    });
+}
+
+#[test]
+fn successes_that_are_counted_without_the_lock_are_seen_by_whoever_looks_later() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let other = spawn(move || a.success());
+        b.success();
+        assert!((2..=3).contains(&breaker.snapshot().calls()));
+        other.join().unwrap();
+        assert_eq!(breaker.snapshot().calls(), 3);
+    });
+}
+
+#[test]
+fn a_success_is_not_counted_after_a_reset_that_came_before_it_or_between() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let stale = permit(&breaker);
+        let other = spawn(move || stale.success());
+        breaker.reset();
+        permit(&breaker).success(); // of the new period
+        other.join().unwrap();
+        assert_eq!(breaker.snapshot().calls(), 1);
+    });
+}
+
+#[test]
+fn a_stale_success_does_not_end_a_run_of_failures() {
+    model(|| {
+        let breaker = builder().consecutive_failures(2).build().unwrap();
+        let stale = permit(&breaker);
+        let other = spawn(move || stale.success());
+        breaker.reset();
+        permit(&breaker).failure();
+        other.join().unwrap();
+        assert_eq!(breaker.snapshot().consecutive_failures(), 1);
+    });
+}
+
+#[test]
+fn two_failures_at_once_are_a_run_of_two() {
+    model(|| {
+        let breaker = builder().consecutive_failures(2).build().unwrap();
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let other = spawn(move || a.failure());
+        b.failure();
+        other.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+        assert!(breaker.try_acquire().is_err());
+    });
+}
+
+#[test]
+fn a_count_window_full_of_successes_does_not_miss_a_failure() {
+    model(|| {
+        let breaker = count_window(2);
+        (0..2).for_each(|_| permit(&breaker).success());
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let other = spawn(move || a.failure());
+        b.success();
+        other.join().unwrap();
+        // Whichever came first, the window is two calls long and holds the failure.
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (2, 1));
+    });
+}
+
+#[test]
+fn a_trip_rejects_whoever_asks_after_it() {
+    model(|| {
+        let breaker = time_window();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || breaker.trip())
+        };
+        let before = breaker.try_acquire();
+        other.join().unwrap();
+        assert_eq!(breaker.try_acquire().unwrap_err().reason(), RejectReason::Open);
+        let tripped = breaker.snapshot();
+        drop(before.map(Permit::success));
+        assert_eq!(breaker.snapshot().calls(), tripped.calls());
+    });
+}
+
+#[test]
+fn no_more_probes_than_permitted_are_admitted() {
+    model(|| {
+        let breaker = builder().half_open(HalfOpen::consecutive_successes(2)).build().unwrap();
+        breaker.force_open();
+        breaker.resume();
+        let ask = |breaker: CircuitBreaker| move || breaker.try_acquire().ok();
+        let others = [thread::spawn(ask(breaker.clone())), thread::spawn(ask(breaker.clone()))];
+        let own = breaker.try_acquire().ok();
+        let probes: Vec<Permit> =
+            others.into_iter().filter_map(|other| other.join().unwrap()).chain(own).collect();
+        assert_eq!(probes.len(), 2);
+        assert!(breaker.try_acquire().is_err());
+        probes.into_iter().for_each(Permit::success);
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn a_place_that_is_given_back_can_be_taken_once() {
+    model(|| {
+        let breaker = builder().half_open(HalfOpen::consecutive_successes(1)).build().unwrap();
+        breaker.force_open();
+        breaker.resume();
+        let probe = permit(&breaker);
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.try_acquire().ok())
+        };
+        drop(probe);
+        let own = breaker.try_acquire().ok();
+        let theirs = other.join().unwrap();
+        assert!(own.is_none() || theirs.is_none());
+        assert!(own.is_some() || theirs.is_some() || breaker.try_acquire().is_ok());
+    });
+}
+
+#[test]
+fn a_probe_does_not_undo_an_operators_switch() {
+    model(|| {
+        let breaker = builder().half_open(HalfOpen::consecutive_successes(1)).build().unwrap();
+        breaker.force_open();
+        breaker.resume();
+        let probe = permit(&breaker);
+        let other = spawn(move || probe.success());
+        breaker.force_open();
+        other.join().unwrap();
+        assert_eq!(breaker.try_acquire().unwrap_err().reason(), RejectReason::ForcedOpen);
+    });
+}
+
+#[test]
+fn a_permit_that_outlives_its_breaker_settles_nowhere() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let late = permit(&breaker);
+        let other = spawn(move || late.success());
+        drop(breaker);
+        other.join().unwrap();
+    });
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn whoever_waits_is_woken() {
+    model(|| {
+        let breaker = Arc::new(builder().build().unwrap());
+        breaker.force_open();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || breaker.force_closed())
+        };
+        let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(flag.clone());
+        let mut acquire = pin!(breaker.acquire());
+        let first = acquire.as_mut().poll(&mut Context::from_waker(&waker));
+        other.join().unwrap();
+        if first.is_pending() {
+            assert!(flag.0.load(Ordering::SeqCst), "the waiter was not woken");
+            let again = acquire.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(matches!(again, Poll::Ready(_)));
+        }
+    });
+}
