@@ -284,8 +284,9 @@ pub(crate) enum ProbeRule {
 }
 
 impl HalfOpen {
-    /// `n` successes (at least 1) close the circuit; one failure opens it again. With a slow-call
-    /// rule, a slow probe is a failed one.
+    /// `n` successes (at least 1) close the circuit; one failure opens it again. With a
+    /// [slow-call rule](CircuitBreakerBuilder::slow_call_rate_threshold), a slow probe is a failed
+    /// one.
     ///
     /// A probe is admitted while the probes in flight and the successes so far are fewer than `n`.
     #[must_use]

@@ -62,6 +62,13 @@ pub(crate) struct Tally {
     pub(crate) run: u64,
 }
 
+impl Tally {
+    pub(crate) fn record(&mut self, failed: bool, slow: bool) {
+        self.counts.record(failed, slow);
+        self.run = if failed { self.run + 1 } else { 0 };
+    }
+}
+
 impl Snapshot {
     /// The state.
     #[must_use]

@@ -139,6 +139,11 @@ impl Machine {
         began: Tick,
         report: Report,
     ) {
+        // Before anything else, so that a permit that outlives its breaker cannot even tell the time
+        // to the breaker that has its circuit now: a paused clock shows each runtime its own.
+        if self.closed_ticket() != Some(ticket) && self.probe(ticket).is_none() {
+            return;
+        }
         if self.time_matters() {
             self.advance(clock());
         }
@@ -151,22 +156,14 @@ impl Machine {
             Report::Abandoned | Report::Ignored => None,
         };
         let slow = at_least(self.rules.slow_call_duration);
-        match self.phase {
-            Phase::Closed { ticket: present, .. } if present == ticket => {
-                if let Some(failed) = failed {
-                    self.record(failed, slow, clock);
-                }
+        if let Some(index) = self.probe(ticket) {
+            self.probes.remove(index);
+            match failed {
+                Some(failed) => self.record_probe(failed, slow),
+                None => self.place_freed = true,
             }
-            Phase::HalfOpen { .. } => {
-                if let Some(index) = self.probe(ticket) {
-                    self.probes.remove(index);
-                    match failed {
-                        Some(failed) => self.record_probe(failed, slow),
-                        None => self.place_freed = true,
-                    }
-                }
-            }
-            Phase::Closed { .. } | Phase::Open { .. } => {}
+        } else if let (Some(_), Some(failed)) = (self.closed_ticket(), failed) {
+            self.record(failed, slow, clock);
         }
     }
 
@@ -307,8 +304,7 @@ impl Machine {
         self.now = self.now.max(now);
         if let Some(deadline) = self.lapsed(self.now) {
             let mut tally = self.tally(deadline);
-            tally.counts.record(true, false);
-            tally.run += 1;
+            tally.record(true, false);
             self.enter_open(deadline, tally, Cause::ProbeTimedOut);
         }
     }
@@ -356,20 +352,22 @@ impl Machine {
     }
 
     fn record_probe(&mut self, failed: bool, slow: bool) {
-        let slow_rule = self.rules.slow_call_rate.is_some();
         let rule = self.rules.half_open;
+        let too_slow = match rule {
+            ProbeRule::ConsecutiveSuccesses(_) => slow && self.rules.slow_call_rate.is_some(),
+            ProbeRule::Sample(_) => false, // the slow-call rate will tell
+        };
         let Phase::HalfOpen { tally } = &mut self.phase else {
             return;
         };
-        tally.counts.record(failed, slow);
-        tally.run = if failed { tally.run + 1 } else { 0 };
+        tally.record(failed || too_slow, slow);
         let tally = *tally;
         let reported = tally.counts.calls;
         match rule {
             ProbeRule::ConsecutiveSuccesses(_) if failed => {
                 self.enter_open(self.now, tally, Cause::ProbeFailed);
             }
-            ProbeRule::ConsecutiveSuccesses(_) if slow && slow_rule => {
+            ProbeRule::ConsecutiveSuccesses(_) if too_slow => {
                 self.enter_open(self.now, tally, Cause::ProbeSlow);
             }
             ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n) if reported < n.into() => {}

@@ -55,8 +55,8 @@ impl SlidingWindow {
     ///
     /// The buckets lie on a fixed grid that starts when the breaker is built, in steps of
     /// `length / buckets`, rounded up to whole nanoseconds. The window holds the current step and
-    /// the `buckets - 1` before it; so a call counts for at most `length`, and for at least
-    /// `length` less one step. Memory does not grow with the number of calls.
+    /// the `buckets - 1` before it; so a call counts for at most `length` (rounded up to whole
+    /// steps), and for one step less at least. Memory does not grow with the number of calls.
     #[must_use]
     pub const fn time(length: Duration) -> Self {
         Self { extent: Extent::Time(length), buckets: None }

@@ -57,6 +57,7 @@ async fn a_slow_probe_is_a_failed_one_only_with_a_slow_call_rule() {
         advance(SECOND).await;
         probe.success();
         assert_eq!(breaker.state(), state);
+        assert_eq!(breaker.snapshot().consecutive_failures(), u64::from(with_rule));
     }
 }
 

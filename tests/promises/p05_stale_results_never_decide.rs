@@ -84,3 +84,26 @@ async fn a_permit_outlives_its_breaker_and_does_not_disturb_the_next_one() {
         settle_stale(&next, stale);
     }
 }
+
+#[test]
+fn a_permit_that_outlives_its_breaker_does_not_even_tell_the_time_to_the_next_one() {
+    let paused = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().start_paused(true).build().unwrap()
+    };
+    // Two clocks, as in two tests that run at the same time. Whether the second breaker gets the
+    // circuit of the first depends on what else runs, so this is tried often.
+    let (far_ahead, own) = (paused(), paused());
+    far_ahead.block_on(advance(3600 * SECOND));
+    for _ in 0..100 {
+        let late = far_ahead.block_on(async { permit(&sensitive().build().unwrap()) });
+        let breaker = own.block_on(async { sensitive().build().unwrap() });
+        own.block_on(async { breaker.trip() });
+        far_ahead.block_on(async { drop(late) });
+        own.block_on(async {
+            advance(SECOND).await;
+            permit(&breaker).failure();
+            assert_eq!(breaker.snapshot().retry_after(), Some(SECOND));
+        });
+    }
+}

@@ -1,0 +1,421 @@
+//! The specification, read as plainly as it can be: lists that are counted anew at each look, and
+//! time as a number of nanoseconds since creation. Nothing here is fast, and nothing is kept that
+//! could be computed.
+
+use tower_breaker::{RejectReason, State};
+
+use crate::settings::{Nanos, Probes, Settings, Wait, Window};
+
+/// A circuit breaker, slow and simple.
+#[derive(Debug)]
+pub(crate) struct Model {
+    settings: Settings,
+    now: Nanos,
+    phase: Phase,
+    /// Which period this is: a result counts only in the one that admitted its call.
+    period: usize,
+    /// How many calls have been admitted, to tell them apart.
+    admitted: usize,
+    /// Open periods since it was last closed.
+    opened: u32,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed { calls: Vec<Call>, forced: bool },
+    Open { since: Nanos, wait: Nanos, shown: Counts },
+    HalfOpen { in_flight: Vec<Ticket>, reported: Vec<Call> },
+    ForcedOpen { shown: Counts },
+}
+
+/// A recorded call.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    completed: Nanos,
+    failed: bool,
+    slow: bool,
+}
+
+/// An admitted call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ticket {
+    number: usize,
+    period: usize,
+    admitted: Nanos,
+}
+
+/// How an admitted call ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Ending {
+    Success,
+    Failure,
+    Ignored,
+    Dropped,
+    /// Never: the permit is leaked, as by a call that hangs.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) calls: usize,
+    pub(crate) failures: usize,
+    pub(crate) slow_calls: usize,
+    pub(crate) consecutive_failures: usize,
+}
+
+/// What can be seen of a circuit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Look {
+    pub(crate) state: State,
+    pub(crate) counts: Counts,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_call_rate: Option<f64>,
+    pub(crate) retry_after: Option<Nanos>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: RejectReason,
+    pub(crate) retry_after: Option<Nanos>,
+}
+
+// ---- what happens ---------------------------------------------------------------------------
+
+impl Model {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let phase = Phase::Closed { calls: Vec::new(), forced: false };
+        Self { settings, now: 0, phase, period: 0, admitted: 0, opened: 0 }
+    }
+
+    /// Time passes nowhere else, so a probe whose time is over is found here.
+    pub(crate) fn advance(&mut self, by: Nanos) {
+        self.now += by;
+        let Some(deadline) = self.first_deadline() else { return };
+        if deadline <= self.now {
+            let reported = self.counts();
+            self.open(
+                deadline,
+                Counts {
+                    calls: reported.calls + 1,
+                    failures: reported.failures + 1,
+                    slow_calls: reported.slow_calls,
+                    consecutive_failures: reported.consecutive_failures + 1,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn try_acquire(&mut self) -> Result<Ticket, Refusal> {
+        if let Phase::Open { since, wait, .. } = self.phase {
+            if self.now >= since + wait {
+                self.half_open();
+            }
+        }
+        if let Some(reason) = self.refusal() {
+            return Err(Refusal { reason, retry_after: self.retry_after() });
+        }
+        self.admitted += 1;
+        let ticket = Ticket { number: self.admitted, period: self.period, admitted: self.now };
+        if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
+            in_flight.push(ticket);
+        }
+        Ok(ticket)
+    }
+
+    pub(crate) fn settle(&mut self, ticket: Ticket, ending: Ending) {
+        if ticket.period != self.period || ending == Ending::Never {
+            return;
+        }
+        let elapsed = self.now - ticket.admitted;
+        if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
+            in_flight.retain(|probe| *probe != ticket);
+        }
+        if let Some(failed) = self.verdict(ending, elapsed) {
+            let slow = self.settings.slow_duration.is_some_and(|d| elapsed >= d.as_nanos());
+            self.record(Call { completed: self.now, failed, slow });
+        }
+    }
+
+    pub(crate) fn trip(&mut self) {
+        match self.phase {
+            Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
+                self.open(self.now, self.counts());
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        match self.phase {
+            Phase::ForcedOpen { .. } => {
+                self.opened = 0;
+                self.enter(Phase::ForcedOpen { shown: Counts::default() });
+            }
+            Phase::Closed { forced, .. } => self.close(forced),
+            _ => self.close(false),
+        }
+    }
+
+    pub(crate) fn force_open(&mut self) {
+        if !matches!(self.phase, Phase::ForcedOpen { .. }) {
+            self.enter(Phase::ForcedOpen { shown: self.counts() });
+        }
+    }
+
+    pub(crate) fn force_closed(&mut self) {
+        match &mut self.phase {
+            Phase::Closed { forced, .. } => *forced = true,
+            _ => self.close(true),
+        }
+    }
+
+    pub(crate) fn resume(&mut self) {
+        match &mut self.phase {
+            Phase::Closed { forced, .. } => *forced = false,
+            Phase::ForcedOpen { .. } => self.half_open(),
+            _ => {}
+        }
+    }
+
+    /// Whether a call that ended so has failed; `None` if it is not counted.
+    fn verdict(&self, ending: Ending, elapsed: Nanos) -> Option<bool> {
+        match (ending, self.settings.abandoned_after) {
+            (Ending::Success, _) => Some(false),
+            (Ending::Failure, _) => Some(true),
+            (Ending::Dropped, Some(d)) if elapsed >= d.as_nanos() => Some(true),
+            (Ending::Ignored | Ending::Dropped | Ending::Never, _) => None,
+        }
+    }
+
+    fn record(&mut self, call: Call) {
+        let rule = self.settings.half_open();
+        let slow_fails = self.settings.slow_rate.is_some();
+        match (&mut self.phase, rule) {
+            (Phase::Closed { calls, .. }, _) => calls.push(call),
+            (Phase::HalfOpen { reported, .. }, Probes::Sample(_)) => reported.push(call),
+            (Phase::HalfOpen { reported, .. }, Probes::ConsecutiveSuccesses(_)) => {
+                let failed = call.failed || (slow_fails && call.slow);
+                reported.push(Call { failed, ..call });
+            }
+            (Phase::Open { .. } | Phase::ForcedOpen { .. }, _) => {
+                unreachable!("these admit no call")
+            }
+        }
+        self.judge();
+    }
+
+    fn judge(&mut self) {
+        let counts = self.counts();
+        match (&self.phase, self.settings.half_open()) {
+            (Phase::Closed { forced: false, .. }, _) if self.trips(counts) => {
+                self.open(self.now, counts);
+            }
+            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(n)) => {
+                if counts.failures > 0 {
+                    self.open(self.now, counts);
+                } else if counts.calls == n as usize {
+                    self.close(false);
+                }
+            }
+            (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls == n as usize => {
+                if self.reaches_a_rate(counts) {
+                    self.open(self.now, counts);
+                } else {
+                    self.close(false);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.period += 1;
+    }
+
+    fn close(&mut self, forced: bool) {
+        self.opened = 0;
+        self.enter(Phase::Closed { calls: Vec::new(), forced });
+    }
+
+    fn open(&mut self, since: Nanos, shown: Counts) {
+        let wait = self.next_wait();
+        self.opened += 1;
+        self.enter(Phase::Open { since, wait, shown });
+    }
+
+    fn half_open(&mut self) {
+        self.enter(Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() });
+    }
+}
+
+// ---- what can be said about it --------------------------------------------------------------
+
+impl Model {
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        let counts = self.counts();
+        Look {
+            state: self.state(),
+            counts,
+            failure_rate: self.rate(counts.failures, counts.calls),
+            slow_call_rate: self.rate(counts.slow_calls, counts.calls),
+            retry_after: self.retry_after(),
+        }
+    }
+
+    /// When the time of the probe that has been in flight for longest is over.
+    pub(crate) fn first_deadline(&self) -> Option<Nanos> {
+        let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
+        in_flight.iter().map(|probe| probe.admitted + self.settings.probe_timeout()).min()
+    }
+
+    /// When the next call will drop out of the time window.
+    pub(crate) fn next_expiry(&self) -> Option<Nanos> {
+        let (Phase::Closed { calls, .. }, Window::Time { .. }) =
+            (&self.phase, self.settings.window())
+        else {
+            return None;
+        };
+        let (step, buckets) = grid(&self.settings);
+        let oldest = *self.in_window(calls).first()?;
+        Some((oldest.completed / step + buckets) * step)
+    }
+
+    fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } | Phase::ForcedOpen { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match &self.phase {
+            Phase::Closed { calls, .. } => count(&self.in_window(calls), calls),
+            Phase::HalfOpen { reported, .. } => count(reported, reported),
+            Phase::Open { shown, .. } | Phase::ForcedOpen { shown } => *shown,
+        }
+    }
+
+    fn in_window(&self, calls: &[Call]) -> Vec<Call> {
+        if self.failure_rate_threshold().is_none() && self.settings.slow_rate.is_none() {
+            return Vec::new();
+        }
+        let calls = calls.iter().copied();
+        match self.settings.window() {
+            Window::Count(n) => calls.rev().take(n as usize).collect(),
+            Window::Time { .. } => calls.filter(|call| self.is_recent(call.completed)).collect(),
+        }
+    }
+
+    fn is_recent(&self, completed: Nanos) -> bool {
+        let (step, buckets) = grid(&self.settings);
+        self.now / step - completed / step < buckets
+    }
+
+    fn refusal(&self) -> Option<RejectReason> {
+        match self.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open { .. } => Some(RejectReason::Open),
+            Phase::ForcedOpen { .. } => Some(RejectReason::ForcedOpen),
+            Phase::HalfOpen { .. } => (!self.has_a_place()).then_some(RejectReason::HalfOpen),
+        }
+    }
+
+    /// A reported probe that failed keeps its place in a sample, and ends the other rule.
+    fn has_a_place(&self) -> bool {
+        let Phase::HalfOpen { in_flight, reported } = &self.phase else { return false };
+        in_flight.len() + reported.len() < self.settings.half_open().places()
+    }
+
+    fn retry_after(&self) -> Option<Nanos> {
+        match self.phase {
+            Phase::Closed { .. } | Phase::ForcedOpen { .. } => None,
+            Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
+            Phase::HalfOpen { .. } if self.has_a_place() => Some(0),
+            Phase::HalfOpen { .. } => {
+                self.first_deadline().map(|deadline| deadline + self.next_wait() - self.now)
+            }
+        }
+    }
+
+    fn trips(&self, counts: Counts) -> bool {
+        let run = counts.consecutive_failures;
+        let too_many = self.run_threshold().is_some_and(|n| run >= n as usize);
+        let enough = counts.calls >= self.minimum_calls();
+        too_many || (enough && self.reaches_a_rate(counts))
+    }
+
+    fn reaches_a_rate(&self, counts: Counts) -> bool {
+        let reaches = |part: usize, threshold: Option<f64>| {
+            threshold.is_some_and(|threshold| part as f64 / counts.calls as f64 >= threshold)
+        };
+        reaches(counts.failures, self.failure_rate_threshold())
+            || reaches(counts.slow_calls, self.settings.slow_rate)
+    }
+
+    fn run_threshold(&self) -> Option<u32> {
+        if self.settings.has_no_rule() { Some(5) } else { self.settings.consecutive_failures }
+    }
+
+    fn failure_rate_threshold(&self) -> Option<f64> {
+        if self.settings.has_no_rule() { Some(0.5) } else { self.settings.failure_rate }
+    }
+
+    fn minimum_calls(&self) -> usize {
+        let minimum = self.settings.minimum_calls.unwrap_or(20);
+        match self.settings.window() {
+            Window::Count(n) => minimum.min(n) as usize,
+            Window::Time { .. } => minimum as usize,
+        }
+    }
+
+    fn rate(&self, part: usize, calls: usize) -> Option<f64> {
+        (calls >= self.minimum_calls()).then(|| part as f64 / calls as f64)
+    }
+
+    /// How long the next open period will last.
+    fn next_wait(&self) -> Nanos {
+        let Wait::Growing { initial, max, factor } = self.settings.wait else {
+            return self.settings.wait.longest();
+        };
+        let (initial, max) = (initial.as_nanos(), max.as_nanos());
+        let mut wait = initial as f64;
+        for _ in 0..self.opened {
+            wait *= factor.unwrap_or(2.0);
+        }
+        if self.opened == 0 {
+            initial
+        } else if wait >= max as f64 {
+            max
+        } else {
+            wait.round() as Nanos
+        }
+    }
+}
+
+/// The length of a step of the time window's grid and how many it holds; for a count window, which
+/// has no grid, any.
+pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
+    match settings.window() {
+        Window::Count(_) => (1, 1),
+        Window::Time { length, buckets } => {
+            let buckets = Nanos::from(buckets.unwrap_or(10));
+            (length.as_nanos().div_ceil(buckets), buckets)
+        }
+    }
+}
+
+/// The window says which calls count for the rates; a run may be longer than it.
+fn count(window: &[Call], all: &[Call]) -> Counts {
+    Counts {
+        calls: window.len(),
+        failures: window.iter().filter(|call| call.failed).count(),
+        slow_calls: window.iter().filter(|call| call.slow).count(),
+        consecutive_failures: all.iter().rev().take_while(|call| call.failed).count(),
+    }
+}

@@ -1,0 +1,261 @@
+//! The settings of one run, in a form that both sides can read, and how they are drawn.
+
+use std::time::Duration;
+
+use proptest::option;
+use proptest::prelude::*;
+use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
+
+/// A time or a length of time; wide enough that nothing overflows.
+pub(crate) type Nanos = u128;
+
+/// What is passed to the builder; `None` leaves the setter out.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) consecutive_failures: Option<u32>,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_duration: Option<Duration>,
+    pub(crate) slow_rate: Option<f64>,
+    pub(crate) window: Option<Window>,
+    pub(crate) minimum_calls: Option<u32>,
+    pub(crate) wait: Wait,
+    pub(crate) half_open: Option<Probes>,
+    pub(crate) probe_timeout: Option<Duration>,
+    pub(crate) abandoned_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Window {
+    Count(u32),
+    Time { length: Duration, buckets: Option<u32> },
+}
+
+/// Always set and never with a jitter: the model has to know the wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    Constant(Duration),
+    Growing { initial: Duration, max: Duration, factor: Option<f64> },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Probes {
+    ConsecutiveSuccesses(u32),
+    Sample(u32),
+}
+
+impl Settings {
+    pub(crate) fn build(&self, name: &str) -> CircuitBreaker {
+        let mut builder = CircuitBreaker::builder(name).open_duration(self.wait.build());
+        if let Some(n) = self.consecutive_failures {
+            builder = builder.consecutive_failures(n);
+        }
+        if let Some(rate) = self.failure_rate {
+            builder = builder.failure_rate_threshold(rate);
+        }
+        if let Some(d) = self.slow_duration {
+            builder = builder.slow_call_duration_threshold(d);
+        }
+        if let Some(rate) = self.slow_rate {
+            builder = builder.slow_call_rate_threshold(rate);
+        }
+        if let Some(window) = self.window {
+            builder = builder.sliding_window(window.build());
+        }
+        if let Some(n) = self.minimum_calls {
+            builder = builder.minimum_calls(n);
+        }
+        if let Some(rule) = self.half_open {
+            builder = builder.half_open(rule.build());
+        }
+        if let Some(d) = self.probe_timeout {
+            builder = builder.probe_timeout(d);
+        }
+        if let Some(d) = self.abandoned_after {
+            builder = builder.abandoned_after(d);
+        }
+        builder.build().expect("only valid settings are drawn")
+    }
+
+    pub(crate) fn probe_timeout(&self) -> Nanos {
+        self.probe_timeout.unwrap_or(Duration::from_secs(30)).as_nanos()
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        let default = Window::Time { length: Duration::from_secs(30), buckets: None };
+        self.window.unwrap_or(default)
+    }
+
+    pub(crate) fn half_open(&self) -> Probes {
+        self.half_open.unwrap_or(Probes::ConsecutiveSuccesses(3))
+    }
+
+    pub(crate) fn has_no_rule(&self) -> bool {
+        self.consecutive_failures.is_none() && self.has_no_rate()
+    }
+
+    fn has_no_rate(&self) -> bool {
+        self.failure_rate.is_none() && self.slow_rate.is_none()
+    }
+
+    /// A sample is judged by a rate, so it needs one.
+    fn mend_sample(mut self) -> Self {
+        if let Some(Probes::Sample(n)) = self.half_open {
+            if self.has_no_rate() && !self.has_no_rule() {
+                self.half_open = Some(Probes::ConsecutiveSuccesses(n));
+            }
+        }
+        self
+    }
+}
+
+impl Window {
+    fn build(self) -> SlidingWindow {
+        match self {
+            Self::Count(calls) => SlidingWindow::count(calls),
+            Self::Time { length, buckets: None } => SlidingWindow::time(length),
+            Self::Time { length, buckets: Some(n) } => SlidingWindow::time(length).buckets(n),
+        }
+    }
+}
+
+impl Wait {
+    fn build(self) -> Backoff {
+        match self {
+            Self::Constant(wait) => Backoff::constant(wait),
+            Self::Growing { initial, max, factor: None } => {
+                Backoff::exponential(initial, max).jitter(0.0)
+            }
+            Self::Growing { initial, max, factor: Some(factor) } => {
+                Backoff::exponential(initial, max).factor(factor).jitter(0.0)
+            }
+        }
+    }
+
+    pub(crate) fn longest(self) -> Nanos {
+        match self {
+            Self::Constant(wait) => wait.as_nanos(),
+            Self::Growing { max, .. } => max.as_nanos(),
+        }
+    }
+}
+
+impl Probes {
+    fn build(self) -> HalfOpen {
+        match self {
+            Self::ConsecutiveSuccesses(n) => HalfOpen::consecutive_successes(n),
+            Self::Sample(n) => HalfOpen::sample(n),
+        }
+    }
+
+    pub(crate) fn places(self) -> usize {
+        let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
+        n as usize
+    }
+}
+
+pub(crate) fn settings() -> impl Strategy<Value = Settings> {
+    let rules = (option::weighted(0.4, small_number()), option::of(rate()), slow_calls());
+    let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
+    let recovery = (
+        wait(),
+        option::weighted(0.8, probes()),
+        option::weighted(0.8, duration()),
+        option::of(short()),
+    );
+    (rules, judging, recovery).prop_map(|(rules, judging, recovery)| {
+        let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
+        let (window, minimum_calls) = judging;
+        let (wait, half_open, probe_timeout, abandoned_after) = recovery;
+        let settings = Settings {
+            consecutive_failures,
+            failure_rate,
+            slow_duration,
+            slow_rate,
+            window,
+            minimum_calls,
+            wait,
+            half_open,
+            probe_timeout,
+            abandoned_after,
+        };
+        settings.mend_sample()
+    })
+}
+
+/// A slow-call rate cannot be without the duration, but the duration can be alone.
+fn slow_calls() -> impl Strategy<Value = (Option<Duration>, Option<f64>)> {
+    prop_oneof![
+        2 => Just((None, None)),
+        1 => short().prop_map(|d| (Some(d), None)),
+        3 => (short(), rate()).prop_map(|(d, rate)| (Some(d), Some(rate))),
+    ]
+}
+
+/// Mostly what a few calls can reach, and the largest.
+fn small_number() -> impl Strategy<Value = u32> {
+    prop_oneof![20 => 1..=6_u32, 4 => 7..=30_u32, 1 => Just(u32::MAX)]
+}
+
+/// Mostly a fraction that a few calls can hit exactly.
+fn rate() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        8 => (1..=10_u32).prop_flat_map(|n| (1..=n, Just(n))).prop_map(|(part, n)| f64::from(part) / f64::from(n)),
+        1 => Just(1.0),
+        1 => Just(f64::MIN_POSITIVE),
+    ]
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let buckets = prop_oneof![6 => 1..=12_u32, 1 => Just(60)];
+    prop_oneof![
+        6 => (1..=12_u32).prop_map(Window::Count),
+        2 => (60..=70_u32).prop_map(Window::Count),
+        1 => Just(Window::Count(u32::MAX)),
+        9 => (duration(), option::weighted(0.8, buckets))
+            .prop_map(|(length, buckets)| Window::Time { length, buckets }),
+    ]
+}
+
+fn wait() -> impl Strategy<Value = Wait> {
+    prop_oneof![
+        2 => duration().prop_map(Wait::Constant),
+        6 => growing(),
+        // A product of the other factors may not be exact in a float once it is this large, and
+        // the specification does not say how to round it.
+        1 => duration().prop_map(|initial| Wait::Growing { initial, max: Duration::MAX, factor: None }),
+    ]
+}
+
+fn growing() -> impl Strategy<Value = Wait> {
+    let initial = (1..=100_u64).prop_map(Duration::from_millis);
+    let factor = prop::sample::select(vec![1.0, 1.5, 2.0, 3.0, 10.0, f64::MAX]);
+    (initial, 1..=100_u32, option::of(factor)).prop_map(|(initial, times, factor)| Wait::Growing {
+        initial,
+        max: initial * times,
+        factor,
+    })
+}
+
+fn probes() -> impl Strategy<Value = Probes> {
+    prop_oneof![
+        small_number().prop_map(Probes::ConsecutiveSuccesses),
+        small_number().prop_map(Probes::Sample),
+    ]
+}
+
+/// What many calls take as long as.
+fn short() -> impl Strategy<Value = Duration> {
+    prop_oneof![3 => (1..=10_u64).prop_map(Duration::from_millis), 1 => duration()]
+}
+
+/// Of the order of a few steps of the clock, with the extremes.
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        20 => (1..=100_u64).prop_map(Duration::from_millis),
+        2 => (1..=60_u64).prop_map(Duration::from_secs),
+        2 => (1..=40_u64).prop_map(Duration::from_nanos),
+        2 => (1..=100_000_000_u64).prop_map(Duration::from_nanos),
+        1 => Just(Duration::from_secs(400 * 24 * 3600)),
+        1 => Just(Duration::MAX),
+    ]
+}
