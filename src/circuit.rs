@@ -96,7 +96,7 @@ impl Word {
     const SUCCESS_IS_COUNTED: u64 = 1 << 5;
     const TICKET_SHIFT: u32 = 8;
 
-    fn of(machine: &Machine) -> Self {
+    fn of(machine: &Machine, effect_of_success: Effect) -> Self {
         let mut word = match machine.state() {
             State::Closed => Self::CLOSED,
             State::Open if machine.is_forced() => Self::FORCED_OPEN,
@@ -106,7 +106,7 @@ impl Word {
         if machine.rules().times_calls() {
             word |= Self::TIMED;
         }
-        word |= match machine.effect_of_success() {
+        word |= match effect_of_success {
             Effect::Nothing => Self::SUCCESS_IS_NOTHING,
             Effect::CountedUntil(_) => Self::SUCCESS_IS_COUNTED,
             Effect::Any => 0,
@@ -332,8 +332,9 @@ impl Circuit {
         // Without a breaker there is no ticket that matches and no flag that helps.
         let mut word = Word(0);
         if let Some(Tenant { machine, .. }) = &behind.tenant {
-            word = Word::of(machine);
-            if let Effect::CountedUntil(end) = machine.effect_of_success() {
+            let effect_of_success = machine.effect_of_success();
+            word = Word::of(machine, effect_of_success);
+            if let Effect::CountedUntil(end) = effect_of_success {
                 behind.slice_is_live = true;
                 update(&self.front.slice_end, end);
             }

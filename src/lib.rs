@@ -71,6 +71,7 @@ mod layer;
 mod listeners;
 mod permit;
 mod pool;
+mod probes;
 mod service;
 mod snapshot;
 mod state;

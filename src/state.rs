@@ -14,13 +14,13 @@
 //! open from that moment on. Everybody who comes later finds it so ([`Machine::advance`]), whether or
 //! not anybody was there when it happened.
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::clock::{Nanos, Tick};
 use crate::config::{ProbeRule, Rules};
 use crate::error::{Refusal, RejectReason};
+use crate::probes::Probes;
 use crate::snapshot::{Snapshot, State, Tally};
 use crate::transition::{Cause, Change};
 use crate::window::{Counts, Effect, Window};
@@ -44,9 +44,6 @@ pub(crate) enum Report {
     Abandoned,
 }
 
-/// Room for this many probes is taken at once.
-const PROBES_AT_FIRST: u32 = 16;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
     rules: Rules,
@@ -54,8 +51,7 @@ pub(crate) struct Machine {
     /// An operator holds the phase, open or closed.
     forced: bool,
     window: Option<Window>,
-    /// Those in flight while half-open, oldest first; so sorted by admission and by ticket.
-    probes: VecDeque<Probe>,
+    probes: Probes,
     last_ticket: Ticket,
     /// Open periods since it was last closed: what the backoff goes by.
     opened: u32,
@@ -78,12 +74,6 @@ enum Phase {
     HalfOpen { tally: Tally },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Probe {
-    ticket: Ticket,
-    admitted: Tick,
-}
-
 impl Machine {
     /// A closed circuit that gives tickets after `last_ticket`. `seed` is for the jitter.
     pub(crate) fn new(rules: Rules, last_ticket: Ticket, seed: u64, now: Tick) -> Self {
@@ -94,7 +84,7 @@ impl Machine {
             phase: Phase::Closed { ticket, run: 0 },
             forced: false,
             window: rules.window.map(|window| window.open(now)),
-            probes: VecDeque::with_capacity(probes.min(PROBES_AT_FIRST) as usize),
+            probes: Probes::new(probes, rules.probe_timeout),
             last_ticket: ticket,
             opened: 0,
             openings: 0,
@@ -124,8 +114,7 @@ impl Machine {
     /// Whether the ticket belongs to a probe in flight; until when, if so.
     pub(crate) fn lease(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
         self.advance(now);
-        let probe = &self.probes[self.probe(ticket)?];
-        Some(self.deadline(probe))
+        self.probes.deadline(ticket)
     }
 
     /// Takes the result of a call that was admitted with `ticket` and began at `began`; drops it if
@@ -141,7 +130,7 @@ impl Machine {
     ) {
         // Before anything else, so that a permit that outlives its breaker cannot even tell the time
         // to the breaker that has its circuit now: a paused clock shows each runtime its own.
-        if self.closed_ticket() != Some(ticket) && self.probe(ticket).is_none() {
+        if self.closed_ticket() != Some(ticket) && self.probes.deadline(ticket).is_none() {
             return;
         }
         if self.time_matters() {
@@ -156,8 +145,7 @@ impl Machine {
             Report::Abandoned | Report::Ignored => None,
         };
         let slow = at_least(self.rules.slow_call_duration);
-        if let Some(index) = self.probe(ticket) {
-            self.probes.remove(index);
+        if self.probes.remove(ticket) {
             match failed {
                 Some(failed) => self.record_probe(failed, slow),
                 None => self.place_freed = true,
@@ -318,12 +306,7 @@ impl Machine {
 
     /// When the oldest probe's time was over, if it was.
     fn lapsed(&self, now: Tick) -> Option<Tick> {
-        let deadline = self.deadline(self.probes.front()?);
-        (now >= deadline).then_some(deadline)
-    }
-
-    fn deadline(&self, probe: &Probe) -> Tick {
-        probe.admitted.saturating_add(self.rules.probe_timeout)
+        self.probes.first_deadline().filter(|deadline| now >= *deadline)
     }
 
     /// The length of the next open period.
@@ -427,18 +410,13 @@ impl Machine {
     /// Whether a probe may be admitted beside those in flight and those that have reported.
     fn has_place(&self, reported: &Tally) -> bool {
         let (ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n)) = self.rules.half_open;
-        self.probes.len() as u64 + reported.counts.calls < n.into()
+        self.probes.count() + reported.counts.calls < n.into()
     }
 
     fn admit_probe(&mut self) -> Admission {
         self.last_ticket += 1;
-        let (ticket, admitted) = (self.last_ticket, self.now);
-        self.probes.push_back(Probe { ticket, admitted });
-        Admission::Probe(ticket)
-    }
-
-    fn probe(&self, ticket: Ticket) -> Option<usize> {
-        self.probes.binary_search_by_key(&ticket, |probe| probe.ticket).ok()
+        self.probes.admit(self.last_ticket, self.now);
+        Admission::Probe(self.last_ticket)
     }
 
     fn refusal(&self) -> Refusal {
@@ -461,8 +439,7 @@ impl Machine {
             Phase::Open { until, .. } => until,
             Phase::HalfOpen { ref tally } if self.has_place(tally) => now,
             Phase::HalfOpen { .. } => {
-                let oldest = self.probes.front().map_or(now, |probe| self.deadline(probe));
-                oldest.saturating_add(self.wait())
+                self.probes.first_deadline().unwrap_or(now).saturating_add(self.wait())
             }
         };
         Some(at.saturating_sub(now))

@@ -1,0 +1,416 @@
+//! Errors flatten: whatever stands between, the outermost layer sees what the innermost returned.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Ready, pending, ready};
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{advance, timeout};
+use tower::timeout::error::Elapsed;
+use tower::util::ServiceFn;
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_breaker::{
+    Backoff, CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerError, CircuitBreakerLayer,
+    ConfigError, HalfOpen, Outcome, RejectReason, Rejected, SlidingWindow, State,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Trips at the second failure in a row.
+fn breaker(name: &str) -> CircuitBreaker {
+    let builder = CircuitBreaker::builder(name).consecutive_failures(2).open_duration(10 * SECOND);
+    builder.half_open(HalfOpen::consecutive_successes(1)).build().unwrap()
+}
+
+fn layer(breaker: &CircuitBreaker) -> CircuitBreakerLayer {
+    CircuitBreakerLayer::new(breaker.clone())
+}
+
+fn rejected(breaker: &CircuitBreaker) -> Rejected {
+    breaker.try_acquire().unwrap_err()
+}
+
+/// An error with a cause.
+#[derive(Debug)]
+struct Unreachable(io::Error);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the dependency cannot be reached")
+    }
+}
+
+impl Error for Unreachable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn unreachable() -> Unreachable {
+    Unreachable(io::Error::new(io::ErrorKind::NetworkUnreachable, "no route"))
+}
+
+type Failing<E> = ServiceFn<fn(()) -> Ready<Result<(), E>>>;
+
+fn failing() -> Failing<Unreachable> {
+    service_fn(|()| ready(Err(unreachable())))
+}
+
+// ---- conversion ---------------------------------------------------------------------------------
+
+/// Converts the rejection of a call with this error type.
+fn boxed_rejection<E: Into<BoxError>>() -> BoxError {
+    let breaker = breaker("payments");
+    breaker.force_open();
+    CircuitBreakerError::<E>::Rejected(rejected(&breaker)).into()
+}
+
+#[test]
+fn a_rejection_becomes_itself_whatever_the_inner_error_type() {
+    let boxed = [
+        boxed_rejection::<BoxError>(),
+        boxed_rejection::<io::Error>(),
+        boxed_rejection::<Infallible>(),
+        boxed_rejection::<String>(),
+        boxed_rejection::<&str>(),
+        boxed_rejection::<CircuitBreakerError<BoxError>>(),
+        boxed_rejection::<CircuitBreakerError<CircuitBreakerError<io::Error>>>(),
+    ];
+    for error in boxed {
+        assert_eq!(error.downcast_ref::<Rejected>().unwrap().breaker(), "payments");
+    }
+}
+
+#[test]
+fn an_inner_error_becomes_itself_without_a_layer() {
+    let io: BoxError = CircuitBreakerError::Inner(io::Error::from_raw_os_error(2)).into();
+    assert_eq!(io.downcast_ref::<io::Error>().unwrap().raw_os_error(), Some(2));
+
+    let already: BoxError = unreachable().into();
+    let address = std::ptr::from_ref(already.downcast_ref::<Unreachable>().unwrap());
+    let boxed: BoxError = CircuitBreakerError::Inner(already).into();
+    assert!(std::ptr::eq(address, boxed.downcast_ref().unwrap()), "not even boxed anew");
+
+    let string: BoxError = CircuitBreakerError::Inner("refused".to_owned()).into();
+    let str: BoxError = CircuitBreakerError::Inner("refused").into();
+    assert_eq!((string.to_string(), str.to_string()), ("refused".into(), "refused".into()));
+
+    let twice: BoxError =
+        CircuitBreakerError::Inner(CircuitBreakerError::Inner(unreachable())).into();
+    assert!(twice.is::<Unreachable>());
+}
+
+#[test]
+fn a_question_mark_converts_on_the_way_out() {
+    fn pay() -> Result<(), BoxError> {
+        Err(CircuitBreakerError::Inner(unreachable()))?
+    }
+    fn ask(breaker: &CircuitBreaker) -> Result<(), CircuitBreakerError<io::Error>> {
+        breaker.try_acquire()?.success();
+        Ok(())
+    }
+    assert!(pay().unwrap_err().is::<Unreachable>());
+    let breaker = breaker("payments");
+    assert!(ask(&breaker).is_ok());
+    breaker.trip();
+    assert!(ask(&breaker).unwrap_err().rejected().is_some());
+}
+
+#[test]
+fn rejected_is_an_error_that_can_go_anywhere() {
+    fn is_error<T: Error + Clone + Send + Sync + 'static>() {}
+    is_error::<Rejected>();
+    is_error::<ConfigError>();
+}
+
+// ---- through layers -----------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn elapsed_is_seen_through_two_breakers_and_a_timeout() {
+    let (outer, inner) = (breaker("outer"), breaker("inner"));
+    let mut service = ServiceBuilder::new()
+        .map_err(BoxError::from)
+        .layer(layer(&outer))
+        .timeout(10 * SECOND)
+        .layer(layer(&inner))
+        .timeout(SECOND)
+        .service(service_fn(|()| pending::<Result<(), Infallible>>()));
+
+    for failures in 1..=2 {
+        let error: BoxError = service.ready().await.unwrap().call(()).await.unwrap_err();
+        assert!(error.downcast_ref::<Elapsed>().is_some(), "{error:?}");
+        assert_eq!(outer.snapshot().consecutive_failures(), failures);
+        assert_eq!(inner.snapshot().consecutive_failures(), failures);
+    }
+    assert_eq!((outer.state(), inner.state()), (State::Open, State::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chain_of_causes_is_whole_behind_two_breakers_and_a_timeout() {
+    let service = ServiceBuilder::new()
+        .map_err(BoxError::from)
+        .layer(layer(&breaker("outer")))
+        .timeout(SECOND)
+        .layer(layer(&breaker("inner")))
+        .service(failing());
+
+    let error: BoxError = service.oneshot(()).await.unwrap_err();
+    assert!(error.is::<Unreachable>(), "{error:?}");
+    let cause = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+    assert_eq!(cause.kind(), io::ErrorKind::NetworkUnreachable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_by_the_inner_breaker_is_seen_with_its_name_and_fails_the_outer_one() {
+    let (outer, inner) = (breaker("outer"), breaker("inner"));
+    let mut service = ServiceBuilder::new()
+        .map_err(BoxError::from)
+        .layer(layer(&outer))
+        .timeout(SECOND)
+        .layer(layer(&inner))
+        .service(failing());
+    inner.trip();
+
+    for by in ["inner", "inner", "outer", "outer"] {
+        let error: BoxError = service.ready().await.unwrap().call(()).await.unwrap_err();
+        let rejected = error.downcast_ref::<Rejected>().unwrap();
+        assert_eq!((rejected.breaker(), rejected.reason()), (by, RejectReason::Open));
+    }
+    assert_eq!(outer.snapshot().consecutive_failures(), 2, "its own rejections do not count");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_by_the_inner_breaker_can_be_classified_as_saying_nothing_to_the_outer_one() {
+    type Error = CircuitBreakerError<Unreachable>;
+    let (outer, inner) = (breaker("outer"), breaker("inner"));
+    let classified = layer(&outer).classifier(|result: Result<&(), &Error>| match result {
+        Ok(()) => Outcome::Success,
+        Err(error) if error.rejected().is_some() => Outcome::Ignored,
+        Err(_) => Outcome::Failure,
+    });
+    let mut service = classified.layer(layer(&inner).layer(failing()));
+
+    for n in 0..10 {
+        let error = service.ready().await.unwrap().call(()).await.unwrap_err();
+        // Typed, an inner rejection is an inner error. Two failures open both; so far only one.
+        assert!(error.rejected().is_none());
+        let CircuitBreakerError::Inner(error) = error else { panic!("{error:?}") };
+        assert_eq!(error.rejected().is_some(), n >= 1);
+        if n == 0 {
+            inner.trip();
+        }
+    }
+    assert_eq!((outer.state(), outer.snapshot().consecutive_failures()), (State::Closed, 1));
+}
+
+// ---- texts --------------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_says_who_rejected_and_why_and_for_how_long() {
+    let breaker = breaker("payments");
+
+    breaker.trip();
+    advance(SECOND / 2).await;
+    let open = rejected(&breaker);
+    assert_eq!(
+        open.to_string(),
+        "circuit breaker `payments` rejected the call: the circuit is open, next probe in 9.5s"
+    );
+    assert_eq!((open.reason(), open.retry_after()), (RejectReason::Open, Some(SECOND * 19 / 2)));
+
+    advance(10 * SECOND).await;
+    let probe = breaker.try_acquire().unwrap();
+    let half_open = rejected(&breaker);
+    assert_eq!(
+        half_open.to_string(),
+        "circuit breaker `payments` rejected the call: the circuit is half-open and has no probe to give"
+    );
+    assert_eq!(half_open.reason(), RejectReason::HalfOpen);
+    assert_eq!(half_open.retry_after(), Some(30 * SECOND + 10 * SECOND), "if it never reports");
+    drop(probe);
+
+    breaker.force_open();
+    let forced = rejected(&breaker);
+    assert_eq!(
+        forced.to_string(),
+        "circuit breaker `payments` rejected the call: the circuit is forced open"
+    );
+    assert_eq!((forced.reason(), forced.retry_after()), (RejectReason::ForcedOpen, None));
+    assert!(forced.source().is_none());
+}
+
+#[test]
+fn the_typed_error_says_what_is_inside() {
+    let breaker = breaker("payments");
+    breaker.force_open();
+    let turned_away = CircuitBreakerError::<Unreachable>::Rejected(rejected(&breaker));
+    let failed = CircuitBreakerError::Inner(unreachable());
+
+    assert_eq!(turned_away.to_string(), rejected(&breaker).to_string());
+    assert_eq!(failed.to_string(), "the dependency cannot be reached");
+    assert_eq!(turned_away.rejected(), Some(&rejected(&breaker)));
+    assert!(failed.rejected().is_none());
+    assert!(format!("{turned_away:?}").contains("payments"));
+    assert!(format!("{failed:?}").contains("no route"));
+}
+
+#[test]
+fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
+    type Set = fn(CircuitBreakerBuilder) -> CircuitBreakerBuilder;
+    let table: [(Set, &str); 22] = [
+        (|b| b.consecutive_failures(0), "invalid `consecutive_failures`: 0 (allowed: at least 1)"),
+        (|b| b.minimum_calls(0), "invalid `minimum_calls`: 0 (allowed: at least 1)"),
+        (
+            |b| b.failure_rate_threshold(0.0),
+            "invalid `failure_rate_threshold`: 0 (allowed: a rate greater than 0 and at most 1)",
+        ),
+        (
+            |b| b.failure_rate_threshold(f64::NAN),
+            "invalid `failure_rate_threshold`: NaN (allowed: a rate greater than 0 and at most 1)",
+        ),
+        (
+            |b| b.slow_call_rate_threshold(1.5).slow_call_duration_threshold(SECOND),
+            "invalid `slow_call_rate_threshold`: 1.5 (allowed: a rate greater than 0 and at most 1)",
+        ),
+        (
+            |b| b.slow_call_rate_threshold(0.5),
+            "invalid `slow_call_rate_threshold`: 0.5 without a slow call duration \
+             (allowed: only together with `slow_call_duration_threshold`)",
+        ),
+        (
+            |b| b.slow_call_duration_threshold(Duration::ZERO),
+            "invalid `slow_call_duration_threshold`: 0ns (allowed: a duration longer than zero)",
+        ),
+        (
+            |b| b.probe_timeout(Duration::ZERO),
+            "invalid `probe_timeout`: 0ns (allowed: a duration longer than zero)",
+        ),
+        (
+            |b| b.abandoned_after(Duration::ZERO),
+            "invalid `abandoned_after`: 0ns (allowed: a duration longer than zero)",
+        ),
+        (
+            |b| b.sliding_window(SlidingWindow::count(0)),
+            "invalid `sliding_window`: 0 calls (allowed: at least 1 call)",
+        ),
+        (
+            |b| b.sliding_window(SlidingWindow::count(9).buckets(3)),
+            "invalid `sliding_window`: a count window with 3 buckets \
+             (allowed: buckets on time windows only)",
+        ),
+        (
+            |b| b.sliding_window(SlidingWindow::time(Duration::ZERO)),
+            "invalid `sliding_window`: a length of 0ns (allowed: a length longer than zero)",
+        ),
+        (
+            |b| b.sliding_window(SlidingWindow::time(SECOND).buckets(0)),
+            "invalid `sliding_window`: 0 buckets (allowed: at least 1 bucket)",
+        ),
+        (
+            |b| b.open_duration(Duration::ZERO),
+            "invalid `open_duration`: 0ns (allowed: a wait longer than zero)",
+        ),
+        (
+            |b| b.open_duration(Backoff::exponential(2 * SECOND, SECOND)),
+            "invalid `open_duration`: a maximum of 1s with an initial wait of 2s \
+             (allowed: a maximum not shorter than the initial wait)",
+        ),
+        (
+            |b| b.open_duration(Backoff::exponential(SECOND, SECOND).factor(0.5)),
+            "invalid `open_duration`: a factor of 0.5 (allowed: a finite factor of at least 1)",
+        ),
+        (
+            |b| b.open_duration(Backoff::exponential(SECOND, SECOND).factor(f64::INFINITY)),
+            "invalid `open_duration`: a factor of inf (allowed: a finite factor of at least 1)",
+        ),
+        (
+            |b| b.open_duration(Backoff::constant(SECOND).jitter(1.1)),
+            "invalid `open_duration`: a jitter of 1.1 (allowed: a jitter from 0.0 to 1.0)",
+        ),
+        (
+            |b| b.open_duration(Backoff::constant(SECOND).jitter(f64::NAN)),
+            "invalid `open_duration`: a jitter of NaN (allowed: a jitter from 0.0 to 1.0)",
+        ),
+        (
+            |b| b.half_open(HalfOpen::consecutive_successes(0)),
+            "invalid `half_open`: 0 (allowed: at least 1)",
+        ),
+        (|b| b.half_open(HalfOpen::sample(0)), "invalid `half_open`: 0 (allowed: at least 1)"),
+        (
+            |b| b.consecutive_failures(5).half_open(HalfOpen::sample(7)),
+            "invalid `half_open`: a sample of 7 without a rate rule (allowed: a sample together \
+             with `failure_rate_threshold` or `slow_call_rate_threshold`)",
+        ),
+    ];
+    for (set, expected) in table {
+        let error = set(CircuitBreaker::builder("bad")).build().unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(expected.starts_with(&format!("invalid `{}`: {}", error.setting(), error.value())));
+    }
+}
+
+// ---- extremes -----------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn extreme_settings_neither_panic_nor_overflow_in_a_service_over_centuries() {
+    let longest = Duration::MAX;
+    let base = || {
+        CircuitBreaker::builder("extreme")
+            .consecutive_failures(u32::MAX)
+            .failure_rate_threshold(1.0)
+            .slow_call_rate_threshold(f64::MIN_POSITIVE)
+            .slow_call_duration_threshold(longest)
+            .minimum_calls(u32::MAX)
+            .probe_timeout(longest)
+            .abandoned_after(longest)
+    };
+    let steepest = Backoff::exponential(Duration::from_nanos(1), longest).factor(f64::MAX);
+    let breakers = [
+        base().open_duration(longest).sliding_window(SlidingWindow::count(u32::MAX)),
+        base().sliding_window(SlidingWindow::time(longest)).half_open(HalfOpen::sample(u32::MAX)),
+        base()
+            .sliding_window(SlidingWindow::time(longest).buckets(u32::MAX))
+            .half_open(HalfOpen::consecutive_successes(u32::MAX))
+            .open_duration(steepest.jitter(1.0)),
+        base()
+            .sliding_window(SlidingWindow::time(Duration::from_nanos(1)).buckets(u32::MAX))
+            .open_duration(Backoff::constant(longest).jitter(1.0)),
+    ];
+    for builder in breakers {
+        let breaker = builder.build().unwrap();
+        let mut service = layer(&breaker).layer(failing());
+        let patient = layer(&breaker).backpressure().layer(failing());
+        for _ in 0..4 {
+            let in_flight = breaker.try_acquire();
+            let _ = service.ready().await.unwrap().call(()).await;
+            advance(YEAR).await;
+            drop(in_flight);
+            breaker.trip();
+            let _ = service.ready().await.unwrap().call(()).await;
+            let _ = timeout(YEAR, patient.clone().oneshot(())).await;
+            let _ = timeout(YEAR, breaker.acquire()).await;
+            let _ = format!("{breaker:?} {:?}", breaker.snapshot().retry_after());
+            advance(100 * YEAR).await;
+            if let Err(rejected) = breaker.try_acquire() {
+                assert!(!rejected.to_string().is_empty());
+            }
+        }
+        breaker.reset();
+        assert_eq!(breaker.state(), State::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_is_never_over() {
+    let breaker = CircuitBreaker::builder("longest").open_duration(Duration::MAX).build().unwrap();
+    breaker.trip();
+    let patient = layer(&breaker).backpressure().layer(failing());
+
+    assert!(timeout(YEAR, patient.oneshot(())).await.is_err());
+    advance(100 * YEAR).await;
+    assert_eq!(rejected(&breaker).reason(), RejectReason::Open);
+    assert!(rejected(&breaker).retry_after().unwrap() > 100 * YEAR);
+}
