@@ -148,7 +148,9 @@ impl Circuit {
         let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
         let tenant = behind.tenant.take();
-        behind.last_ticket = tenant.as_ref().map_or(0, |tenant| tenant.machine.last_ticket());
+        if let Some(tenant) = &tenant {
+            behind.last_ticket = tenant.machine.last_ticket();
+        }
         self.publish(&mut behind);
         drop(behind);
         drop(tenant); // without the lock, as it drops the user's listeners

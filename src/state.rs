@@ -481,3 +481,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod exhaustive;
