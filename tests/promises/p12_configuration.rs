@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    Backoff, CircuitBreaker, CircuitBreakerBuilder, ConfigError, HalfOpen, SlidingWindow,
+    Backoff, CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, ConfigError, HalfOpen,
+    SlidingWindow, State,
 };
 
 use crate::{SECOND, advance, permit};
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn error(set: impl FnOnce(CircuitBreakerBuilder) -> CircuitBreakerBuilder) -> ConfigError {
     set(CircuitBreaker::builder("bad")).build().expect_err("it should be refused")
@@ -144,7 +149,7 @@ async fn nothing_overflows_at_the_largest_settings() {
                 .unwrap();
             for _ in 0..3 {
                 let [success, failure, dropped] = [(); 3].map(|()| permit(&breaker));
-                advance(10 * 365 * 24 * 3600 * SECOND).await;
+                advance(10 * YEAR).await;
                 success.success();
                 failure.failure();
                 drop(dropped);
@@ -154,10 +159,72 @@ async fn nothing_overflows_at_the_largest_settings() {
                 breaker.force_open();
                 breaker.resume();
                 let probe = permit(&breaker);
-                advance(10 * 365 * 24 * 3600 * SECOND).await;
+                advance(10 * YEAR).await;
                 probe.success();
                 breaker.reset();
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn extreme_settings_neither_panic_nor_overflow_in_a_service_over_centuries() {
+    let longest = Duration::MAX;
+    let failing = service_fn(|()| async { Err::<(), _>("down") });
+    let base = || {
+        CircuitBreaker::builder("extreme")
+            .consecutive_failures(u32::MAX)
+            .failure_rate_threshold(1.0)
+            .slow_call_rate_threshold(f64::MIN_POSITIVE)
+            .slow_call_duration_threshold(longest)
+            .minimum_calls(u32::MAX)
+            .probe_timeout(longest)
+            .abandoned_after(longest)
+    };
+    let steepest = Backoff::exponential(Duration::from_nanos(1), longest).factor(f64::MAX);
+    let breakers = [
+        base().open_duration(longest).sliding_window(SlidingWindow::count(u32::MAX)),
+        base().sliding_window(SlidingWindow::time(longest)).half_open(HalfOpen::sample(u32::MAX)),
+        base()
+            .sliding_window(SlidingWindow::time(longest).buckets(u32::MAX))
+            .half_open(HalfOpen::consecutive_successes(u32::MAX))
+            .open_duration(steepest.jitter(1.0)),
+        base()
+            .sliding_window(SlidingWindow::time(Duration::from_nanos(1)).buckets(u32::MAX))
+            .open_duration(Backoff::constant(longest).jitter(1.0)),
+    ];
+    for builder in breakers {
+        let breaker = builder.build().unwrap();
+        let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(failing);
+        let patient = CircuitBreakerLayer::new(breaker.clone()).backpressure().layer(failing);
+        for _ in 0..4 {
+            let in_flight = breaker.try_acquire();
+            let _ = service.ready().await.unwrap().call(()).await;
+            advance(YEAR).await;
+            drop(in_flight);
+            breaker.trip();
+            let _ = service.ready().await.unwrap().call(()).await;
+            let _ = timeout(YEAR, patient.clone().oneshot(())).await;
+            let _ = timeout(YEAR, breaker.acquire()).await;
+            let _ = format!("{breaker:?} {:?}", breaker.snapshot().retry_after());
+            advance(100 * YEAR).await;
+            if let Err(rejected) = breaker.try_acquire() {
+                assert!(!rejected.to_string().is_empty());
+            }
+        }
+        breaker.reset();
+        assert_eq!(breaker.state(), State::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_is_never_over() {
+    let breaker = CircuitBreaker::builder("longest").open_duration(Duration::MAX).build().unwrap();
+    breaker.trip();
+    let failing = service_fn(|()| async { Err::<(), _>("down") });
+    let patient = CircuitBreakerLayer::new(breaker.clone()).backpressure().layer(failing);
+
+    assert!(timeout(YEAR, patient.oneshot(())).await.is_err());
+    advance(100 * YEAR).await;
+    assert!(breaker.try_acquire().unwrap_err().retry_after().unwrap() > 100 * YEAR);
 }
