@@ -15,6 +15,7 @@ use crate::listeners::{Listener, Listeners};
 use crate::permit::Permit;
 use crate::pool;
 use crate::snapshot::{Snapshot, State};
+use crate::state::Machine;
 use crate::waiters::Waiter;
 
 /// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
@@ -209,34 +210,34 @@ impl CircuitBreaker {
     /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
     /// health check. Without effect if it is open already or held by an operator.
     pub fn trip(&self) {
-        self.circuit().trip();
+        self.circuit().operate(Machine::trip);
     }
 
     /// Closes the circuit and forgets everything, the backoff too. A circuit that an operator holds
     /// open or closed stays so, but forgets as well.
     pub fn reset(&self) {
-        self.circuit().reset();
+        self.circuit().operate(Machine::reset);
     }
 
     /// Opens the circuit until [`resume`](Self::resume) or
     /// [`force_closed`](Self::force_closed): an operator's switch. It is no open period for the
     /// backoff.
     pub fn force_open(&self) {
-        self.circuit().force_open();
+        self.circuit().operate(Machine::force_open);
     }
 
     /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open): an
     /// operator's switch. Everything is admitted and still recorded, but nothing trips. If it was
     /// closed already, its counts stay.
     pub fn force_closed(&self) {
-        self.circuit().force_closed();
+        self.circuit().operate(Machine::force_closed);
     }
 
     /// Ends [`force_open`](Self::force_open): the circuit is half-open, so the next call is a probe.
     /// Ends [`force_closed`](Self::force_closed): the circuit is closed and keeps its counts, which
     /// the next result may trip. Without effect if it is not forced.
     pub fn resume(&self) {
-        self.circuit().resume();
+        self.circuit().operate(Machine::resume);
     }
 
     #[inline]

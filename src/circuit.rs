@@ -255,29 +255,10 @@ impl Circuit {
 
     // ---- everything else ----------------------------------------------------------------------
 
-    pub(crate) fn trip(&self) {
+    /// Lets an operator act.
+    pub(crate) fn operate(&self, act: impl FnOnce(&mut Machine, Tick)) {
         let now = clock::now();
-        self.with(|machine| machine.trip(now));
-    }
-
-    pub(crate) fn reset(&self) {
-        let now = clock::now();
-        self.with(|machine| machine.reset(now));
-    }
-
-    pub(crate) fn force_open(&self) {
-        let now = clock::now();
-        self.with(|machine| machine.force_open(now));
-    }
-
-    pub(crate) fn force_closed(&self) {
-        let now = clock::now();
-        self.with(|machine| machine.force_closed(now));
-    }
-
-    pub(crate) fn resume(&self) {
-        let now = clock::now();
-        self.with(|machine| machine.resume(now));
+        self.with(|machine| act(machine, now));
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
