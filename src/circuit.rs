@@ -9,12 +9,13 @@
 //!
 //! # Slices
 //!
-//! A time window must count every success. Cores would fight over one counter, so there are several,
-//! the *stripes*, of which a thread uses one. A stripe holds the number of the present *slice* and
-//! the successes counted in it. A slice is a stretch of time in which successes are merely counted:
-//! within one bucket of the window, without a failure, a transition or anything else that takes the
-//! lock. Whoever takes the lock ends the slice: it swaps a new number into every stripe and hands
-//! the successes that it finds there to the machine before it does anything else.
+//! A time window must count every success, and so must a count window that holds a failure. Cores
+//! would fight over one counter, so there are several, the *stripes*, of which a thread uses one. A
+//! stripe holds the number of the present *slice* and the successes counted in it. A slice is a
+//! stretch of time in which successes are merely counted: within one bucket of a time window, without
+//! a failure, a transition or anything else that takes the lock. Whoever takes the lock ends the
+//! slice: it swaps a new number into every stripe and hands the successes that it finds there to the
+//! machine before it does anything else.
 //!
 //! A success is counted by one compare-and-swap that adds 1 to a stripe that carries the slice's
 //! number. Before, its caller has read, in this order: the number of the slice, the word (does it
@@ -247,10 +248,13 @@ impl Circuit {
             return false;
         }
         let slice_end = self.front.slice_end.load(Ordering::Acquire);
-        let now = clock::now();
-        now < slice_end
-            && (slow_after == NEVER || !is_slow(now))
-            && self.stripes.count_success(slice)
+        if slice_end != NEVER || slow_after != NEVER {
+            let now = clock::now();
+            if now >= slice_end || is_slow(now) {
+                return false;
+            }
+        }
+        self.stripes.count_success(slice)
     }
 
     // ---- everything else ----------------------------------------------------------------------

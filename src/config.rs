@@ -171,8 +171,9 @@ impl CircuitBreakerBuilder {
     /// without any lock held, on a thread that caused one. May be called several times; the
     /// listeners are told in that order.
     ///
-    /// A listener should be quick, as a call is waiting for it. It may use the breaker. If it
-    /// panics, nothing else is harmed.
+    /// A listener should be quick, as a call is waiting for it. It may use the breaker (but one that
+    /// owns a handle of its own breaker keeps it alive for ever). If it panics, nothing else is
+    /// harmed.
     pub fn on_transition(mut self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
         self.listeners.push(Arc::new(listener));
         self

@@ -7,7 +7,8 @@
 //! Permits of the former breaker do no harm to the new one, because tickets are never given twice:
 //! their results are stale, as after any transition.
 //!
-//! So a process keeps as many circuits, of less than 1 KiB each, as it has ever had at a time.
+//! So a process keeps as many circuits as it has ever had at a time, but none of what is theirs:
+//! windows, names and listeners go with the breaker.
 
 use crate::circuit::Circuit;
 

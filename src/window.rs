@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::count::CountWindow;
 use self::time::TimeWindow;
-use crate::clock::{Tick, nanos};
+use crate::clock::{NEVER, Tick, nanos};
 use crate::error::ConfigError;
 
 /// Which calls the failure rate and the slow-call rate are taken over.
@@ -136,14 +136,14 @@ impl Counts {
     }
 }
 
-/// What a further success that was not slow would do to a window that trips nothing now.
+/// What further successes that are not slow would do to a window that trips nothing now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It changes nothing.
+    /// They change nothing.
     Nothing,
-    /// Until this time it only adds to the current bucket.
+    /// Until this time they are counted, and it does not matter when or in which order.
     CountedUntil(Tick),
-    /// It may change anything.
+    /// They may change anything.
     Any,
 }
 
@@ -174,7 +174,7 @@ impl Window {
     /// [`advance`](Self::advance).
     pub(crate) fn record_successes(&mut self, n: u64) {
         match self {
-            Self::Count(window) => (0..n).for_each(|_| window.record(false, false)),
+            Self::Count(window) => window.record_successes(n),
             Self::Time(window) => window.record_successes(n),
         }
     }
@@ -205,7 +205,7 @@ impl Window {
     pub(crate) fn effect_of_success(&self) -> Effect {
         match self {
             Self::Count(window) if window.is_full_of_successes() => Effect::Nothing,
-            Self::Count(_) => Effect::Any,
+            Self::Count(_) => Effect::CountedUntil(NEVER),
             Self::Time(window) => Effect::CountedUntil(window.step_end()),
         }
     }

@@ -132,6 +132,21 @@ fn a_count_window_full_of_successes_does_not_miss_a_failure() {
 }
 
 #[test]
+fn successes_and_failures_of_a_count_window_are_all_counted() {
+    model(|| {
+        let breaker = count_window(10);
+        permit(&breaker).failure();
+        permit(&breaker).success(); // from now on successes are counted without the lock
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [spawn(move || a.success()), spawn(move || b.failure())];
+        permit(&breaker).success();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.calls(), snapshot.failures()), (5, 2));
+    });
+}
+
+#[test]
 fn a_trip_rejects_whoever_asks_after_it() {
     model(|| {
         let breaker = time_window();

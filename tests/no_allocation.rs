@@ -91,3 +91,28 @@ fn no_kind_of_call_allocates() {
         });
     }
 }
+
+#[test]
+fn a_circuit_takes_a_fixed_amount_of_memory_and_leaves_nothing_but_its_place_behind() {
+    for builder in every_kind_of_window() {
+        let build = || builder.clone().build().unwrap();
+        let mut breaker = Some(build());
+        let taken = allocation_counter::measure(|| {
+            let mut service = behind(breaker.as_ref().unwrap());
+            for n in 0..10_000 {
+                let _ = call(&mut service, if n % 2 == 0 { Err(n) } else { Ok(n) });
+            }
+        });
+        assert_eq!(taken.bytes_current, 0, "it grew: {builder:?}");
+
+        // The place in the pool may go to whatever runs beside this test, but most do not.
+        let rebuilt = (0..100).map(|_| {
+            allocation_counter::measure(|| {
+                drop(breaker.take());
+                breaker = Some(build());
+            })
+        });
+        let least = rebuilt.map(|taken| taken.bytes_current).min();
+        assert_eq!(least, Some(0), "a new breaker needs what the old one had: {builder:?}");
+    }
+}

@@ -5,6 +5,8 @@ use super::Counts;
 const FAILED: u64 = 0b01;
 const SLOW: u64 = 0b10;
 const CALLS_PER_WORD: u32 = 32;
+const ALL_FAILED: u64 = u64::MAX / 3 * FAILED;
+const ALL_SLOW: u64 = u64::MAX / 3 * SLOW;
 
 /// Up to this many words are taken at once; the ring of a larger window grows as calls arrive.
 const WORDS_AT_FIRST: u32 = 16;
@@ -45,6 +47,29 @@ impl CountWindow {
         self.next = if self.next + 1 == self.size { 0 } else { self.next + 1 };
     }
 
+    /// Records `n` successes that were not slow, a word at a time where it can.
+    pub(super) fn record_successes(&mut self, n: u64) {
+        // More than fill the window leave it as it is when it is full of them.
+        let mut left = n.min(self.size.into());
+        while left > 0 {
+            let index = (self.next / CALLS_PER_WORD) as usize;
+            let is_whole_word = self.next % CALLS_PER_WORD == 0
+                && left >= CALLS_PER_WORD.into()
+                && self.size - self.next >= CALLS_PER_WORD
+                && self.counts.calls == u64::from(self.size);
+            if !is_whole_word {
+                self.record(false, false);
+                left -= 1;
+                continue;
+            }
+            let oldest = std::mem::take(&mut self.ring[index]);
+            self.counts.failures -= u64::from((oldest & ALL_FAILED).count_ones());
+            self.counts.slow -= u64::from((oldest & ALL_SLOW).count_ones());
+            self.next = (self.next + CALLS_PER_WORD) % self.size;
+            left -= u64::from(CALLS_PER_WORD);
+        }
+    }
+
     /// What the ring holds need not go: it is not read again before it is written.
     pub(super) fn clear(&mut self) {
         self.next = 0;
@@ -72,18 +97,25 @@ mod tests {
         #[test]
         fn it_counts_exactly_the_last_n_calls(
             size in 1_u32..200,
-            calls in prop::collection::vec((any::<bool>(), any::<bool>(), prop::bool::weighted(0.01)), 0..600),
+            calls in prop::collection::vec(
+                (any::<bool>(), any::<bool>(), prop::bool::weighted(0.01), 0_u64..300),
+                0..600,
+            ),
         ) {
             let mut window = CountWindow::new(size);
             let mut last = VecDeque::new();
-            for (failed, slow, clear) in calls {
+            for (failed, slow, clear, successes) in calls {
                 if clear {
                     window.clear();
                     last.clear();
                 }
                 window.record(failed, slow);
                 last.push_back((failed, slow));
-                if last.len() > size as usize {
+                // Mostly none, so that failures meet.
+                let successes = successes.saturating_sub(200);
+                window.record_successes(successes);
+                last.extend((0..successes).map(|_| (false, false)));
+                while last.len() > size as usize {
                     last.pop_front();
                 }
                 let mut expected = Counts::default();
