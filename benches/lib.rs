@@ -34,7 +34,7 @@ impl Service<u32> for Inner {
     }
 
     fn call(&mut self, n: u32) -> Self::Future {
-        ready(if self.half_fails && n % 2 == 0 { Err(()) } else { Ok(n) })
+        ready(if self.half_fails && n.is_multiple_of(2) { Err(()) } else { Ok(n) })
     }
 }
 

@@ -90,3 +90,18 @@ async fn a_service_that_waited_long_without_a_call_has_abandoned_nothing() {
         assert_eq!(breaker.state(), expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_ignored_is_not_abandoned_however_long_it_took() {
+    let breaker = sensitive().abandoned_after(SECOND).build().unwrap();
+    for is_half_open in [false, true] {
+        if is_half_open {
+            until_half_open(&breaker).await;
+        }
+        let call = permit(&breaker);
+        let state = breaker.state();
+        advance(SECOND).await;
+        call.ignore();
+        assert_eq!(breaker.state(), state);
+    }
+}
