@@ -25,7 +25,7 @@ use crate::waiters::Waiter;
 pub(crate) struct Gate {
     breaker: CircuitBreaker,
     readiness: Readiness,
-    /// Made when there is something to wait for, and kept.
+    /// As long as there is something to wait for.
     waiter: Option<Box<Waiter>>,
     backpressure: bool,
 }
@@ -189,9 +189,7 @@ impl Gate {
     #[inline]
     fn be(&mut self, readiness: Readiness) {
         self.readiness = readiness;
-        if let Some(waiter) = &self.waiter {
-            waiter.unregister();
-        }
+        self.waiter = None;
     }
 }
 

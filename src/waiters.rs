@@ -58,12 +58,6 @@ impl Waiter {
         drop(replaced); // without the lock, as a waker is somebody else's code
     }
 
-    /// Is no longer interested.
-    pub(crate) fn unregister(&self) {
-        let removed = lock(&self.breaker.circuit().waiters.0).wakers.remove(&self.number);
-        drop(removed);
-    }
-
     /// Asks to be woken in `wait`.
     ///
     /// # Panics
@@ -75,8 +69,7 @@ impl Waiter {
                 timer.as_mut().reset(Instant::now() + wait);
                 timer
             }
-            // The one allocation: a service is not pinned, so its timer must be. Only who waits
-            // pays for it, and only the first time.
+            // A service is not pinned, so its timer must be. Only who waits pays for it.
             None => self.timer.insert(Box::pin(sleep(wait))),
         };
         if timer.as_mut().poll(cx).is_ready() {
@@ -87,7 +80,8 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.unregister();
+        let removed = lock(&self.breaker.circuit().waiters.0).wakers.remove(&self.number);
+        drop(removed); // without the lock
     }
 }
 
