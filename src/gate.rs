@@ -40,6 +40,9 @@ enum Readiness {
     Rejecting(Refusal),
 }
 
+/// This is what a breaker adds to a service.
+const _: () = assert!(size_of::<Gate>() <= 48);
+
 /// What `poll_ready` is to do.
 pub(crate) enum Passage {
     /// Nothing, it is ready.
@@ -189,7 +192,10 @@ impl Gate {
     #[inline]
     fn be(&mut self, readiness: Readiness) {
         self.readiness = readiness;
-        self.waiter = None;
+        // Asked first, because to drop nothing is a call, too.
+        if self.waiter.is_some() {
+            self.waiter = None;
+        }
     }
 }
 

@@ -33,6 +33,8 @@ use crate::state::{Report, Ticket};
 #[must_use = "a permit that is dropped abandons its call"]
 pub struct Permit(Call);
 
+const _: () = assert!(size_of::<Permit>() <= 24);
+
 /// An admitted call; whoever holds it has to settle it.
 #[derive(Clone, Copy)]
 struct Call {
