@@ -340,3 +340,6 @@ fn update(atomic: &AtomicU64, value: u64) {
         atomic.store(value, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod no_lock;

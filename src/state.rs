@@ -249,10 +249,10 @@ impl Machine {
         }
     }
 
-    /// When the wait is over, if it is open and not forced.
+    /// When the wait is over, if it is open. It means nothing if it is forced.
     pub(crate) fn open_until(&self) -> Option<Tick> {
         match self.phase {
-            Phase::Open { until, .. } if !self.forced => Some(until),
+            Phase::Open { until, .. } => Some(until),
             _ => None,
         }
     }

@@ -1,0 +1,83 @@
+//! Which calls take no lock: somebody else holds it while they are made.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use crate::sync::lock;
+use crate::{CircuitBreaker, CircuitBreakerBuilder, SlidingWindow};
+
+/// Makes calls while the lock is held, and fails if they wait for it.
+#[track_caller]
+fn without_the_lock(breaker: &CircuitBreaker, calls: impl FnOnce(&CircuitBreaker) + Send) {
+    let held = lock(&breaker.circuit().behind);
+    thread::scope(|scope| {
+        let (done, is_done) = channel();
+        scope.spawn(move || {
+            calls(breaker);
+            done.send(()).unwrap();
+        });
+        // Much longer than it takes; who waits for the lock waits for ever.
+        let in_time = is_done.recv_timeout(Duration::from_secs(20));
+        drop(held);
+        assert!(in_time.is_ok(), "a call waited for the lock");
+    });
+}
+
+fn succeed(breaker: &CircuitBreaker) {
+    breaker.try_acquire().unwrap().success();
+}
+
+fn builder() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("no lock").minimum_calls(10)
+}
+
+#[test]
+fn a_call_that_is_abandoned_or_ignored_takes_no_lock() {
+    let breaker = builder().build().unwrap();
+    without_the_lock(&breaker, |breaker| {
+        drop(breaker.try_acquire());
+        breaker.try_acquire().unwrap().ignore();
+    });
+}
+
+#[test]
+fn a_success_takes_no_lock_if_there_is_no_window() {
+    let breaker = builder().consecutive_failures(5).build().unwrap();
+    without_the_lock(&breaker, succeed);
+}
+
+#[test]
+fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
+    let builder = builder().failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
+    let breaker = builder.build().unwrap();
+    (0..10).for_each(|_| succeed(&breaker));
+    without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+}
+
+#[test]
+fn a_success_takes_no_lock_if_the_window_holds_failures_that_cannot_trip() {
+    let hour = SlidingWindow::time(Duration::from_secs(36_000));
+    for window in [SlidingWindow::count(1000), hour] {
+        let timed = builder()
+            .slow_call_rate_threshold(0.5)
+            .slow_call_duration_threshold(Duration::from_secs(3600));
+        for builder in [builder(), timed] {
+            let builder = builder.failure_rate_threshold(0.5).sliding_window(window);
+            let breaker = builder.build().unwrap();
+            (0..4).for_each(|_| breaker.try_acquire().unwrap().failure());
+            succeed(&breaker); // ends the run of failures
+            without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+            assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (105, 4));
+        }
+    }
+}
+
+#[test]
+fn a_rejection_takes_no_lock() {
+    let breaker = builder().open_duration(Duration::from_secs(3600)).build().unwrap();
+    breaker.trip();
+    without_the_lock(&breaker, |breaker| assert!(breaker.try_acquire().is_err()));
+    breaker.force_open();
+    without_the_lock(&breaker, |breaker| assert!(breaker.try_acquire().is_err()));
+}
