@@ -41,8 +41,9 @@
 //! * **A result decides only the period that admitted the call.** What was called before a trip
 //!   neither closes nor reopens the circuit afterwards.
 //!
-//! A healthy call allocates nothing and takes no lock; where no window slides by time, it does not
-//! even write to memory that another core reads.
+//! A healthy call allocates nothing and takes no lock, but for one in each bucket of a time window.
+//! Without a window, or with a count window that is full of successes, it does not even write to
+//! memory that another core reads.
 //!
 //! # Where to find what
 //!

@@ -9,7 +9,9 @@ use crate::sync::{AtomicU64, Ordering, own_stripe};
 /// The successes of the present slice, spread over cache lines.
 pub(crate) struct Stripes(Box<[Stripe]>);
 
-/// The number of the slice in the upper bits, the successes counted in it in the lower ones.
+/// The number of the slice in the upper bits, the successes counted in it in the lower ones. Only 40
+/// bits of the number fit: to be mistaken for another, a slice would have to end 2^40 times between
+/// two instructions of one thread.
 #[derive(Default)]
 #[repr(align(64))]
 struct Stripe(AtomicU64);
