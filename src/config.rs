@@ -151,6 +151,9 @@ impl CircuitBreakerBuilder {
     ///
     /// So whatever happens to probes, the next one is admitted within this time and the open wait.
     /// Choose it longer than any call that you would still call a success.
+    ///
+    /// In front of a service, a probe is admitted by the `poll_ready` that finds a place for it, so
+    /// the time that the inner service takes to become ready is part of it.
     pub fn probe_timeout(mut self, d: Duration) -> Self {
         self.probe_timeout = d;
         self

@@ -81,8 +81,11 @@ impl TimeWindow {
     }
 
     pub(super) fn counts_at(&self, now: Tick) -> Counts {
-        let step = self.step_at(now).max(self.step);
         let mut counts = self.total;
+        if now < self.step_end {
+            return counts;
+        }
+        let step = self.step_at(now);
         let past = |bucket: &&Bucket| step - bucket.step >= self.span;
         for bucket in self.buckets.iter().take_while(past) {
             counts.subtract(bucket.counts);
