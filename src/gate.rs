@@ -106,24 +106,25 @@ impl Gate {
         Ok(())
     }
 
-    /// The inner service is not ready: ready to ask again if the circuit has changed meanwhile, else
-    /// pending until it does or the time of the place is over.
+    /// The inner service is not ready: sees to it that the caller comes back when the circuit changes
+    /// or the time of the place is over; at once if that has happened meanwhile.
     #[cold]
-    pub(crate) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) {
         self.waiter().register(cx);
-        let Some(place) = self.place() else {
-            let has_changed = !self.breaker.circuit().is_closed();
-            return if has_changed { Poll::Ready(()) } else { Poll::Pending };
+        let left = match self.place() {
+            None if self.breaker.circuit().is_closed() => return,
+            None => None,
+            Some(place) => place.time_left(),
         };
-        let Some(left) = place.time_left() else {
-            return Poll::Ready(());
-        };
-        // Without a runtime there is no timer. Then only the inner service and the circuit wake us,
-        // which is better than to panic.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            self.waiter().wake_in(left, cx);
+        match left {
+            None => cx.waker().wake_by_ref(),
+            // Without a runtime there is no timer. Then only the inner service and the circuit wake
+            // the caller, which is better than to panic.
+            Some(left) if tokio::runtime::Handle::try_current().is_ok() => {
+                self.waiter().wake_in(left, cx);
+            }
+            Some(_) => {}
         }
-        Poll::Pending
     }
 
     /// The inner service is ready.

@@ -79,22 +79,23 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        loop {
-            if let Passage::Granted = ready!(self.gate.poll(cx)) {
-                return Poll::Ready(Ok(()));
+        if let Passage::Granted = ready!(self.gate.poll(cx)) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.inner.poll_ready(cx) {
+            Poll::Ready(Ok(())) => {
+                self.gate.grant();
+                Poll::Ready(Ok(()))
             }
-            match self.inner.poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.gate.grant();
-                    return Poll::Ready(Ok(()));
+            Poll::Ready(Err(error)) => {
+                if let Some(permit) = self.gate.fail() {
+                    self.classifier.error(&error, permit);
                 }
-                Poll::Ready(Err(error)) => {
-                    if let Some(permit) = self.gate.fail() {
-                        self.classifier.error(&error, permit);
-                    }
-                    return Poll::Ready(Err(CircuitBreakerError::Inner(error)));
-                }
-                Poll::Pending => ready!(self.gate.poll_changed(cx)),
+                Poll::Ready(Err(CircuitBreakerError::Inner(error)))
+            }
+            Poll::Pending => {
+                self.gate.wait(cx);
+                Poll::Pending
             }
         }
     }

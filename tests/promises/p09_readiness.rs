@@ -523,3 +523,28 @@ fn nothing_needs_a_runtime_unless_it_waits_for_the_circuit() {
     control.set_ready(true);
     assert_ready_ok!(service.poll_ready());
 }
+
+#[test]
+fn a_time_that_is_over_at_once_does_not_keep_poll_ready_busy_for_ever() {
+    let least = std::time::Duration::from_nanos(1);
+    let breaker = sensitive().open_duration(least).probe_timeout(least).build().unwrap();
+    let (mut service, control) = behind(&breaker);
+    breaker.trip();
+    control.set_ready(false);
+    // It ends each time, with whatever result.
+    (0..1000).for_each(|_| drop(service.poll_ready()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_woken_if_the_circuit_trips_while_the_inner_service_is_being_asked() {
+    let breaker = breaker();
+    let tripping = breaker.clone();
+    let inner = tower::util::future_service(std::future::poll_fn(move |_| {
+        tripping.trip();
+        Poll::<Result<Backend, &'static str>>::Pending
+    }));
+    let mut service = task(CircuitBreakerLayer::new(breaker).layer(inner));
+    assert_pending!(service.poll_ready());
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
+}
