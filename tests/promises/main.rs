@@ -12,6 +12,7 @@ mod p05_stale_results_never_decide;
 mod p06_never_wedged;
 mod p07_abandoned_calls;
 mod p08_panics;
+mod p09_backpressure;
 mod p09_readiness;
 mod p10_rejections_are_not_counted;
 mod p11_user_code_runs_without_locks;

@@ -14,25 +14,19 @@ use tower_test::mock::Spawn;
 use crate::backend::{Backend, Control, backend, task};
 use crate::{MS, SECOND, advance, permit, sensitive, until_half_open};
 
-type Service = Spawn<CircuitBreakerService<Backend>>;
+pub(crate) type Service = Spawn<CircuitBreakerService<Backend>>;
 
 fn behind(breaker: &CircuitBreaker) -> (Service, Control) {
     let (backend, control) = backend();
     (task(CircuitBreakerLayer::new(breaker.clone()).layer(backend)), control)
 }
 
-fn behind_with_backpressure(breaker: &CircuitBreaker) -> (Service, Control) {
-    let (backend, control) = backend();
-    let layer = CircuitBreakerLayer::new(breaker.clone()).backpressure();
-    (task(layer.layer(backend)), control)
-}
-
-fn breaker() -> CircuitBreaker {
+pub(crate) fn breaker() -> CircuitBreaker {
     sensitive().build().unwrap()
 }
 
 /// Calls a ready service that is to reject.
-async fn rejection(service: &mut Service) -> RejectReason {
+pub(crate) async fn rejection(service: &mut Service) -> RejectReason {
     match service.call("rejected").await {
         Err(CircuitBreakerError::Rejected(rejected)) => rejected.reason(),
         other => panic!("not rejected but {other:?}"),
@@ -362,145 +356,6 @@ async fn a_place_that_becomes_worthless_while_the_inner_service_is_awaited_is_re
     let call = service.call("closed");
     control.answer(Ok("fine"));
     call.await.unwrap();
-}
-
-// ---- backpressure -----------------------------------------------------------------------------
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_an_open_circuit_is_not_ready_until_a_probe_may_be_admitted() {
-    let breaker = breaker();
-    let (mut service, control) = behind_with_backpressure(&breaker);
-    breaker.trip();
-    assert_pending!(service.poll_ready());
-    assert_eq!(control.readiness_polls(), 0);
-    advance(SECOND - MS).await;
-    assert!(!service.is_woken());
-    advance(2 * MS).await;
-    assert!(service.is_woken());
-    assert_ready_ok!(service.poll_ready());
-    let call = service.call("probe");
-    control.answer(Ok("fine"));
-    call.await.unwrap();
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_it_is_woken_when_an_operator_acts() {
-    type Switch = fn(&CircuitBreaker);
-    let switches: [(Switch, Switch); 3] = [
-        (CircuitBreaker::trip, CircuitBreaker::reset),
-        (CircuitBreaker::trip, CircuitBreaker::force_closed),
-        (CircuitBreaker::force_open, CircuitBreaker::resume),
-    ];
-    for (open, act) in switches {
-        let breaker = breaker();
-        let (mut service, _) = behind_with_backpressure(&breaker);
-        open(&breaker);
-        assert_pending!(service.poll_ready());
-        act(&breaker);
-        assert!(service.is_woken());
-        assert_ready_ok!(service.poll_ready());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_a_forced_open_circuit_is_not_ready_for_years() {
-    let breaker = breaker();
-    let (mut service, _) = behind_with_backpressure(&breaker);
-    breaker.trip();
-    assert_pending!(service.poll_ready());
-    breaker.force_open();
-    for _ in 0..3 {
-        advance(365 * 24 * 3600 * SECOND).await;
-        assert_pending!(service.poll_ready());
-    }
-    breaker.resume();
-    assert_ready_ok!(service.poll_ready());
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_who_finds_no_place_waits_until_one_is_given_back_or_the_circuit_closes()
-{
-    let breaker = breaker();
-    let (mut service, _) = behind_with_backpressure(&breaker);
-    until_half_open(&breaker).await;
-    let probe = permit(&breaker);
-    assert_pending!(service.poll_ready());
-    probe.ignore();
-    assert!(service.is_woken());
-    assert_ready_ok!(service.poll_ready());
-    drop(service);
-
-    let (mut service, _) = behind_with_backpressure(&breaker);
-    let probe = permit(&breaker);
-    assert_pending!(service.poll_ready());
-    probe.success();
-    assert!(service.is_woken());
-    assert_ready_ok!(service.poll_ready());
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_a_waiter_outlasts_a_failed_and_a_hanging_probe() {
-    let breaker = sensitive().probe_timeout(10 * SECOND).build().unwrap();
-    let (mut service, _) = behind_with_backpressure(&breaker);
-    until_half_open(&breaker).await;
-    let failing = permit(&breaker);
-    assert_pending!(service.poll_ready());
-    failing.failure();
-    assert!(service.is_woken());
-    assert_pending!(service.poll_ready());
-
-    advance(SECOND).await;
-    let _hanging = permit(&breaker);
-    assert_pending!(service.poll_ready());
-    advance(10 * SECOND).await;
-    assert_pending!(service.poll_ready());
-    advance(SECOND + MS).await;
-    assert!(service.is_woken());
-    assert_ready_ok!(service.poll_ready());
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_a_trip_between_poll_ready_and_call_still_rejects() {
-    let breaker = breaker();
-    let (mut service, control) = behind_with_backpressure(&breaker);
-    assert_ready_ok!(service.poll_ready());
-    breaker.trip();
-    assert_eq!(rejection(&mut service).await, RejectReason::Open);
-    assert_eq!(control.calls(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_backpressure_a_trip_makes_who_waits_for_the_inner_service_wait_for_the_circuit() {
-    let breaker = breaker();
-    let (mut service, control) = behind_with_backpressure(&breaker);
-    control.set_ready(false);
-    assert_pending!(service.poll_ready());
-    breaker.trip();
-    control.set_ready(true);
-    assert_pending!(service.poll_ready());
-    breaker.reset();
-    assert_ready_ok!(service.poll_ready());
-}
-
-#[tokio::test(start_paused = true)]
-async fn many_waiters_are_all_served_in_the_end() {
-    let breaker = breaker();
-    breaker.trip();
-    let calls: Vec<_> = (0..100)
-        .map(|_| {
-            let breaker = breaker.clone();
-            tokio::spawn(async move {
-                let permit = breaker.acquire().await;
-                tokio::task::yield_now().await;
-                permit.success();
-            })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap();
-    }
-    assert_eq!(breaker.state(), State::Closed);
 }
 
 // ---- without a runtime ------------------------------------------------------------------------
