@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -26,7 +27,10 @@ impl Waiters {
     /// Wakes them all: which of them can go on depends on more than the circuit knows.
     pub(crate) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
-        wakers.into_values().for_each(Waker::wake);
+        for waker in wakers.into_values() {
+            // One that panics must not keep the others asleep. The panic hook has reported it.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 }
 

@@ -41,6 +41,15 @@ fn count_window(size: u32) -> CircuitBreaker {
     builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap()
 }
 
+/// Half-open without a wait, which a model could not pass.
+fn half_open(probes: u32) -> CircuitBreaker {
+    let rule = HalfOpen::consecutive_successes(probes);
+    let breaker = builder().half_open(rule).build().unwrap();
+    breaker.force_open();
+    breaker.resume();
+    breaker
+}
+
 fn permit(breaker: &CircuitBreaker) -> Permit {
     breaker.try_acquire().unwrap()
 }
@@ -166,9 +175,7 @@ fn a_trip_rejects_whoever_asks_after_it() {
 #[test]
 fn no_more_probes_than_permitted_are_admitted() {
     model(|| {
-        let breaker = builder().half_open(HalfOpen::consecutive_successes(2)).build().unwrap();
-        breaker.force_open();
-        breaker.resume();
+        let breaker = half_open(2);
         let ask = |breaker: CircuitBreaker| move || breaker.try_acquire().ok();
         let others = [thread::spawn(ask(breaker.clone())), thread::spawn(ask(breaker.clone()))];
         let own = breaker.try_acquire().ok();
@@ -184,9 +191,7 @@ fn no_more_probes_than_permitted_are_admitted() {
 #[test]
 fn a_place_that_is_given_back_can_be_taken_once() {
     model(|| {
-        let breaker = builder().half_open(HalfOpen::consecutive_successes(1)).build().unwrap();
-        breaker.force_open();
-        breaker.resume();
+        let breaker = half_open(1);
         let probe = permit(&breaker);
         let other = {
             let breaker = breaker.clone();
@@ -203,9 +208,7 @@ fn a_place_that_is_given_back_can_be_taken_once() {
 #[test]
 fn a_probe_does_not_undo_an_operators_switch() {
     model(|| {
-        let breaker = builder().half_open(HalfOpen::consecutive_successes(1)).build().unwrap();
-        breaker.force_open();
-        breaker.resume();
+        let breaker = half_open(1);
         let probe = permit(&breaker);
         let other = spawn(move || probe.success());
         breaker.force_open();

@@ -1,7 +1,7 @@
 //! Every history of a small circuit up to some length: calls that overlap and end in every way or
 //! never, time that passes, operators that switch. After every step the three promises hold.
 //!
-//! `EXHAUSTIVE_DEPTH` (5 steps if not set) makes it look further; each step takes 15 times as long.
+//! `EXHAUSTIVE_DEPTH` (5 steps if not set) makes it look further, which takes many times as long for each step.
 
 use std::time::Duration;
 

@@ -114,6 +114,27 @@ async fn a_waker_may_use_the_breaker() {
     assert_eq!(breaker.state(), State::Closed, "the waker has reset it");
 }
 
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_does_not_keep_others_asleep() {
+    let breaker = sensitive().build().unwrap();
+    breaker.force_open();
+    let mut first = std::pin::pin!(breaker.acquire());
+    let waker = Waker::from(Arc::new(Panicking));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut second = tokio_test::task::spawn(breaker.acquire());
+    assert!(second.poll().is_pending());
+    breaker.force_closed();
+    assert!(second.is_woken());
+}
+
 /// An error that uses the breaker when it is dropped.
 #[derive(Debug)]
 struct Dropped(CircuitBreaker);
