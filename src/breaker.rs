@@ -9,13 +9,17 @@ use std::task::Poll;
 
 use crate::circuit::Circuit;
 use crate::classify::Outcome;
-use crate::config::{CircuitBreakerBuilder, Rules};
+use crate::config::CircuitBreakerBuilder;
 use crate::error::{CircuitBreakerError, Refusal, Rejected};
-use crate::listeners::{Listener, Listeners};
-use crate::permit::Permit;
+use crate::event::{EventKind, Interest, Listener, OperatorAction};
+use crate::listeners::Listeners;
+use crate::permit::{Permit, Place};
 use crate::pool;
+use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State};
 use crate::state::Machine;
+use crate::subscribe::Transitions;
+use crate::transition::Transition;
 use crate::waiters::Waiter;
 
 /// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
@@ -54,7 +58,7 @@ pub struct CircuitBreaker {
 /// A circuit of the pool, for as long as there are handles.
 struct Lease {
     circuit: &'static Circuit,
-    name: Arc<str>,
+    listeners: Arc<Listeners>,
 }
 
 impl Drop for Lease {
@@ -77,17 +81,23 @@ impl CircuitBreaker {
         CircuitBreakerBuilder::new(name.into())
     }
 
-    pub(crate) fn start(name: Arc<str>, rules: Rules, listeners: Vec<Listener>) -> Self {
+    pub(crate) fn start(
+        name: Arc<str>,
+        rules: Rules,
+        listeners: Vec<Arc<dyn Listener>>,
+        counts_in_flight: bool,
+    ) -> Self {
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
-        circuit.start(rules, name.clone(), Arc::new(Listeners::new(listeners)), seed);
-        Self { lease: Arc::new(Lease { circuit, name }) }
+        let listeners = Arc::new(Listeners::new(name, listeners));
+        circuit.start(rules, listeners.clone(), counts_in_flight, seed);
+        Self { lease: Arc::new(Lease { circuit, listeners }) }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.lease.name
+        self.lease.listeners.name()
     }
 
     /// The present state. Looking never moves it: a circuit whose wait is over is open until a call
@@ -122,7 +132,7 @@ impl CircuitBreaker {
     /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        match self.circuit().acquire_if_closed() {
+        match self.circuit().admit_if_closed() {
             Some(permit) => Ok(permit),
             None => self.try_acquire_if_not_closed(),
         }
@@ -130,7 +140,7 @@ impl CircuitBreaker {
 
     #[cold]
     fn try_acquire_if_not_closed(&self) -> Result<Permit, Rejected> {
-        self.circuit().acquire().map_err(|refusal| self.rejected(refusal))
+        self.admit().map_err(|refusal| self.reject(refusal))
     }
 
     /// Waits until a call is admitted.
@@ -151,15 +161,15 @@ impl CircuitBreaker {
     pub async fn acquire(&self) -> Permit {
         let mut waiter = None;
         poll_fn(|cx| {
-            if let Ok(permit) = self.try_acquire() {
+            if let Ok(permit) = self.admit() {
                 return Poll::Ready(permit);
             }
             let waiter = waiter.get_or_insert_with(|| Waiter::new(self.clone()));
             waiter.register(cx);
-            match self.try_acquire() {
+            match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
-                Err(rejected) => {
-                    if let Some(wait) = rejected.retry_after() {
+                Err(refusal) => {
+                    if let Some(wait) = refusal.retry_after() {
                         waiter.wake_in(wait, cx);
                     }
                     Poll::Pending
@@ -210,34 +220,47 @@ impl CircuitBreaker {
     /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
     /// health check. Without effect if it is open already or held by an operator.
     pub fn trip(&self) {
-        self.circuit().operate(Machine::trip);
+        self.circuit().operate(OperatorAction::Trip, Machine::trip);
     }
 
     /// Closes the circuit and forgets everything, the backoff too. A circuit that an operator holds
     /// open or closed stays so, but forgets as well.
     pub fn reset(&self) {
-        self.circuit().operate(Machine::reset);
+        self.circuit().operate(OperatorAction::Reset, Machine::reset);
     }
 
     /// Opens the circuit until [`resume`](Self::resume) or
     /// [`force_closed`](Self::force_closed): an operator's switch. It is no open period for the
     /// backoff.
     pub fn force_open(&self) {
-        self.circuit().operate(Machine::force_open);
+        self.circuit().operate(OperatorAction::ForceOpen, Machine::force_open);
     }
 
     /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open): an
     /// operator's switch. Everything is admitted and still recorded, but nothing trips. If it was
     /// closed already, its counts stay.
     pub fn force_closed(&self) {
-        self.circuit().operate(Machine::force_closed);
+        self.circuit().operate(OperatorAction::ForceClosed, Machine::force_closed);
     }
 
     /// Ends [`force_open`](Self::force_open): the circuit is half-open, so the next call is a probe.
     /// Ends [`force_closed`](Self::force_closed): the circuit is closed and keeps its counts, which
     /// the next result may trip. Without effect if it is not forced.
     pub fn resume(&self) {
-        self.circuit().operate(Machine::resume);
+        self.circuit().operate(OperatorAction::Resume, Machine::resume);
+    }
+
+    /// The transitions from now on, as a stream: for code that waits for them, such as a test, a
+    /// balancer or a health endpoint. A subscriber that is slow keeps nobody waiting.
+    #[must_use]
+    pub fn subscribe(&self) -> Transitions {
+        self.lease.listeners.subscribers.subscribe()
+    }
+
+    /// The last transitions, up to 8, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Transition> {
+        self.circuit().history()
     }
 
     #[inline]
@@ -245,8 +268,35 @@ impl CircuitBreaker {
         self.lease.circuit
     }
 
-    pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
-        Rejected::new(self.lease.name.clone(), refusal)
+    /// Admits a call or says why not, without telling anybody that it did not.
+    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
+        let (permit, is_probe) = self.circuit().admit()?;
+        if is_probe {
+            self.tell_of_probe();
+        }
+        Ok(permit)
+    }
+
+    /// Begins the call of a probe that has its place, unless it is too late.
+    pub(crate) fn begin(&self, place: Place) -> Option<Permit> {
+        let permit = place.begin()?;
+        self.tell_of_probe();
+        Some(permit)
+    }
+
+    fn tell_of_probe(&self) {
+        if self.lease.listeners.want(Interest::Rejections) {
+            self.lease.listeners.tell(EventKind::ProbeAdmitted);
+        }
+    }
+
+    pub(crate) fn reject(&self, refusal: Refusal) -> Rejected {
+        let listeners = &self.lease.listeners;
+        let rejected = Rejected::new(listeners.name().clone(), refusal);
+        if listeners.want(Interest::Rejections) {
+            listeners.tell(EventKind::Rejected(&rejected));
+        }
+        rejected
     }
 }
 

@@ -25,26 +25,44 @@
 //! none newer, because what is newer was written after the stripe had lost the number. Hence no
 //! success is counted for a period or a bucket that is not its own, and none is lost.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock::{self, NEVER, Tick};
-use crate::config::Rules;
+use arc_swap::ArcSwapOption;
+
+use crate::clock::{self, NEVER, Nanos, Tick};
 use crate::error::{Refusal, RejectReason};
-use crate::listeners::Listeners;
+use crate::event::{Ending, EventKind, Interest, OperatorAction, Settled};
+use crate::listeners::{Listeners, News};
 use crate::permit::{Permit, Place};
-use crate::snapshot::{Snapshot, State};
+use crate::rules::Rules;
+use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::Stripes;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::transition::Transition;
+use crate::transition::{Cause, Change, Transition};
 use crate::waiters::Waiters;
 use crate::window::Effect;
+use crate::word::Word;
 
 pub(crate) struct Circuit {
     front: Front,
     stripes: Stripes,
     behind: Mutex<Behind>,
+    /// Who observes calls, if anybody does: here, so that a call need not count references to them.
+    observers: ArcSwapOption<Observers>,
+    /// The calls in flight, if somebody wants to know.
+    in_flight: AtomicU64,
     pub(crate) waiters: Waiters,
+}
+
+/// Those who are told how calls end, and what it takes to tell them.
+struct Observers {
+    listeners: Arc<Listeners>,
+    rules: Rules,
+    /// The first ticket of the breaker. A call with an earlier one was another breaker's.
+    first_ticket: Ticket,
 }
 
 /// What calls read without the lock: on a cache line of its own, written with the lock held and
@@ -75,54 +93,15 @@ struct Behind {
 /// The breaker that a circuit works for at present.
 struct Tenant {
     machine: Machine,
-    name: Arc<str>,
     listeners: Arc<Listeners>,
+    /// What its words always say.
+    flags: u64,
+    /// The latest changes.
+    history: VecDeque<Change>,
 }
 
-/// What the word says. The ticket of a closed period takes the upper 56 bits: at a transition every
-/// microsecond they last for two thousand years.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-impl Word {
-    const CLOSED: u64 = 1;
-    /// Open, not forced: rejects until `open_until`.
-    const OPEN: u64 = 1 << 1;
-    const FORCED_OPEN: u64 = 1 << 2;
-    /// The time of a call's beginning will be needed.
-    const TIMED: u64 = 1 << 3;
-    /// A success that is not slow changes nothing.
-    const SUCCESS_IS_NOTHING: u64 = 1 << 4;
-    /// A success that is not slow may be counted in the present slice.
-    const SUCCESS_IS_COUNTED: u64 = 1 << 5;
-    const TICKET_SHIFT: u32 = 8;
-
-    fn of(machine: &Machine, effect_of_success: Effect) -> Self {
-        let mut word = match machine.state() {
-            State::Closed => Self::CLOSED,
-            State::Open if machine.is_forced() => Self::FORCED_OPEN,
-            State::Open => Self::OPEN,
-            State::HalfOpen => 0,
-        };
-        if machine.rules().times_calls() {
-            word |= Self::TIMED;
-        }
-        word |= match effect_of_success {
-            Effect::Nothing => Self::SUCCESS_IS_NOTHING,
-            Effect::CountedUntil(_) => Self::SUCCESS_IS_COUNTED,
-            Effect::Any => 0,
-        };
-        Self(word | machine.closed_ticket().unwrap_or(0) << Self::TICKET_SHIFT)
-    }
-
-    fn is(self, flag: u64) -> bool {
-        self.0 & flag != 0
-    }
-
-    fn ticket(self) -> Ticket {
-        self.0 >> Self::TICKET_SHIFT
-    }
-}
+/// So many changes are kept.
+const HISTORY: usize = 8;
 
 impl Circuit {
     pub(crate) fn new() -> Self {
@@ -130,17 +109,38 @@ impl Circuit {
             front: Front::default(),
             stripes: Stripes::new(),
             behind: Mutex::default(),
+            observers: ArcSwapOption::empty(),
+            in_flight: AtomicU64::default(),
             waiters: Waiters::default(),
         }
     }
 
     /// Begins to work for a breaker.
-    pub(crate) fn start(&self, rules: Rules, name: Arc<str>, listeners: Arc<Listeners>, seed: u64) {
+    pub(crate) fn start(
+        &self,
+        rules: Rules,
+        listeners: Arc<Listeners>,
+        counts_in_flight: bool,
+        seed: u64,
+    ) {
         let mut behind = lock(&self.behind);
         let machine = Machine::new(rules, behind.last_ticket, seed, clock::now());
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
-        behind.tenant = Some(Tenant { machine, name, listeners });
+        let mut flags = 0;
+        if rules.times_calls() || listeners.want(Interest::Durations) {
+            flags |= Word::TIMED;
+        }
+        if counts_in_flight {
+            flags |= Word::COUNTED;
+        }
+        if listeners.want(Interest::Calls) {
+            flags |= Word::OBSERVED;
+            let first_ticket = machine.last_ticket();
+            let observers = Observers { listeners: listeners.clone(), rules, first_ticket };
+            self.observers.store(Some(Arc::new(observers)));
+        }
+        behind.tenant = Some(Tenant { machine, listeners, flags, history: VecDeque::new() });
         self.publish(&mut behind);
     }
 
@@ -154,7 +154,9 @@ impl Circuit {
         }
         self.publish(&mut behind);
         drop(behind);
-        drop(tenant); // without the lock, as it drops the user's listeners
+        // Without the lock, as this drops the user's listeners.
+        drop(tenant);
+        self.observers.store(None);
     }
 
     // ---- calls --------------------------------------------------------------------------------
@@ -165,33 +167,48 @@ impl Circuit {
     }
 
     #[inline]
-    pub(crate) fn acquire_if_closed(&'static self) -> Option<Permit> {
+    pub(crate) fn admit_if_closed(&'static self) -> Option<Permit> {
         let word = self.word();
         if !word.is(Word::CLOSED) {
             return None;
         }
         let began = if word.is(Word::TIMED) { clock::now() } else { 0 };
-        Some(Permit::new(self, word.ticket(), began))
+        Some(self.permit(word, began))
     }
 
-    /// Admits a call or says why not.
-    pub(crate) fn acquire(&'static self) -> Result<Permit, Refusal> {
+    /// Admits a call or says why not; also says whether it is a probe.
+    pub(crate) fn admit(&'static self) -> Result<(Permit, bool), Refusal> {
         let now = clock::now();
-        let (Admission::Closed(ticket) | Admission::Probe(ticket)) = self.admit(now)?;
-        Ok(Permit::new(self, ticket, now))
+        Ok(match self.ask(now)? {
+            Admission::Closed(ticket) => (self.begin(ticket, now), false),
+            Admission::Probe(ticket) => (self.begin(ticket, now), true),
+        })
+    }
+
+    /// The permit of a call that was admitted with this ticket and begins now.
+    pub(crate) fn begin(&'static self, ticket: Ticket, now: Tick) -> Permit {
+        self.permit(self.word().with_ticket(ticket), now)
+    }
+
+    #[inline]
+    fn permit(&'static self, word: Word, began: Tick) -> Permit {
+        if word.is(Word::COUNTED) {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+        Permit::new(self, word, began)
     }
 
     /// Takes a probe's place for a later call; none is needed if the circuit is closed.
     pub(crate) fn reserve(&'static self) -> Result<Option<Place>, Refusal> {
-        Ok(match self.admit(clock::now())? {
+        Ok(match self.ask(clock::now())? {
             Admission::Closed(_) => None,
             Admission::Probe(ticket) => Some(Place::new(self, ticket)),
         })
     }
 
-    fn admit(&self, now: Tick) -> Result<Admission, Refusal> {
+    fn ask(&self, now: Tick) -> Result<Admission, Refusal> {
         let word = self.word();
-        if word.is(Word::FORCED_OPEN) {
+        if word.is(Word::OPEN) && word.is(Word::FORCED) {
             return Err(Refusal { reason: RejectReason::ForcedOpen, wait: 0 });
         }
         if word.is(Word::OPEN) {
@@ -201,73 +218,143 @@ impl Circuit {
                 return Err(Refusal { reason: RejectReason::Open, wait: until - now });
             }
         }
-        let admitted = self.with(|machine| machine.acquire(now));
+        let admitted = self.with(None, |machine| machine.acquire(now));
         admitted.expect("a circuit that is asked has a breaker")
     }
 
     /// Until when the ticket is that of a probe in flight, if it is.
     pub(crate) fn lease(&self, ticket: Ticket, now: Tick) -> Option<Tick> {
-        self.with(|machine| machine.lease(now, ticket)).flatten()
+        self.with(None, |machine| machine.lease(now, ticket)).flatten()
     }
 
+    /// Takes a result; whether the period that had admitted the call was not over.
     #[inline]
-    pub(crate) fn settle(&self, ticket: Ticket, began: Tick, report: Report) {
-        let changes_nothing = match report {
-            Report::Success => self.success_is_done(ticket, began),
-            Report::Failure => false,
-            // Unless a probe gives its place back, or the call counts as a failure.
-            Report::Ignored => self.is_closed(),
-            Report::Abandoned => {
+    pub(crate) fn settle(
+        &self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+        report: Report,
+    ) -> bool {
+        let without_lock = match report {
+            Report::Success => self.settle_success(&clock, ticket, began),
+            Report::Failure | Report::FailureRetryAfter(_) => None,
+            Report::Ignored | Report::Abandoned => {
                 let word = self.word();
-                word.is(Word::CLOSED) && !word.is(Word::TIMED)
+                // Unless a probe gives its place back, or the call counts as a failure.
+                let may_matter = report == Report::Abandoned && word.is(Word::TIMED);
+                let changes_nothing = word.is(Word::CLOSED) && !may_matter;
+                changes_nothing.then_some(word.ticket() == ticket)
             }
         };
-        if !changes_nothing {
-            self.settle_with_lock(ticket, began, report);
+        match without_lock {
+            Some(is_current) => is_current,
+            None => self.settle_with_lock(clock, ticket, began, report),
         }
     }
 
-    #[cold]
-    fn settle_with_lock(&self, ticket: Ticket, began: Tick, report: Report) {
-        self.with(|machine| machine.settle(clock::now, ticket, began, report));
+    /// Takes the result of a call that is watched.
+    pub(crate) fn settle_watched(&self, word: Word, began: Tick, report: Report) {
+        if word.is(Word::OBSERVED) {
+            self.settle_observed(word, began, report);
+        } else {
+            self.settle(clock::now, word.ticket(), began, report);
+        }
+        if word.is(Word::COUNTED) {
+            self.in_flight.fetch_sub(1, Ordering::Release);
+        }
     }
 
-    /// Whether nothing is left to do about a success, because it changes nothing or because it has
-    /// been counted in the present slice.
+    /// Takes the result of a call that somebody observes, and tells how it ended.
+    fn settle_observed(&self, word: Word, began: Tick, report: Report) {
+        let now = word.is(Word::TIMED).then(clock::now);
+        let clock = || now.unwrap_or_else(clock::now);
+        let is_current = self.settle(clock, word.ticket(), began, report);
+
+        let observers = self.observers.load();
+        let observers = observers.as_deref().filter(|own| own.first_ticket <= word.ticket());
+        let Some(Observers { listeners, rules, .. }) = observers else {
+            return; // the breaker is gone
+        };
+        let took = now.map(|now| now.saturating_sub(began));
+        let at_least = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= Some(limit));
+        let ending = match report {
+            Report::Success => Ending::Success,
+            Report::Failure | Report::FailureRetryAfter(_) => Ending::Failure,
+            Report::Abandoned if at_least(rules.abandoned_after) => Ending::Failure,
+            Report::Abandoned => Ending::Abandoned,
+            Report::Ignored => Ending::Ignored,
+        };
+        let has_outcome = matches!(ending, Ending::Success | Ending::Failure);
+        listeners.tell(EventKind::Settled(Settled {
+            ending,
+            duration: took.map(Duration::from_nanos),
+            is_slow: has_outcome && at_least(rules.slow_call_duration),
+            is_stale: !is_current,
+        }));
+    }
+
+    #[cold]
+    fn settle_with_lock(
+        &self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+        report: Report,
+    ) -> bool {
+        self.with(None, |machine| machine.settle(clock, ticket, began, report)).unwrap_or(false)
+    }
+
+    /// Settles a success that changes nothing, or that can be counted in the present slice.
     #[inline]
-    fn success_is_done(&self, ticket: Ticket, began: Tick) -> bool {
+    fn settle_success(
+        &self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+    ) -> Option<bool> {
         let slice = self.front.slice.load(Ordering::Acquire);
         let word = self.word();
         let slow_after = self.front.slow_after.load(Ordering::Acquire);
         let is_slow = |now: Tick| now.saturating_sub(began) >= slow_after;
+        let is_current = word.ticket() == ticket;
         if word.is(Word::SUCCESS_IS_NOTHING) {
             // Whether the ticket is worthless or not.
-            return slow_after == NEVER || !is_slow(clock::now());
+            let changes_nothing = slow_after == NEVER || !is_slow(clock());
+            return changes_nothing.then_some(is_current);
         }
-        if !word.is(Word::SUCCESS_IS_COUNTED) || word.ticket() != ticket {
-            return false;
+        if !word.is(Word::SUCCESS_IS_COUNTED) || !is_current {
+            return None;
         }
         let slice_end = self.front.slice_end.load(Ordering::Acquire);
         if slice_end != NEVER || slow_after != NEVER {
-            let now = clock::now();
+            let now = clock();
             if now >= slice_end || is_slow(now) {
-                return false;
+                return None;
             }
         }
-        self.stripes.count_success(slice)
+        self.stripes.count_success(slice).then_some(true)
     }
 
     // ---- everything else ----------------------------------------------------------------------
 
     /// Lets an operator act.
-    pub(crate) fn operate(&self, act: impl FnOnce(&mut Machine, Tick)) {
+    pub(crate) fn operate(&self, action: OperatorAction, act: impl FnOnce(&mut Machine, Tick)) {
         let now = clock::now();
-        self.with(|machine| act(machine, now));
+        self.with(Some(action), |machine| act(machine, now));
+    }
+
+    /// The latest transitions, oldest first.
+    pub(crate) fn history(&self) -> Vec<Transition> {
+        let behind = lock(&self.behind);
+        let tenant = behind.tenant.as_ref().expect("a circuit that is asked has a breaker");
+        let name = tenant.listeners.name();
+        tenant.history.iter().rev().map(|change| Transition::new(name.clone(), *change)).collect()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let snapshot = self.with(|machine| machine.snapshot(now));
+        let snapshot = self.with(None, |machine| machine.snapshot(now));
         snapshot.expect("a circuit that is asked has a breaker")
     }
 
@@ -278,16 +365,19 @@ impl Circuit {
 
     /// Does something to the machine, and then what follows from it: publishes, and, without the
     /// lock, tells those who listen and wakes those who wait. `None` if there is no breaker any more.
-    fn with<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
+    fn with<R>(
+        &self,
+        action: Option<OperatorAction>,
+        act: impl FnOnce(&mut Machine) -> R,
+    ) -> Option<R> {
         let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
-        let Tenant { machine, name, listeners } = behind.tenant.as_mut()?;
-        let result = act(machine);
-        let (changes, interesting) = machine.take_changes();
-        let mut news = None;
-        for change in changes.filter(|_| !listeners.is_empty()) {
-            listeners.note(Transition::new(name.clone(), change));
-            news = Some(listeners.clone());
+        let tenant = behind.tenant.as_mut()?;
+        let result = act(&mut tenant.machine);
+        let mut told = None;
+        let interesting = tenant.machine.has_news();
+        if interesting || action.is_some() {
+            told = tenant.note_news(action);
         }
         self.publish(&mut behind);
         drop(behind);
@@ -295,8 +385,8 @@ impl Circuit {
         if interesting {
             self.waiters.wake_all();
         }
-        if let Some(listeners) = news {
-            listeners.tell();
+        if let Some(listeners) = told {
+            listeners.tell_news();
         }
         Some(result)
     }
@@ -318,9 +408,10 @@ impl Circuit {
     fn publish(&self, behind: &mut Behind) {
         // Without a breaker there is no ticket that matches and no flag that helps.
         let mut word = Word(0);
-        if let Some(Tenant { machine, .. }) = &behind.tenant {
+        if let Some(tenant) = &behind.tenant {
+            let machine = &tenant.machine;
             let effect_of_success = machine.effect_of_success();
-            word = Word::of(machine, effect_of_success);
+            word = Word::of(machine, effect_of_success, tenant.flags);
             if let Effect::CountedUntil(end) = effect_of_success {
                 behind.slice_is_live = true;
                 update(&self.front.slice_end, end);
@@ -331,6 +422,25 @@ impl Circuit {
         }
         update(&self.front.word, word.0);
         update(&self.front.slice, behind.slice);
+    }
+}
+
+impl Tenant {
+    /// Notes what has happened; returns those who are to be told, if anybody is.
+    fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
+        let listeners = self.listeners.want_news().then_some(&self.listeners);
+        let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
+        action.map(News::OperatorAction).into_iter().for_each(note);
+        for change in self.machine.take_changes() {
+            if change.cause == Cause::ProbeTimedOut {
+                note(News::ProbeTimedOut);
+            }
+            note(News::Transition(Transition::new(self.listeners.name().clone(), change)));
+            self.history.truncate(HISTORY - 1);
+            self.history.reserve_exact(HISTORY - self.history.len());
+            self.history.push_front(change);
+        }
+        listeners.cloned()
     }
 }
 

@@ -30,6 +30,15 @@ pub(crate) fn now() -> Tick {
     }
 }
 
+/// The time of a tick, for people and programs outside.
+pub(crate) fn instant(tick: Tick) -> Instant {
+    let anchor = *ANCHOR.get_or_init(Instant::now);
+    match tick.checked_sub(MIDDLE) {
+        Some(after) => anchor + Duration::from_nanos(after),
+        None => anchor - Duration::from_nanos(MIDDLE - tick),
+    }
+}
+
 /// A duration in nanoseconds, at most [`NEVER`].
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
@@ -51,5 +60,6 @@ mod tests {
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
         tokio::time::advance(century).await;
         assert_eq!(now() - start, nanos(century));
+        assert_eq!(instant(now()), Instant::now());
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::breaker::CircuitBreaker;
-use crate::clock::{Nanos, nanos};
+use crate::clock::nanos;
 use crate::error::ConfigError;
-use crate::listeners::Listener;
+use crate::event::{Event, EventKind, Interest, Listener};
+use crate::rules::Rules;
 use crate::transition::Transition;
 use crate::window::SlidingWindow;
 
@@ -29,6 +30,8 @@ use crate::window::SlidingWindow;
 /// | [`half_open`](Self::half_open) | 3 consecutive successes |
 /// | [`probe_timeout`](Self::probe_timeout) | 30 s |
 /// | [`abandoned_after`](Self::abandoned_after) | never: abandoned calls are neutral |
+/// | [`max_retry_after`](Self::max_retry_after) | 5 min |
+/// | [`trip_on_retry_after`](Self::trip_on_retry_after) | no |
 ///
 /// # Example
 /// ```
@@ -60,7 +63,10 @@ pub struct CircuitBreakerBuilder {
     half_open: HalfOpen,
     probe_timeout: Duration,
     abandoned_after: Option<Duration>,
-    listeners: Vec<Listener>,
+    max_retry_after: Duration,
+    trip_on_retry_after: bool,
+    listeners: Vec<Arc<dyn Listener>>,
+    counts_in_flight: bool,
 }
 
 impl CircuitBreakerBuilder {
@@ -77,7 +83,10 @@ impl CircuitBreakerBuilder {
             half_open: HalfOpen::default(),
             probe_timeout: Duration::from_secs(30),
             abandoned_after: None,
+            max_retry_after: Duration::from_secs(300),
+            trip_on_retry_after: false,
             listeners: Vec::new(),
+            counts_in_flight: false,
         }
     }
 
@@ -170,14 +179,37 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Calls `listener` after each change of state: in the order of the changes, one at a time and
-    /// without any lock held, on a thread that caused one. May be called several times; the
-    /// listeners are told in that order.
-    ///
-    /// A listener should be quick, as a call is waiting for it. It may use the breaker (but one that
-    /// owns a handle of its own breaker keeps it alive for ever). If it panics, nothing else is
-    /// harmed.
-    pub fn on_transition(mut self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
+    /// Caps how long a server can keep the circuit open: a failure that is reported
+    /// [with a wish to be left alone](crate::Permit::failure_retry_after), such as HTTP's
+    /// `Retry-After`, and on which the circuit opens, keeps it open for at least that long, but no
+    /// longer than `d` (longer than zero) unless the [wait](Self::open_duration) is.
+    pub fn max_retry_after(mut self, d: Duration) -> Self {
+        self.max_retry_after = d;
+        self
+    }
+
+    /// Trips on the first failure that is reported
+    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are.
+    pub fn trip_on_retry_after(mut self, trips: bool) -> Self {
+        self.trip_on_retry_after = trips;
+        self
+    }
+
+    /// Calls `listener` after each change of state: in the order of the changes and one at a time.
+    /// See [`Listener`] for what it may do.
+    pub fn on_transition(self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
+        self.listener(OnTransition(listener))
+    }
+
+    /// Calls `listener` for everything that happens; healthy calls pay for it. See [`Listener`] for
+    /// what it may do.
+    pub fn on_event(self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.listener(listener)
+    }
+
+    /// Tells `listener` what happens. May be called several times; the listeners are told in that
+    /// order.
+    pub fn listener(mut self, listener: impl Listener) -> Self {
         self.listeners.push(Arc::new(listener));
         self
     }
@@ -189,7 +221,7 @@ impl CircuitBreakerBuilder {
     /// and what is allowed.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         let rules = self.rules()?;
-        Ok(CircuitBreaker::start(self.name, rules, self.listeners))
+        Ok(CircuitBreaker::start(self.name, rules, self.listeners, self.counts_in_flight))
     }
 
     fn rules(&self) -> Result<Rules, ConfigError> {
@@ -209,6 +241,7 @@ impl CircuitBreakerBuilder {
         self.open_duration.validate()?;
         longer_than_zero("probe_timeout", Some(self.probe_timeout))?;
         longer_than_zero("abandoned_after", self.abandoned_after)?;
+        longer_than_zero("max_retry_after", Some(self.max_retry_after))?;
 
         let (mut consecutive_failures, mut failure_rate) =
             (self.consecutive_failures, self.failure_rate);
@@ -241,6 +274,8 @@ impl CircuitBreakerBuilder {
             half_open: self.half_open.0,
             probe_timeout: nanos(self.probe_timeout),
             abandoned_after: self.abandoned_after.map(nanos),
+            max_retry_after: nanos(self.max_retry_after),
+            trip_on_retry_after: self.trip_on_retry_after,
         })
     }
 }
@@ -259,7 +294,23 @@ impl fmt::Debug for CircuitBreakerBuilder {
             .field("half_open", &self.half_open)
             .field("probe_timeout", &self.probe_timeout)
             .field("abandoned_after", &self.abandoned_after)
+            .field("max_retry_after", &self.max_retry_after)
+            .field("trip_on_retry_after", &self.trip_on_retry_after)
             .finish_non_exhaustive()
+    }
+}
+
+struct OnTransition<F>(F);
+
+impl<F: Fn(&Transition) + Send + Sync + 'static> Listener for OnTransition<F> {
+    fn on_event(&self, event: &Event<'_>) {
+        if let EventKind::Transition(transition) = event.kind() {
+            (self.0)(transition);
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::Transitions
     }
 }
 
@@ -312,29 +363,6 @@ impl HalfOpen {
 impl Default for HalfOpen {
     fn default() -> Self {
         Self::consecutive_successes(3)
-    }
-}
-
-/// The settings after validation, with the defaults filled in: what the state machine goes by.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rules {
-    pub(crate) consecutive_failures: Option<u64>,
-    pub(crate) failure_rate: Option<f64>,
-    pub(crate) slow_call_rate: Option<f64>,
-    pub(crate) slow_call_duration: Option<Nanos>,
-    /// `None` without a rate rule.
-    pub(crate) window: Option<SlidingWindow>,
-    pub(crate) minimum_calls: u64,
-    pub(crate) open_duration: Backoff,
-    pub(crate) half_open: ProbeRule,
-    pub(crate) probe_timeout: Nanos,
-    pub(crate) abandoned_after: Option<Nanos>,
-}
-
-impl Rules {
-    /// Whether it matters how long a call takes.
-    pub(crate) fn times_calls(&self) -> bool {
-        self.slow_call_duration.is_some() || self.abandoned_after.is_some()
     }
 }
 

@@ -8,23 +8,24 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::classify::Classifier;
-use crate::error::{CircuitBreakerError, Rejected};
+use crate::error::CircuitBreakerError;
 use crate::permit::Permit;
 
 pin_project! {
-    /// The future of a [`CircuitBreakerService`](crate::CircuitBreakerService).
+    /// The future of a [`CircuitBreakerService`](crate::CircuitBreakerService): of the inner
+    /// service's future, the classifier, and the [fallback](crate::Fallback)'s future.
     ///
     /// It settles the call when it ends. Dropped before, the call is abandoned; if the inner future
     /// panics, it has failed.
-    pub struct ResponseFuture<F, C> {
+    pub struct ResponseFuture<F, C, R> {
         #[pin]
-        call: Call<F, C>,
+        call: Call<F, C, R>,
     }
 }
 
 pin_project! {
     #[project = CallProjection]
-    enum Call<F, C> {
+    enum Call<F, C, R> {
         Admitted {
             #[pin]
             future: F,
@@ -32,26 +33,28 @@ pin_project! {
             classifier: C,
         },
         Rejected {
-            rejected: Option<Rejected>,
+            #[pin]
+            fallback: R,
         },
     }
 }
 
-impl<F, C> ResponseFuture<F, C> {
+impl<F, C, R> ResponseFuture<F, C, R> {
     #[inline]
     pub(crate) fn admitted(future: F, permit: Permit, classifier: C) -> Self {
         Self { call: Call::Admitted { future, permit: Some(permit), classifier } }
     }
 
-    pub(crate) fn rejected(rejected: Rejected) -> Self {
-        Self { call: Call::Rejected { rejected: Some(rejected) } }
+    pub(crate) fn rejected(fallback: R) -> Self {
+        Self { call: Call::Rejected { fallback } }
     }
 }
 
-impl<F, C, Response, Error> Future for ResponseFuture<F, C>
+impl<F, C, R, Response, Error> Future for ResponseFuture<F, C, R>
 where
     F: Future<Output = Result<Response, Error>>,
     C: Classifier<Response, Error>,
+    R: Future<Output = Result<C::Response, CircuitBreakerError<Error>>>,
 {
     type Output = Result<C::Response, CircuitBreakerError<Error>>;
 
@@ -74,16 +77,14 @@ where
                     }
                 }
             }
-            CallProjection::Rejected { rejected } => {
-                Poll::Ready(Err(rejected.take().expect(POLLED_AGAIN).into()))
-            }
+            CallProjection::Rejected { fallback } => fallback.poll(cx),
         }
     }
 }
 
-const POLLED_AGAIN: &str = "a future was polled after it had completed or panicked";
+pub(crate) const POLLED_AGAIN: &str = "a future was polled after it had completed or panicked";
 
-impl<F, C> fmt::Debug for ResponseFuture<F, C> {
+impl<F, C, R> fmt::Debug for ResponseFuture<F, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

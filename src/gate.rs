@@ -140,8 +140,8 @@ impl Gate {
         let place = self.take_place();
         self.be(Readiness::NotReady(None));
         match place {
-            Some(place) => place.begin(),
-            None => self.breaker.try_acquire().ok(),
+            Some(place) => self.breaker.begin(place),
+            None => self.breaker.admit().ok(),
         }
     }
 
@@ -151,7 +151,7 @@ impl Gate {
         if !matches!(self.readiness, Readiness::Ready(None)) {
             return None;
         }
-        let permit = self.breaker.circuit().acquire_if_closed()?;
+        let permit = self.breaker.circuit().admit_if_closed()?;
         self.readiness = Readiness::NotReady(None);
         Some(permit)
     }
@@ -159,11 +159,11 @@ impl Gate {
     /// Admits or rejects a call.
     pub(crate) fn enter(&mut self) -> Result<Permit, Rejected> {
         match std::mem::replace(&mut self.readiness, Readiness::NotReady(None)) {
-            Readiness::Ready(place) => match place.and_then(Place::begin) {
+            Readiness::Ready(place) => match place.and_then(|place| self.breaker.begin(place)) {
                 Some(permit) => Ok(permit),
                 None => self.breaker.try_acquire(),
             },
-            Readiness::Rejecting(refusal) => Err(self.breaker.rejected(refusal)),
+            Readiness::Rejecting(refusal) => Err(self.breaker.reject(refusal)),
             Readiness::NotReady(_) => {
                 panic!("`call` without `poll_ready`: the service has not said that it is ready")
             }

@@ -1,9 +1,13 @@
 //! [`CircuitBreakerLayer`].
 
+use std::fmt;
+
 use tower_layer::Layer;
 
 use crate::breaker::CircuitBreaker;
 use crate::classify::ErrorsAsFailures;
+use crate::fallback::NoFallback;
+use crate::gate::Gate;
 use crate::service::CircuitBreakerService;
 
 /// Puts a [`CircuitBreaker`] in front of a service.
@@ -30,10 +34,11 @@ use crate::service::CircuitBreakerService;
 /// # Ok::<(), tower::BoxError>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
-pub struct CircuitBreakerLayer<C = ErrorsAsFailures> {
+#[derive(Clone)]
+pub struct CircuitBreakerLayer<C = ErrorsAsFailures, F = NoFallback> {
     breaker: CircuitBreaker,
     classifier: C,
+    fallback: F,
     backpressure: bool,
 }
 
@@ -41,17 +46,51 @@ impl CircuitBreakerLayer {
     /// A layer that counts every `Err` as a failure and rejects calls while the circuit is open.
     #[must_use]
     pub fn new(breaker: CircuitBreaker) -> Self {
-        Self { breaker, classifier: ErrorsAsFailures, backpressure: false }
+        Self { breaker, classifier: ErrorsAsFailures, fallback: NoFallback, backpressure: false }
     }
 }
 
-impl<C> CircuitBreakerLayer<C> {
+impl<C, F> CircuitBreakerLayer<C, F> {
     /// Decides with `classifier` which results are failures: a closure
     /// `|result: Result<&Response, &Error>| -> Outcome`, or any other
     /// [`Classifier`](crate::Classifier). It is cloned for each call.
     #[must_use]
-    pub fn classifier<D>(self, classifier: D) -> CircuitBreakerLayer<D> {
-        CircuitBreakerLayer { breaker: self.breaker, classifier, backpressure: self.backpressure }
+    pub fn classifier<D>(self, classifier: D) -> CircuitBreakerLayer<D, F> {
+        let Self { breaker, fallback, backpressure, .. } = self;
+        CircuitBreakerLayer { breaker, classifier, fallback, backpressure }
+    }
+
+    /// Answers calls that the circuit turns away with `fallback`: a closure
+    /// `|request, rejected| async { ... }`, or any other [`Fallback`](crate::Fallback). It gets the
+    /// request as it came, because nothing was sent: no clone is needed. It is cloned for each
+    /// service.
+    ///
+    /// Failures of the inner service do not go there; tower's `then`, `or_else` and `map_result` are
+    /// for those.
+    ///
+    /// # Example
+    /// ```
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Rejected};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::new("rates");
+    /// let layer = CircuitBreakerLayer::new(breaker.clone())
+    ///     .fallback(|_currency: &str, _: Rejected| async { Ok(1.08) }); // yesterday's rate
+    ///
+    /// let rates = ServiceBuilder::new()
+    ///     .layer(layer)
+    ///     .service(service_fn(|_: &str| async { Ok::<_, std::io::Error>(1.10) }));
+    ///
+    /// assert_eq!(rates.clone().oneshot("EUR").await.unwrap(), 1.10);
+    /// breaker.trip();
+    /// assert_eq!(rates.oneshot("EUR").await.unwrap(), 1.08);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn fallback<G>(self, fallback: G) -> CircuitBreakerLayer<C, G> {
+        let Self { breaker, classifier, backpressure, .. } = self;
+        CircuitBreakerLayer { breaker, classifier, fallback, backpressure }
     }
 
     /// Makes an open circuit "not ready" instead of rejecting: `poll_ready` is pending until a probe
@@ -75,11 +114,20 @@ impl<C> CircuitBreakerLayer<C> {
     }
 }
 
-impl<S, C: Clone> Layer<S> for CircuitBreakerLayer<C> {
-    type Service = CircuitBreakerService<S, C>;
+impl<S, C: Clone, F: Clone> Layer<S> for CircuitBreakerLayer<C, F> {
+    type Service = CircuitBreakerService<S, C, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let breaker = self.breaker.clone();
-        CircuitBreakerService::new(inner, breaker, self.classifier.clone(), self.backpressure)
+        let gate = Gate::new(self.breaker.clone(), self.backpressure);
+        CircuitBreakerService::new(inner, self.classifier.clone(), self.fallback.clone(), gate)
+    }
+}
+
+impl<C, F> fmt::Debug for CircuitBreakerLayer<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerLayer")
+            .field("breaker", &self.breaker)
+            .field("backpressure", &self.backpressure)
+            .finish_non_exhaustive()
     }
 }

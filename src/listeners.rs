@@ -1,60 +1,116 @@
-//! Those who are told of transitions.
+//! Those who are told what happens, and how they are told.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::event::{Event, EventKind, Interest, Listener, OperatorAction};
+use crate::subscribe::Subscribers;
 use crate::sync::{Mutex, lock};
 use crate::transition::Transition;
 
-pub(crate) type Listener = Arc<dyn Fn(&Transition) + Send + Sync>;
-
-/// The listeners of a breaker. They are told without any lock held, one transition at a time and in
-/// the order in which they happened, also if a listener causes another or threads cause some at
-/// once: whoever finds nobody telling tells everything that there is to tell.
+/// The listeners of a breaker, and its name.
+///
+/// What changes the circuit is news: noted under its lock and told without any lock held, one at a
+/// time and in the order in which it happened, also if a listener causes more or threads cause some
+/// at once: whoever finds nobody telling tells everything that there is to tell. What single calls
+/// do is told at once, by the thread that does it.
 pub(crate) struct Listeners {
-    all: Vec<Listener>,
-    news: Mutex<News>,
+    name: Arc<str>,
+    all: Vec<Arc<dyn Listener>>,
+    interest: Option<Interest>,
+    pub(crate) subscribers: Subscribers,
+    untold: Mutex<Untold>,
+}
+
+/// What is told in order.
+#[derive(Debug, Clone)]
+pub(crate) enum News {
+    Transition(Transition),
+    OperatorAction(OperatorAction),
+    ProbeTimedOut,
 }
 
 #[derive(Default)]
-struct News {
-    untold: VecDeque<Transition>,
+struct Untold {
+    news: VecDeque<News>,
     somebody_tells: bool,
 }
 
+thread_local! {
+    /// Whether this thread is in a listener. What that does itself is not told, or a listener that
+    /// makes a call for every call would be told for ever.
+    static IS_TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Listeners {
-    pub(crate) fn new(all: Vec<Listener>) -> Self {
-        Self { all, news: Mutex::default() }
+    pub(crate) fn new(name: Arc<str>, all: Vec<Arc<dyn Listener>>) -> Self {
+        let interest = all.iter().map(|listener| listener.interest()).max();
+        Self { name, all, interest, subscribers: Subscribers::default(), untold: Mutex::default() }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.all.is_empty()
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
-    /// Notes a transition to be told. For the order to be right, with the circuit's lock held.
-    pub(crate) fn note(&self, transition: Transition) {
-        lock(&self.news).untold.push_back(transition);
+    /// Whether somebody wants to hear of that much.
+    #[inline]
+    pub(crate) fn want(&self, interest: Interest) -> bool {
+        self.interest >= Some(interest)
+    }
+
+    /// Whether anybody wants to hear the news.
+    pub(crate) fn want_news(&self) -> bool {
+        !self.all.is_empty() || !self.subscribers.is_empty()
+    }
+
+    /// Notes something to be told. For the order to be right, with the circuit's lock held.
+    pub(crate) fn note(&self, news: &News) {
+        if !(matches!(news, News::OperatorAction(_)) && IS_TELLING.get()) {
+            lock(&self.untold).news.push_back(news.clone());
+        }
     }
 
     /// Tells what was noted, unless somebody does already.
-    pub(crate) fn tell(&self) {
-        if std::mem::replace(&mut lock(&self.news).somebody_tells, true) {
+    pub(crate) fn tell_news(&self) {
+        if std::mem::replace(&mut lock(&self.untold).somebody_tells, true) {
             return;
         }
-        while let Some(transition) = self.next() {
-            for listener in &self.all {
-                // One that panics must neither fail the call that caused the transition nor keep
-                // others from being told. The panic hook has reported it.
-                let _ = catch_unwind(AssertUnwindSafe(|| listener(&transition)));
+        while let Some(news) = self.next() {
+            self.tell_all(match &news {
+                News::Transition(transition) => EventKind::Transition(transition),
+                News::OperatorAction(action) => EventKind::OperatorAction(*action),
+                News::ProbeTimedOut => EventKind::ProbeTimedOut,
+            });
+            if let News::Transition(transition) = news {
+                self.subscribers.send(transition);
             }
         }
     }
 
-    fn next(&self) -> Option<Transition> {
-        let mut news = lock(&self.news);
-        let next = news.untold.pop_front();
-        news.somebody_tells = next.is_some();
+    fn next(&self) -> Option<News> {
+        let mut untold = lock(&self.untold);
+        let next = untold.news.pop_front();
+        untold.somebody_tells = next.is_some();
         next
+    }
+
+    /// Tells what a single call did.
+    pub(crate) fn tell(&self, kind: EventKind<'_>) {
+        if !IS_TELLING.get() {
+            self.tell_all(kind);
+        }
+    }
+
+    fn tell_all(&self, kind: EventKind<'_>) {
+        let event = Event::new(&self.name, kind);
+        let was_telling = IS_TELLING.replace(true);
+        for listener in &self.all {
+            // One that panics must neither fail the call that caused the event nor keep others from
+            // being told. The panic hook has reported it.
+            let _ = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
+        }
+        IS_TELLING.set(was_telling);
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::circuit::Circuit;
 use crate::classify::Outcome;
-use crate::clock::{self, Tick};
+use crate::clock::{self, Tick, nanos};
 use crate::state::{Report, Ticket};
+use crate::word::Word;
 
 /// The admission of one call; from [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
 ///
@@ -39,7 +40,8 @@ const _: () = assert!(size_of::<Permit>() <= 24);
 #[derive(Clone, Copy)]
 struct Call {
     circuit: &'static Circuit,
-    ticket: Ticket,
+    /// The circuit's word at the admission, or one with the ticket of a probe.
+    word: Word,
     /// When; 0 if nothing depends on it.
     began: Tick,
 }
@@ -47,14 +49,19 @@ struct Call {
 impl Call {
     #[inline]
     fn settle(self, report: Report) {
-        self.circuit.settle(self.ticket, self.began, report);
+        let Self { circuit, word, began } = self;
+        if word.is(Word::WATCHED) {
+            circuit.settle_watched(word, began, report);
+        } else {
+            circuit.settle(clock::now, word.ticket(), began, report);
+        }
     }
 }
 
 impl Permit {
     #[inline]
-    pub(crate) fn new(circuit: &'static Circuit, ticket: Ticket, began: Tick) -> Self {
-        Self(Call { circuit, ticket, began })
+    pub(crate) fn new(circuit: &'static Circuit, word: Word, began: Tick) -> Self {
+        Self(Call { circuit, word, began })
     }
 
     /// The call succeeded.
@@ -67,6 +74,16 @@ impl Permit {
     #[inline]
     pub fn failure(self) {
         self.into_call().settle(Report::Failure);
+    }
+
+    /// The call failed, and the callee wishes to be left alone for `wait`; HTTP's `Retry-After` says
+    /// so, for example.
+    ///
+    /// If the circuit opens on this failure, it stays open for at least that long, up to
+    /// [`max_retry_after`](crate::CircuitBreakerBuilder::max_retry_after). With
+    /// [`trip_on_retry_after`](crate::CircuitBreakerBuilder::trip_on_retry_after) it does open.
+    pub fn failure_retry_after(self, wait: Duration) {
+        self.into_call().settle(Report::FailureRetryAfter(nanos(wait)));
     }
 
     /// The call says nothing about the health of the dependency: it is not counted, and a probe gives
@@ -119,7 +136,7 @@ impl Drop for Permit {
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("ticket", &self.0.ticket).finish_non_exhaustive()
+        f.debug_struct("Permit").field("ticket", &self.0.word.ticket()).finish_non_exhaustive()
     }
 }
 
@@ -145,7 +162,7 @@ impl Place {
     pub(crate) fn begin(self) -> Option<Permit> {
         let now = clock::now();
         self.circuit.lease(self.ticket, now)?;
-        let permit = Permit::new(self.circuit, self.ticket, now);
+        let permit = self.circuit.begin(self.ticket, now);
         std::mem::forget(self); // which would give it back
         Some(permit)
     }
@@ -153,7 +170,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.circuit.settle(self.ticket, 0, Report::Ignored);
+        self.circuit.settle(clock::now, self.ticket, 0, Report::Ignored);
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`CircuitBreakerService`].
 
+use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
@@ -7,6 +8,7 @@ use tower_service::Service;
 use crate::breaker::CircuitBreaker;
 use crate::classify::{Classifier, ErrorsAsFailures};
 use crate::error::CircuitBreakerError;
+use crate::fallback::{Fallback, NoFallback};
 use crate::future::ResponseFuture;
 use crate::gate::{Gate, Passage};
 use crate::permit::Permit;
@@ -20,27 +22,23 @@ use crate::permit::Permit;
 /// it is ready when the inner service is. A clone starts without readiness.
 ///
 /// # Errors
-/// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call,
-/// [`CircuitBreakerError::Inner`] with the error of the inner service. An error of the inner
+/// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
+/// [fallback](crate::CircuitBreakerLayer::fallback), [`CircuitBreakerError::Inner`] with the error of the inner service. An error of the inner
 /// service's `poll_ready` is classified like that of a call and passed on.
 ///
 /// # Panics
 /// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call.
-#[derive(Debug, Clone)]
-pub struct CircuitBreakerService<S, C = ErrorsAsFailures> {
+#[derive(Clone)]
+pub struct CircuitBreakerService<S, C = ErrorsAsFailures, F = NoFallback> {
     inner: S,
     classifier: C,
+    fallback: F,
     gate: Gate,
 }
 
-impl<S, C> CircuitBreakerService<S, C> {
-    pub(crate) fn new(
-        inner: S,
-        breaker: CircuitBreaker,
-        classifier: C,
-        backpressure: bool,
-    ) -> Self {
-        Self { inner, classifier, gate: Gate::new(breaker, backpressure) }
+impl<S, C, F> CircuitBreakerService<S, C, F> {
+    pub(crate) fn new(inner: S, classifier: C, fallback: F, gate: Gate) -> Self {
+        Self { inner, classifier, fallback, gate }
     }
 
     /// The breaker.
@@ -68,14 +66,15 @@ impl<S, C> CircuitBreakerService<S, C> {
     }
 }
 
-impl<S, C, Request> Service<Request> for CircuitBreakerService<S, C>
+impl<S, C, F, Request> Service<Request> for CircuitBreakerService<S, C, F>
 where
     S: Service<Request>,
     C: Classifier<S::Response, S::Error> + Clone,
+    F: Fallback<Request, C::Response, S::Error>,
 {
     type Response = C::Response;
     type Error = CircuitBreakerError<S::Error>;
-    type Future = ResponseFuture<S::Future, C>;
+    type Future = ResponseFuture<S::Future, C, F::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -107,22 +106,31 @@ where
         }
         match self.gate.enter() {
             Ok(permit) => self.call_admitted(request, permit),
-            Err(rejected) => ResponseFuture::rejected(rejected),
+            Err(rejected) => ResponseFuture::rejected(self.fallback.answer(request, rejected)),
         }
     }
 }
 
-impl<S, C: Clone> CircuitBreakerService<S, C> {
+impl<S, C: Clone, F> CircuitBreakerService<S, C, F> {
     #[inline]
-    fn call_admitted<Request>(
+    fn call_admitted<Request, R>(
         &mut self,
         request: Request,
         permit: Permit,
-    ) -> ResponseFuture<S::Future, C>
+    ) -> ResponseFuture<S::Future, C, R>
     where
         S: Service<Request>,
     {
         let (future, permit) = permit.failing_on_panic(|| self.inner.call(request));
         ResponseFuture::admitted(future, permit, self.classifier.clone())
+    }
+}
+
+impl<S: fmt::Debug, C, F> fmt::Debug for CircuitBreakerService<S, C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerService")
+            .field("inner", &self.inner)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
     }
 }

@@ -18,12 +18,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::clock::{Nanos, Tick};
-use crate::config::{ProbeRule, Rules};
+use crate::config::ProbeRule;
 use crate::error::{Refusal, RejectReason};
 use crate::probes::Probes;
+use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State, Tally};
-use crate::transition::{Cause, Change};
-use crate::window::{Counts, Effect, Window};
+use crate::transition::{Cause, Change, Opening};
+use crate::window::{Effect, Window};
 
 /// What a caller was given: the number of its closed period or of its probe.
 pub(crate) type Ticket = u64;
@@ -40,6 +41,8 @@ pub(crate) enum Admission {
 pub(crate) enum Report {
     Success,
     Failure,
+    /// A failure with the callee's wish to be left alone for so long.
+    FailureRetryAfter(Nanos),
     Ignored,
     Abandoned,
 }
@@ -120,18 +123,19 @@ impl Machine {
     /// Takes the result of a call that was admitted with `ticket` and began at `began`; drops it if
     /// the period that admitted it is over.
     ///
-    /// The time is looked up only if it matters, since that is most of the cost.
+    /// Returns whether the period that admitted it was not over. The time is looked up only if it
+    /// matters, since that is most of the cost.
     pub(crate) fn settle(
         &mut self,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
         began: Tick,
         report: Report,
-    ) {
+    ) -> bool {
         // Before anything else, so that a permit that outlives its breaker cannot even tell the time
         // to the breaker that has its circuit now: a paused clock shows each runtime its own.
         if self.closed_ticket() != Some(ticket) && self.probes.deadline(ticket).is_none() {
-            return;
+            return false;
         }
         if self.time_matters() {
             self.advance(clock());
@@ -140,19 +144,27 @@ impl Machine {
         let at_least = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
         let failed = match report {
             Report::Success => Some(false),
-            Report::Failure => Some(true),
+            Report::Failure | Report::FailureRetryAfter(_) => Some(true),
             Report::Abandoned if at_least(self.rules.abandoned_after) => Some(true),
             Report::Abandoned | Report::Ignored => None,
         };
         let slow = at_least(self.rules.slow_call_duration);
+        let wish = match report {
+            Report::FailureRetryAfter(wait) => wait.min(self.rules.max_retry_after),
+            _ => 0,
+        };
         if self.probes.remove(ticket) {
             match failed {
-                Some(failed) => self.record_probe(failed, slow),
+                Some(failed) => self.record_probe(failed, slow, wish),
                 None => self.place_freed = true,
             }
-        } else if let (Some(_), Some(failed)) = (self.closed_ticket(), failed) {
-            self.record(failed, slow, clock);
+            return true;
         }
+        let is_current = self.closed_ticket() == Some(ticket);
+        if let (true, Some(failed)) = (is_current, failed) {
+            self.record(failed, slow, wish, clock);
+        }
+        is_current
     }
 
     /// Takes successes, none of them slow, of the present closed period that completed before
@@ -169,7 +181,7 @@ impl Machine {
     pub(crate) fn trip(&mut self, now: Tick) {
         self.advance(now);
         if !self.forced && self.state() != State::Open {
-            self.enter_open(self.now, self.tally(self.now), Cause::Trip);
+            self.enter_open(self.now, 0, self.tally(self.now), Cause::Trip);
         }
     }
 
@@ -189,7 +201,7 @@ impl Machine {
         if !(self.forced && self.state() == State::Open) {
             let tally = self.tally(self.now);
             self.forced = true;
-            self.enter(Phase::Open { until: self.now, tally }, Cause::ForceOpen, None);
+            self.enter(Phase::Open { until: self.now, tally }, self.now, Cause::ForceOpen, None);
         }
     }
 
@@ -265,24 +277,30 @@ impl Machine {
         match &self.window {
             None => Effect::Nothing,
             Some(window) => match window.effect_of_success() {
-                Effect::CountedUntil(_) if self.successes_may_trip(window.counts()) => Effect::Any,
+                Effect::CountedUntil(_)
+                    if !self.forced && self.rules.successes_may_trip(window.counts()) =>
+                {
+                    Effect::Any
+                }
                 effect => effect,
             },
         }
     }
 
-    /// The transitions since this was last asked, and whether any of it may interest those who wait.
-    pub(crate) fn take_changes(&mut self) -> (impl Iterator<Item = Change> + '_, bool) {
-        let interesting = std::mem::take(&mut self.place_freed) || !self.changes.is_empty();
-        (self.changes.drain(..), interesting)
+    /// Whether anything has happened since the changes were last taken that may interest those who
+    /// wait.
+    pub(crate) fn has_news(&self) -> bool {
+        self.place_freed || !self.changes.is_empty()
+    }
+
+    /// The transitions since this was last asked.
+    pub(crate) fn take_changes(&mut self) -> impl Iterator<Item = Change> + '_ {
+        self.place_freed = false;
+        self.changes.drain(..)
     }
 
     pub(crate) fn last_ticket(&self) -> Ticket {
         self.last_ticket
-    }
-
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
     }
 
     // ---- time ---------------------------------------------------------------------------------
@@ -293,7 +311,7 @@ impl Machine {
         if let Some(deadline) = self.lapsed(self.now) {
             let mut tally = self.tally(deadline);
             tally.record(true, false);
-            self.enter_open(deadline, tally, Cause::ProbeTimedOut);
+            self.enter_open(deadline, 0, tally, Cause::ProbeTimedOut);
         }
     }
 
@@ -319,7 +337,8 @@ impl Machine {
 
     // ---- counting and judging -----------------------------------------------------------------
 
-    fn record(&mut self, failed: bool, slow: bool, clock: impl Fn() -> Tick) {
+    /// `wish`: for how long the callee wants to be left alone.
+    fn record(&mut self, failed: bool, slow: bool, wish: Nanos, clock: impl Fn() -> Tick) {
         if let Some(window) = &mut self.window {
             window.advance(self.now);
             window.record(failed, slow);
@@ -328,13 +347,14 @@ impl Machine {
             *run = if failed { *run + 1 } else { 0 };
         }
         let tally = self.tally(self.now);
-        if let (false, Some(cause)) = (self.forced, self.judge(tally)) {
+        let cause = self.rules.judge(tally, wish);
+        if let (false, Some(cause)) = (self.forced, cause) {
             self.advance(clock());
-            self.enter_open(self.now, tally, cause);
+            self.enter_open(self.now, wish, tally, cause);
         }
     }
 
-    fn record_probe(&mut self, failed: bool, slow: bool) {
+    fn record_probe(&mut self, failed: bool, slow: bool, wish: Nanos) {
         let rule = self.rules.half_open;
         let too_slow = match rule {
             ProbeRule::ConsecutiveSuccesses(_) => slow && self.rules.slow_call_rate.is_some(),
@@ -348,47 +368,21 @@ impl Machine {
         let reported = tally.counts.calls;
         match rule {
             ProbeRule::ConsecutiveSuccesses(_) if failed => {
-                self.enter_open(self.now, tally, Cause::ProbeFailed);
+                self.enter_open(self.now, wish, tally, Cause::ProbeFailed);
             }
             ProbeRule::ConsecutiveSuccesses(_) if too_slow => {
-                self.enter_open(self.now, tally, Cause::ProbeSlow);
+                self.enter_open(self.now, wish, tally, Cause::ProbeSlow);
+            }
+            ProbeRule::Sample(_) if self.rules.trips_on(wish) => {
+                self.enter_open(self.now, wish, tally, Cause::RetryAfter);
             }
             ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n) if reported < n.into() => {}
             ProbeRule::ConsecutiveSuccesses(_) => self.enter_closed(Cause::ProbesSucceeded),
-            ProbeRule::Sample(_) => match self.judge_rates(tally.counts) {
-                Some(cause) => self.enter_open(self.now, tally, cause),
+            ProbeRule::Sample(_) => match self.rules.judge_rates(tally.counts) {
+                Some(cause) => self.enter_open(self.now, wish, tally, cause),
                 None => self.enter_closed(Cause::ProbesSucceeded),
             },
         }
-    }
-
-    /// The trip rule that holds, if any.
-    fn judge(&self, Tally { counts, run }: Tally) -> Option<Cause> {
-        match self.rules.consecutive_failures {
-            Some(limit) if run >= limit => Some(Cause::ConsecutiveFailures { failures: run }),
-            _ if counts.calls < self.rules.minimum_calls => None,
-            _ => self.judge_rates(counts),
-        }
-    }
-
-    fn judge_rates(&self, Counts { calls, failures, slow }: Counts) -> Option<Cause> {
-        let reached = |part: u64, threshold: Option<f64>| {
-            threshold.is_some_and(|threshold| part as f64 / calls as f64 >= threshold)
-        };
-        if reached(failures, self.rules.failure_rate) {
-            Some(Cause::FailureRate { failures, calls })
-        } else if reached(slow, self.rules.slow_call_rate) {
-            Some(Cause::SlowCallRate { slow_calls: slow, calls })
-        } else {
-            None
-        }
-    }
-
-    /// Whether a number of successes, and nothing else, can make these counts trip. Successes lower
-    /// the rates, so the worst that they can do is to bring the calls up to the minimum.
-    fn successes_may_trip(&self, mut counts: Counts) -> bool {
-        counts.calls = counts.calls.max(self.rules.minimum_calls);
-        !self.forced && self.judge_rates(counts).is_some()
     }
 
     fn tally(&self, now: Tick) -> Tally {
@@ -447,17 +441,19 @@ impl Machine {
 
     // ---- transitions --------------------------------------------------------------------------
 
-    fn enter_open(&mut self, since: Tick, tally: Tally, cause: Cause) {
-        let wait = self.wait();
+    /// Opens it for the wait, and for no less than the callee's wish.
+    fn enter_open(&mut self, since: Tick, wish: Nanos, tally: Tally, cause: Cause) {
+        let wait = self.wait().max(wish);
         self.opened = self.opened.saturating_add(1);
         self.openings += 1;
         let until = since.saturating_add(wait);
-        self.enter(Phase::Open { until, tally }, cause, Some(wait));
+        let opening = Opening { wait, attempt: self.opened };
+        self.enter(Phase::Open { until, tally }, since, cause, Some(opening));
     }
 
     fn enter_half_open(&mut self, cause: Cause) {
         let tally = Tally::default();
-        self.enter(Phase::HalfOpen { tally }, cause, None);
+        self.enter(Phase::HalfOpen { tally }, self.now, cause, None);
     }
 
     fn enter_closed(&mut self, cause: Cause) {
@@ -467,17 +463,17 @@ impl Machine {
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.enter(Phase::Closed { ticket, run: 0 }, cause, None);
+        self.enter(Phase::Closed { ticket, run: 0 }, self.now, cause, None);
     }
 
-    fn enter(&mut self, phase: Phase, cause: Cause, wait: Option<Nanos>) {
+    fn enter(&mut self, phase: Phase, at: Tick, cause: Cause, opening: Option<Opening>) {
         let from = self.state();
         self.phase = phase;
         self.probes.clear();
         let to = self.state();
         // A reset that finds it closed is no change of state, though it begins a new period.
         if (from, to) != (State::Closed, State::Closed) {
-            self.changes.push(Change { from, to, cause, wait });
+            self.changes.push(Change { from, to, cause, at, opening });
         }
     }
 }

@@ -4,10 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use crate::clock::{self, Nanos, Tick};
 use crate::snapshot::State;
 
-/// A change of a circuit's state: what
-/// [`on_transition`](crate::CircuitBreakerBuilder::on_transition) is told.
+/// A change of a circuit's state: told to
+/// [`on_transition`](crate::CircuitBreakerBuilder::on_transition), sent to
+/// [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while by
+/// [`history`](crate::CircuitBreaker::history).
 ///
 /// Its `Display` is one line for a log.
 ///
@@ -54,6 +59,13 @@ impl Transition {
         self.change.to
     }
 
+    /// When: the moment from which the new state's time counts. If a probe did not report in time,
+    /// that is the end of its time, however much later it was noticed.
+    #[must_use]
+    pub fn at(&self) -> Instant {
+        clock::instant(self.change.at)
+    }
+
     /// Why.
     #[must_use]
     pub fn cause(&self) -> Cause {
@@ -64,7 +76,14 @@ impl Transition {
     /// opened; `None` if it did not open, or is forced open.
     #[must_use]
     pub fn open_duration(&self) -> Option<Duration> {
-        self.change.wait.map(Duration::from_nanos)
+        self.change.opening.map(|opening| Duration::from_nanos(opening.wait))
+    }
+
+    /// Which open period this is since the circuit was last closed, from 1 on: what the
+    /// [backoff](crate::Backoff) goes by; `None` if it did not open, or is forced open.
+    #[must_use]
+    pub fn attempt(&self) -> Option<u32> {
+        self.change.opening.map(|opening| opening.attempt)
     }
 }
 
@@ -102,6 +121,9 @@ pub enum Cause {
         /// of so many.
         calls: u64,
     },
+    /// A call failed with a server's wish to be left alone for a while, and
+    /// [such a wish trips](crate::CircuitBreakerBuilder::trip_on_retry_after).
+    RetryAfter,
     /// A probe failed.
     ProbeFailed,
     /// A probe was slow.
@@ -124,6 +146,18 @@ pub enum Cause {
     Resume,
 }
 
+impl Cause {
+    /// The rate that reached its threshold, from 0.0 to 1.0; `None` if it was no rate.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        match *self {
+            Self::FailureRate { failures: part, calls }
+            | Self::SlowCallRate { slow_calls: part, calls } => Some(part as f64 / calls as f64),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -135,6 +169,7 @@ impl fmt::Display for Cause {
             Self::SlowCallRate { slow_calls, calls } => {
                 write!(f, "{slow_calls} of {calls} calls were slow")
             }
+            Self::RetryAfter => f.write_str("the server asked to be left alone"),
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::ProbeSlow => f.write_str("a probe was slow"),
             Self::ProbeTimedOut => f.write_str("a probe timed out"),
@@ -155,6 +190,15 @@ pub(crate) struct Change {
     pub(crate) from: State,
     pub(crate) to: State,
     pub(crate) cause: Cause,
-    /// In nanoseconds.
-    pub(crate) wait: Option<u64>,
+    pub(crate) at: Tick,
+    /// If it opened, and is not forced to.
+    pub(crate) opening: Option<Opening>,
+}
+
+/// The beginning of an open period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) wait: Nanos,
+    /// Which one since the circuit was last closed, from 1 on.
+    pub(crate) attempt: u32,
 }

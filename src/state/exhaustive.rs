@@ -122,7 +122,7 @@ impl World {
     }
 
     fn notice_changes(&mut self) {
-        let changes = self.machine.take_changes().0.count();
+        let changes = self.machine.take_changes().count();
         if changes > 0 {
             self.new_period();
         }
@@ -177,6 +177,8 @@ fn rules(half_open: ProbeRule, window: SlidingWindow) -> Rules {
         half_open,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: Some(UNIT),
+        max_retry_after: UNIT,
+        trip_on_retry_after: false,
     }
 }
 

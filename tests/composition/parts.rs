@@ -70,7 +70,7 @@ fn layer_and_service_and_future_are_what_their_parts_are() {
     is_unpin::<Future>();
     is_static::<Future>();
     is_debug::<Future>();
-    is_send::<ResponseFuture<SendOnly, SendOnly>>();
+    is_send::<ResponseFuture<SendOnly, SendOnly, SendOnly>>();
 }
 
 #[tokio::test(start_paused = true)]
