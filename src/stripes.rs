@@ -17,7 +17,7 @@ pub(crate) struct Stripes(Box<[Stripe]>);
 struct Stripe(AtomicU64);
 
 /// 16 million successes; the next one takes the lock, which starts a new slice.
-const COUNT_BITS: u32 = 24;
+const COUNT_BITS: u32 = 10;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// One for each core, up to 16, and a power of two.

@@ -202,6 +202,16 @@ impl Window {
         }
     }
 
+    /// The same window on a grid that is as far from its beginning as it matters: windows that will
+    /// behave the same are equal then.
+    #[cfg(test)]
+    pub(crate) fn as_seen_at(&self, now: Tick) -> Self {
+        match self {
+            Self::Count(window) => Self::Count(window.clone()),
+            Self::Time(window) => Self::Time(window.as_seen_at(now)),
+        }
+    }
+
     pub(crate) fn effect_of_success(&self) -> Effect {
         match self {
             Self::Count(window) if window.is_full_of_successes() => Effect::Nothing,

@@ -1,200 +1,115 @@
-//! Every history of a small circuit up to some length: calls that overlap and end in every way or
-//! never, time that passes, operators that switch. After every step the three promises hold.
+//! Every state that a small circuit can reach: calls that overlap and end in every way or never, time
+//! that passes, operators that switch. The promises hold at every step between them, for histories of
+//! any length, because two worlds that differ only in their distance from the beginning are one.
 //!
-//! `EXHAUSTIVE_DEPTH` (5 steps if not set) makes it look further, which takes many times as long for each step.
+//! That the search would find a fault is shown by faults: a world can break one promise on purpose.
 
+mod world;
+
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use self::world::{Fault, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
 use super::*;
 use crate::backoff::Backoff;
 use crate::window::SlidingWindow;
 
-const UNIT: Nanos = 1_000;
-const WAIT: Nanos = 2 * UNIT;
-const PROBE_TIMEOUT: Nanos = 3 * UNIT;
-const PROBES: u32 = 2;
-const MOST_CALLS: usize = 4;
+/// So many worlds are seen at most, unless `EXHAUSTIVE_WORLDS` says more.
+const MOST_WORLDS: usize = 20_000;
 
-/// A circuit and all who use it.
-#[derive(Clone)]
-struct World {
-    machine: Machine,
-    now: Tick,
-    calls: Vec<Call>,
-    /// Counts the state periods, from outside.
-    period: u32,
-    /// How many probes have reported a success in this period.
-    successes: u64,
-    history: Vec<Step>,
-}
-
-#[derive(Clone, Copy)]
-struct Call {
-    ticket: Ticket,
-    began: Tick,
-    period: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Step {
-    Acquire,
-    Settle(usize, Report),
-    Pass(Nanos),
-    Trip,
-    Reset,
-    ForceOpen,
-    ForceClosed,
-    Resume,
-}
-
-const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];
-const SWITCHES: [Step; 5] =
-    [Step::Trip, Step::Reset, Step::ForceOpen, Step::ForceClosed, Step::Resume];
-const REPORTS: [Report; 4] = [Report::Success, Report::Failure, Report::Ignored, Report::Abandoned];
-
-impl World {
-    fn new(rules: Rules) -> Self {
-        let now = 1 << 40;
-        Self {
-            machine: Machine::new(rules, 0, 0, now),
-            now,
-            calls: Vec::new(),
-            period: 0,
-            successes: 0,
-            history: Vec::new(),
-        }
-    }
-
-    /// All that can happen next.
-    fn steps(&self) -> Vec<Step> {
-        let mut steps = [&STEPS_OF_TIME[..], &SWITCHES].concat();
-        if self.calls.len() < MOST_CALLS {
-            steps.push(Step::Acquire);
-        }
-        for call in 0..self.calls.len() {
-            steps.extend(REPORTS.map(|report| Step::Settle(call, report)));
-        }
-        steps
-    }
-
-    fn after(&self, step: Step) -> Self {
-        let mut world = self.clone();
-        world.history.push(step);
-        let now = world.now;
-        match step {
-            Step::Acquire => {
-                let admitted = world.machine.acquire(now);
-                world.notice_changes();
-                if let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = admitted {
-                    world.calls.push(Call { ticket, began: now, period: world.period });
-                }
-            }
-            Step::Settle(call, report) => world.settle(call, report),
-            Step::Pass(time) => world.now += time,
-            Step::Trip => world.machine.trip(now),
-            Step::Reset => {
-                world.machine.reset(now);
-                world.new_period();
-            }
-            Step::ForceOpen => world.machine.force_open(now),
-            Step::ForceClosed => world.machine.force_closed(now),
-            Step::Resume => world.machine.resume(now),
-        }
-        world.notice_changes();
-        world.assert_no_more_probes_than_permitted();
-        world.assert_not_wedged();
-        world
-    }
-
-    /// A result decides only the period that admitted the call.
-    fn settle(&mut self, call: usize, report: Report) {
-        let Call { ticket, began, period } = self.calls.remove(call);
-        let before = self.machine.snapshot(self.now);
-        let has_lapsed = before.state() != self.machine.state();
-        let is_probe = before.state() == State::HalfOpen;
-        let now = self.now;
-        self.machine.settle(|| now, ticket, began, report);
-        if period != self.period || has_lapsed {
-            assert_eq!(self.machine.snapshot(now), before, "stale: {:?}", self.history);
-        } else if is_probe && report == Report::Success {
-            self.successes += 1;
-        }
-    }
-
-    fn notice_changes(&mut self) {
-        let changes = self.machine.take_changes().count();
-        if changes > 0 {
-            self.new_period();
-        }
-    }
-
-    fn new_period(&mut self) {
-        self.period += 1;
-        self.successes = 0;
-    }
-
-    fn assert_no_more_probes_than_permitted(&self) {
-        if self.machine.state() == State::HalfOpen {
-            let probes = self.calls.iter().filter(|call| call.period == self.period).count() as u64;
-            let most = u64::from(PROBES);
-            assert!(probes + self.successes <= most, "over-admission: {:?}", self.history);
-        }
-    }
-
-    /// Whatever hangs now, a call is admitted in time, and closed can be reached.
-    fn assert_not_wedged(&self) {
-        let mut machine = self.machine.clone();
-        let mut now = self.now;
-        machine.resume(now);
-        now += PROBE_TIMEOUT + WAIT;
-        for _ in 0..=PROBES {
-            let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
-            else {
-                panic!("wedged: {:?}", self.history);
-            };
-            machine.settle(|| now, ticket, now, Report::Success);
-        }
-        assert_eq!(machine.state(), State::Closed, "closed is out of reach: {:?}", self.history);
-    }
-}
-
-fn explore(world: &World, depth: u32) -> u64 {
-    if depth == 0 {
-        return 1;
-    }
-    world.steps().into_iter().map(|step| explore(&world.after(step), depth - 1)).sum()
-}
-
-fn rules(half_open: ProbeRule, window: SlidingWindow) -> Rules {
+fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
     Rules {
         consecutive_failures: Some(2),
         failure_rate: Some(1.0),
-        slow_call_rate: Some(1.0),
-        slow_call_duration: Some(2 * UNIT),
+        slow_call_rate: times.then_some(1.0),
+        slow_call_duration: times.then_some(2 * UNIT),
         window: Some(window),
         minimum_calls: 2,
         open_duration: Backoff::constant(Duration::from_nanos(WAIT)),
         half_open,
         probe_timeout: PROBE_TIMEOUT,
-        abandoned_after: Some(UNIT),
-        max_retry_after: UNIT,
+        abandoned_after: times.then_some(UNIT),
+        max_retry_after: 2 * UNIT,
         trip_on_retry_after: false,
     }
 }
 
-#[test]
-fn the_promises_hold_in_every_history_of_a_small_circuit() {
-    let depth = std::env::var("EXHAUSTIVE_DEPTH").map_or(5, |depth| depth.parse().unwrap());
-    let time = SlidingWindow::time(Duration::from_nanos(3 * UNIT)).buckets(3);
-    for rule in [ProbeRule::ConsecutiveSuccesses(PROBES), ProbeRule::Sample(PROBES)] {
-        for window in [SlidingWindow::count(2), time] {
-            let closed = World::new(rules(rule, window));
-            let mut half_open = World::new(rules(rule, window));
-            for step in [Step::Acquire, Step::Acquire, Step::ForceOpen, Step::Resume] {
-                half_open = half_open.after(step);
+/// Sees worlds, nearest first, until there is no new one, or enough. Returns how many it saw and
+/// whether that was all; or the first promise that is broken.
+fn explore(start: World, most: usize) -> Result<(usize, bool), String> {
+    let mut seen = HashSet::from([start.key()]);
+    let mut next = VecDeque::from([start]);
+    while let Some(world) = next.pop_front() {
+        for step in world.steps() {
+            let after = world.after(step)?;
+            if seen.insert(after.key()) {
+                next.push_back(after);
             }
-            assert!(explore(&closed, depth) > 8_u64.pow(depth));
-            assert!(explore(&half_open, depth) > 8_u64.pow(depth));
+        }
+        if seen.len() >= most {
+            return Ok((seen.len(), false));
         }
     }
+    Ok((seen.len(), true))
+}
+
+fn every_kind_of_rules() -> Vec<Rules> {
+    let time = SlidingWindow::time(Duration::from_nanos(3 * UNIT)).buckets(3);
+    let mut all = Vec::new();
+    for half_open in [ProbeRule::ConsecutiveSuccesses(PROBES), ProbeRule::Sample(PROBES)] {
+        for window in [SlidingWindow::count(2), time] {
+            for times in [false, true] {
+                all.push(rules(half_open, window, times));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_promises_hold_in_every_world_of_a_small_circuit() {
+    let most = std::env::var("EXHAUSTIVE_WORLDS").map_or(MOST_WORLDS, |n| n.parse().unwrap());
+    for rules in every_kind_of_rules() {
+        let (worlds, all) = explore(World::new(rules, None), most).unwrap();
+        println!("{worlds} worlds{}: {rules:?}", if all { ", all there are" } else { "" });
+        assert!(all || worlds >= most);
+    }
+}
+
+fn found(fault: Fault) -> String {
+    let rules = every_kind_of_rules().swap_remove(0);
+    explore(World::new(rules, Some(fault)), MOST_WORLDS).expect_err("the fault is found")
+}
+
+#[test]
+fn stale_results_that_count_are_found() {
+    assert!(found(Fault::StaleResultsCount).starts_with("a stale result had an effect"));
+}
+
+#[test]
+fn a_place_that_is_not_given_back_is_found() {
+    assert!(found(Fault::PlaceIsKept).starts_with("wedged"));
+}
+
+#[test]
+fn a_probe_without_an_end_is_found() {
+    assert!(found(Fault::ProbesHaveForEver).starts_with("wedged"));
+}
+
+#[test]
+fn two_probes_in_one_place_are_found() {
+    assert!(found(Fault::TwoInOnePlace).starts_with("too many probes"));
+}
+
+#[test]
+fn an_open_period_without_an_end_is_found() {
+    assert!(found(Fault::OpenForEver).starts_with("wedged"));
+}
+
+#[test]
+fn a_search_that_is_long_enough_sees_every_state_and_ends() {
+    let mut rules = rules(ProbeRule::ConsecutiveSuccesses(1), SlidingWindow::count(1), false);
+    rules.minimum_calls = 1;
+    let (_, all) = explore(World::new(rules, None), usize::MAX).unwrap();
+    assert!(all);
 }

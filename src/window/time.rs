@@ -93,6 +93,18 @@ impl TimeWindow {
         counts
     }
 
+    #[cfg(test)]
+    pub(super) fn as_seen_at(&self, now: Tick) -> Self {
+        let mut window = self.clone();
+        window.advance(now);
+        let past = window.step.saturating_sub(window.span);
+        window.buckets.iter_mut().for_each(|bucket| bucket.step -= past);
+        window.step -= past;
+        window.step_end -= now;
+        window.origin = 0;
+        window
+    }
+
     pub(super) fn step_end(&self) -> Tick {
         self.step_end
     }
