@@ -21,12 +21,35 @@ const MIDDLE: Tick = 1 << 63;
 static ANCHOR: OnceLock<Instant> = OnceLock::new();
 
 /// The present. This is the only place that asks the clock.
+#[cfg(not(tower_breaker_loom))]
 pub(crate) fn now() -> Tick {
     let now = Instant::now();
     let anchor = *ANCHOR.get_or_init(|| now);
     match now.checked_duration_since(anchor) {
         Some(after) => MIDDLE.saturating_add(nanos(after)),
         None => MIDDLE.saturating_sub(nanos(anchor - now)),
+    }
+}
+
+/// In a model time passes only when the model says so.
+#[cfg(tower_breaker_loom)]
+pub(crate) fn now() -> Tick {
+    model::NOW.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+/// The clock of the models in `tests/loom.rs`.
+#[cfg(tower_breaker_loom)]
+#[doc(hidden)]
+pub mod model {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// Not one of loom's: everybody sees the same time.
+    pub(super) static NOW: AtomicU64 = AtomicU64::new(super::MIDDLE);
+
+    /// Sets the clock to so long after the beginning.
+    pub fn set_time(since: Duration) {
+        NOW.store(super::MIDDLE + super::nanos(since), Ordering::SeqCst);
     }
 }
 

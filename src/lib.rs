@@ -90,6 +90,9 @@ mod word;
 pub use crate::backoff::Backoff;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::classify::{Classifier, ErrorsAsFailures, Outcome};
+#[cfg(tower_breaker_loom)]
+#[doc(hidden)]
+pub use crate::clock::model;
 pub use crate::config::{CircuitBreakerBuilder, HalfOpen};
 pub use crate::error::{CircuitBreakerError, ConfigError, RejectReason, Rejected};
 pub use crate::event::{Ending, Event, EventKind, Interest, Listener, OperatorAction, Settled};

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::thread;
+use tower_breaker::model::set_time;
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit, RejectReason, SlidingWindow, State,
 };
@@ -23,10 +24,15 @@ use tower_breaker::{
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(check);
+    builder.check(move || {
+        set_time(Duration::ZERO);
+        check();
+    });
 }
 
-/// Open long enough for any model; the wait is never over within one.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Open for longer than any model.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("model").open_duration(Duration::MAX)
 }
@@ -185,6 +191,82 @@ fn no_more_probes_than_permitted_are_admitted() {
         assert!(breaker.try_acquire().is_err());
         probes.into_iter().for_each(Permit::success);
         assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn when_the_wait_is_over_no_more_probes_than_permitted_are_admitted() {
+    model(|| {
+        let rule = HalfOpen::consecutive_successes(1);
+        let breaker = builder().open_duration(SECOND).half_open(rule).build().unwrap();
+        breaker.trip();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.try_acquire().ok())
+        };
+        set_time(SECOND);
+        let own = breaker.try_acquire().ok();
+        let theirs = other.join().unwrap();
+        assert_eq!(own.iter().chain(&theirs).count(), 1);
+        assert_eq!(breaker.state(), State::HalfOpen);
+    });
+}
+
+#[test]
+fn a_trip_and_a_result_leave_it_open_whichever_comes_first() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [spawn(move || a.success()), spawn(move || b.failure())];
+        breaker.trip();
+        let tripped = breaker.snapshot();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.snapshot().calls(), tripped.calls(), "a stale result was counted");
+    });
+}
+
+#[test]
+fn a_probe_that_is_dropped_at_the_end_of_its_time_makes_room_for_one_at_most() {
+    model(|| {
+        let rule = HalfOpen::consecutive_successes(1);
+        let builder = builder().half_open(rule).open_duration(SECOND).probe_timeout(SECOND);
+        let breaker = builder.build().unwrap();
+        breaker.force_open();
+        breaker.resume();
+        let probe = permit(&breaker);
+        let other = spawn(move || drop(probe));
+        set_time(SECOND);
+        let next = breaker.try_acquire();
+        other.join().unwrap();
+        // Dropped in time, it gave its place back, and if not, the circuit is open.
+        match &next {
+            Ok(_) => assert!(breaker.try_acquire().is_err(), "two probes in one place"),
+            Err(rejected) => assert_ne!(rejected.reason(), RejectReason::HalfOpen),
+        }
+        drop(next);
+        set_time(2 * SECOND);
+        assert!(breaker.try_acquire().is_ok(), "wedged");
+    });
+}
+
+#[test]
+fn a_success_at_the_end_of_a_bucket_is_counted_in_one_bucket() {
+    model(|| {
+        let window = SlidingWindow::time(2 * SECOND).buckets(2);
+        let breaker = builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap();
+        permit(&breaker).success();
+        let late = permit(&breaker);
+        let other = spawn(move || late.success());
+        set_time(SECOND);
+        permit(&breaker).success();
+        other.join().unwrap();
+        assert_eq!(breaker.snapshot().calls(), 3);
+        set_time(2 * SECOND); // the first bucket has dropped out, the second has not
+        assert!((1..=2).contains(&breaker.snapshot().calls()));
+        set_time(3 * SECOND);
+        assert_eq!(breaker.snapshot().calls(), 0);
     });
 }
 
