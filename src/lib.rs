@@ -49,7 +49,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`] |
+//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
@@ -98,7 +98,7 @@ pub use crate::future::ResponseFuture;
 pub use crate::layer::CircuitBreakerLayer;
 pub use crate::permit::Permit;
 pub use crate::service::CircuitBreakerService;
-pub use crate::snapshot::{Snapshot, State};
+pub use crate::snapshot::{Snapshot, State, TripRule};
 pub use crate::subscribe::{Lagged, Transitions};
 pub use crate::transition::{Cause, Transition};
 pub use crate::window::SlidingWindow;
