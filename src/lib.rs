@@ -77,6 +77,8 @@ mod pool;
 mod probes;
 mod rules;
 mod service;
+#[cfg(feature = "serde")]
+mod settings;
 mod snapshot;
 mod state;
 mod stripes;
@@ -98,6 +100,8 @@ pub use crate::future::ResponseFuture;
 pub use crate::layer::CircuitBreakerLayer;
 pub use crate::permit::Permit;
 pub use crate::service::CircuitBreakerService;
+#[cfg(feature = "serde")]
+pub use crate::settings::Config;
 pub use crate::snapshot::{Snapshot, State, TripRule};
 pub use crate::subscribe::{Lagged, Transitions};
 pub use crate::transition::{Cause, Transition};

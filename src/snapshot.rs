@@ -51,7 +51,7 @@ impl fmt::Display for State {
 /// ```text
 /// closed for 2m 5s (the probes succeeded): 3 of 5 failures in a row; failure rate 0.31 of 0.5 (20 of 64 calls)
 /// open for 1.2s (5 failures in a row), attempt 1: next probe in 3.8s
-/// half-open for 0.4s (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
+/// half-open for 400.0ms (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
 /// open for 3h 20m (forced open), held by an operator
 /// ```
 ///
