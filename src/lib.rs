@@ -51,6 +51,7 @@
 //! |---|---|
 //! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
+//! | settings from a file | `Config`, with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |

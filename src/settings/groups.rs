@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::readers;
 use super::setting::Setting;
@@ -23,7 +25,8 @@ readers! {
     factor: f64, "open_duration.factor", |_, x| Backoff::default().factor(x).validate();
     jitter: f64, "open_duration.jitter", |_, x| Backoff::default().jitter(x).validate();
 
-    consecutive_successes: u32, "half_open.consecutive_successes", |_, n| at_least_one("half_open", n);
+    consecutive_successes: u32, "half_open.consecutive_successes",
+        |_, n| at_least_one("half_open", n);
     sample: u32, "half_open.sample", |_, n| at_least_one("half_open", n);
 }
 
@@ -38,7 +41,7 @@ impl<'de> Deserialize<'de> for SlidingWindow {
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WindowFields {
     #[serde(default, deserialize_with = "calls")]
@@ -96,11 +99,12 @@ impl<'de> Visitor<'de> for BackoffVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Backoff, A::Error> {
-        Table { expected: "", make: BackoffFields::backoff }.visit_map(map)
+        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(map))?;
+        fields.backoff().map_err(A::Error::custom)
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackoffFields {
     #[serde(default, deserialize_with = "initial")]
@@ -146,7 +150,7 @@ impl<'de> Deserialize<'de> for HalfOpen {
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HalfOpenFields {
     #[serde(default, deserialize_with = "consecutive_successes")]

@@ -73,6 +73,39 @@ invalid `open_duration`: a jitter of 2 (allowed: a jitter from 0.0 to 1.0)
 }
 
 #[test]
+fn every_value_out_of_range_is_shown_at_its_own_place() {
+    let wrong = [
+        ("consecutive_failures = ", "0", ""),
+        ("failure_rate_threshold = ", "1.5", ""),
+        ("slow_call_rate_threshold = ", "nan", ""),
+        ("slow_call_duration_threshold = ", "'0s'", ""),
+        ("sliding_window = { calls = ", "0", " }"),
+        ("sliding_window = { time = ", "'0s'", " }"),
+        ("sliding_window = { time = '1s', buckets = ", "0", " }"),
+        ("minimum_calls = ", "0", ""),
+        ("open_duration = ", "'0s'", ""),
+        ("open_duration = { initial = ", "'0s'", ", max = '1s' }"),
+        ("open_duration = { max = ", "'0s'", ", initial = '1s' }"),
+        ("open_duration = { initial = '1s', max = '2s', factor = ", "0.9", " }"),
+        ("open_duration = { initial = '1s', max = '2s', jitter = ", "-0.1", " }"),
+        ("half_open = { consecutive_successes = ", "0", " }"),
+        ("half_open = { sample = ", "0", " }"),
+        ("probe_timeout = ", "'0s'", ""),
+        ("abandoned_after = ", "'0s'", ""),
+        ("max_retry_after = ", "'0s'", ""),
+    ];
+    for (before, value, after) in wrong {
+        let message = toml::<Config>(&format!("{before}{value}{after}"));
+        let [carets, what] = [3, 4].map(|line| message.lines().nth(line).unwrap());
+        let place = format!("  | {:width$}{}", "", "^".repeat(value.len()), width = before.len());
+        assert_eq!(carets, place, "{message}");
+        let (setting, _) = before.split_once(' ').unwrap();
+        assert!(what.starts_with(&format!("invalid `{setting}`: ")), "{message}");
+        assert!(what.contains("(allowed: "), "{message}");
+    }
+}
+
+#[test]
 fn settings_that_do_not_go_together_are_shown_at_their_table() {
     let file = "[a]\n\n[b]\nminimum_calls = 5\nslow_call_rate_threshold = 0.5\n";
     let message = "\
