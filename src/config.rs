@@ -13,7 +13,8 @@ use crate::rules::Rules;
 use crate::transition::Transition;
 use crate::window::SlidingWindow;
 
-/// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`].
+/// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`], or with the feature `serde`
+/// from a file, by `Config`.
 ///
 /// A trip rule is on when its setter was called, and any rule that holds trips the circuit. If none
 /// of the three was called, the defaults are 5 consecutive failures, or a failure rate of 0.5.
@@ -224,7 +225,7 @@ impl CircuitBreakerBuilder {
         Ok(CircuitBreaker::start(self.name, rules, self.listeners, self.counts_in_flight))
     }
 
-    fn rules(&self) -> Result<Rules, ConfigError> {
+    pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
         at_least_one("consecutive_failures", self.consecutive_failures)?;
         rate("failure_rate_threshold", self.failure_rate)?;
         rate("slow_call_rate_threshold", self.slow_call_rate)?;
@@ -237,11 +238,11 @@ impl CircuitBreakerBuilder {
             ));
         }
         self.window.validate()?;
-        at_least_one("minimum_calls", Some(self.minimum_calls))?;
+        at_least_one("minimum_calls", self.minimum_calls)?;
         self.open_duration.validate()?;
-        longer_than_zero("probe_timeout", Some(self.probe_timeout))?;
+        longer_than_zero("probe_timeout", self.probe_timeout)?;
         longer_than_zero("abandoned_after", self.abandoned_after)?;
-        longer_than_zero("max_retry_after", Some(self.max_retry_after))?;
+        longer_than_zero("max_retry_after", self.max_retry_after)?;
 
         let (mut consecutive_failures, mut failure_rate) =
             (self.consecutive_failures, self.failure_rate);
@@ -261,7 +262,7 @@ impl CircuitBreakerBuilder {
                 ));
             }
         };
-        at_least_one("half_open", Some(probes))?;
+        at_least_one("half_open", probes)?;
 
         Ok(Rules {
             consecutive_failures: consecutive_failures.map(u64::from),
@@ -366,15 +367,21 @@ impl Default for HalfOpen {
     }
 }
 
-fn at_least_one(setting: &'static str, n: Option<u32>) -> Result<(), ConfigError> {
-    match n {
+pub(crate) fn at_least_one(
+    setting: &'static str,
+    n: impl Into<Option<u32>>,
+) -> Result<(), ConfigError> {
+    match n.into() {
         Some(0) => Err(ConfigError::new(setting, "0".into(), "at least 1")),
         _ => Ok(()),
     }
 }
 
-fn longer_than_zero(setting: &'static str, d: Option<Duration>) -> Result<(), ConfigError> {
-    match d {
+pub(crate) fn longer_than_zero(
+    setting: &'static str,
+    d: impl Into<Option<Duration>>,
+) -> Result<(), ConfigError> {
+    match d.into() {
         Some(Duration::ZERO) => {
             Err(ConfigError::new(setting, "0ns".into(), "a duration longer than zero"))
         }
@@ -382,8 +389,8 @@ fn longer_than_zero(setting: &'static str, d: Option<Duration>) -> Result<(), Co
     }
 }
 
-fn rate(setting: &'static str, rate: Option<f64>) -> Result<(), ConfigError> {
-    match rate {
+pub(crate) fn rate(setting: &'static str, rate: impl Into<Option<f64>>) -> Result<(), ConfigError> {
+    match rate.into() {
         // Written so that NaN, which is not greater than 0, is an error too.
         Some(rate) if !(rate > 0.0 && rate <= 1.0) => {
             Err(ConfigError::new(setting, rate.to_string(), "a rate greater than 0 and at most 1"))

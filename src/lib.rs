@@ -49,8 +49,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`] |
+//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
+//! | settings from a file | `Config`, with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
@@ -77,6 +78,8 @@ mod pool;
 mod probes;
 mod rules;
 mod service;
+#[cfg(feature = "serde")]
+mod settings;
 mod snapshot;
 mod state;
 mod stripes;
@@ -101,7 +104,9 @@ pub use crate::future::ResponseFuture;
 pub use crate::layer::CircuitBreakerLayer;
 pub use crate::permit::Permit;
 pub use crate::service::CircuitBreakerService;
-pub use crate::snapshot::{Snapshot, State};
+#[cfg(feature = "serde")]
+pub use crate::settings::Config;
+pub use crate::snapshot::{Snapshot, State, TripRule};
 pub use crate::subscribe::{Lagged, Transitions};
 pub use crate::transition::{Cause, Transition};
 pub use crate::window::SlidingWindow;

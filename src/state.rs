@@ -63,6 +63,9 @@ pub(crate) struct Machine {
     seed: u64,
     /// The latest time that it has been told: threads may come with theirs out of order.
     now: Tick,
+    /// Since when it has been in its state, and what brought it there.
+    since: Tick,
+    cause: Option<Cause>,
     changes: Vec<Change>,
     place_freed: bool,
 }
@@ -93,6 +96,8 @@ impl Machine {
             openings: 0,
             seed,
             now,
+            since: now,
+            cause: None,
             changes: Vec::with_capacity(2),
             place_freed: false,
         }
@@ -245,11 +250,18 @@ impl Machine {
             later.advance(now);
             return later.snapshot(now);
         }
+        let until = |at: Tick| Duration::from_nanos(at.saturating_sub(now));
         Snapshot {
             state: self.state(),
+            is_forced: self.forced,
+            age: Duration::from_nanos(now.saturating_sub(self.since)),
+            cause: self.cause,
             tally: self.tally(now),
-            minimum_calls: self.rules.minimum_calls,
+            rules: self.rules,
+            opened: self.opened,
             retry_after: self.retry_after(now).map(Duration::from_nanos),
+            probes_in_flight: self.probes.count(),
+            next_probe_timeout: self.probes.first_deadline().map(until),
         }
     }
 
@@ -473,6 +485,7 @@ impl Machine {
         let to = self.state();
         // A reset that finds it closed is no change of state, though it begins a new period.
         if (from, to) != (State::Closed, State::Closed) {
+            (self.since, self.cause) = (at, Some(cause));
             self.changes.push(Change { from, to, cause, at, opening });
         }
     }

@@ -100,6 +100,11 @@ impl fmt::Display for Transition {
 
 /// Why a circuit changed its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Cause {
     /// So many calls failed in a row.
