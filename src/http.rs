@@ -65,9 +65,9 @@
 //! ```
 //! use http::header::CONTENT_TYPE;
 //! use http::{HeaderMap, Request, Response, StatusCode};
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::BodyExt;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_breaker::http::{HttpClassifier, ResponseBody};
+//! use tower_breaker::http::HttpClassifier;
 //! use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Outcome, Rejected};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -84,10 +84,10 @@
 //! let layer = CircuitBreakerLayer::new(breaker.clone())
 //!     .classifier(classifier)
 //!     // Bodies without a permit are made from the body alone.
-//!     .fallback(|_, _: Rejected| async { Ok(Response::new(ResponseBody::from(Full::from("stale")))) });
+//!     .fallback(|_, _: Rejected| async { Ok(Response::new("stale".to_owned().into())) });
 //!
 //! let client = ServiceBuilder::new().layer(layer).service(service_fn(|_: Request<()>| async {
-//!     Ok::<_, std::io::Error>(Response::new(Full::<&[u8]>::from("fresh")))
+//!     Ok::<_, std::io::Error>(Response::new("fresh".to_owned()))
 //! }));
 //!
 //! let response = client.clone().oneshot(Request::new(())).await.unwrap();
