@@ -108,7 +108,7 @@ impl Body for Scripted {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
@@ -122,6 +122,6 @@ where
 {
     let frame = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
     frame.map_ok(|frame| {
-        frame.into_data().map_err(|frame| frame.into_trailers().ok().expect("one or the other"))
+        frame.into_data().map_err(|frame| frame.into_trailers().expect("one or the other"))
     })
 }

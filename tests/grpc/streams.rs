@@ -1,0 +1,93 @@
+//! Streams that do not come to their end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Response;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+use tonic::Streaming;
+use tonic::codegen::tokio_stream::iter;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower_breaker::{CircuitBreaker, State};
+
+use crate::servers::{Endless, MESSAGE, serve_raw};
+use crate::{HOUR, breaker, builder, check, client, recorded, watch};
+
+/// A stream after its first message, without its status.
+async fn begun(breaker: &CircuitBreaker, address: SocketAddr) -> Streaming<HealthCheckResponse> {
+    let mut client = client(breaker, address);
+    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    stream
+}
+
+#[tokio::test]
+async fn a_stream_dropped_before_its_status_is_abandoned() {
+    let address = Endless::serve().await;
+    let neutral = breaker();
+    drop(begun(&neutral, address).await);
+    assert_eq!(recorded(&neutral), (0, 0));
+
+    let counted = builder().abandoned_after(Duration::from_nanos(1)).build().unwrap();
+    drop(begun(&counted, address).await);
+    assert_eq!(recorded(&counted), (1, 1));
+}
+
+#[tokio::test]
+async fn a_probe_whose_stream_is_dropped_gives_its_place_back() {
+    let breaker = breaker();
+    breaker.force_open();
+    breaker.resume();
+    let stream = begun(&breaker, Endless::serve().await).await;
+    assert!(breaker.try_acquire().is_err());
+    drop(stream);
+    breaker.try_acquire().unwrap().success();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn a_probe_whose_stream_never_ends_cannot_wedge_it() {
+    let breaker = builder()
+        .probe_timeout(Duration::from_millis(20))
+        .open_duration(Duration::from_nanos(1))
+        .build()
+        .unwrap();
+    breaker.force_open();
+    breaker.resume();
+    let held = client(&breaker, Endless::serve().await)
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap();
+    timeout(HOUR, breaker.acquire()).await.expect("another probe").success();
+    assert_eq!(breaker.state(), State::Closed);
+    drop(held);
+    assert_eq!(recorded(&breaker), (0, 0));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_is_a_failure() {
+    let breaker = breaker();
+    let address = serve_raw(|| {
+        let frames = [Ok(Frame::data(MESSAGE)), Err("broken off")];
+        Response::new(StreamBody::new(iter(frames)))
+    })
+    .await;
+    watch(&mut client(&breaker, address)).await.unwrap_err();
+    assert_eq!(recorded(&breaker), (1, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_a_failure() {
+    // Bound, so that nobody else gets the port, but not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let breaker = breaker();
+    let mut client = client(&breaker, socket.local_addr().unwrap());
+    for _ in 0..2 {
+        check(&mut client).await.unwrap_err();
+    }
+    assert_eq!(breaker.state(), State::Open);
+}
