@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use futures_util::stream::{Stream, StreamExt, iter, pending};
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
 use http_body_util::StreamBody;
@@ -12,7 +13,6 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tonic::codegen::tokio_stream::{Stream, StreamExt, iter, pending};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::stream::iter;
 use http::Response;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tonic::Streaming;
-use tonic::codegen::tokio_stream::iter;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_breaker::{CircuitBreaker, State};
 
