@@ -16,7 +16,7 @@
 //! | a stream that breaks off, or panics when it is polled | failure |
 //! | an error of the transport: refused, reset, timed out | failure |
 //! | a stream that is dropped before its status | abandoned: neutral, unless [`abandoned_after`] is set |
-//! | `grpc-retry-pushback-ms` ([gRFC A6]) beside a status that is a failure | if the circuit opens, it stays open [at least that long](crate::http::retry_after) |
+//! | `grpc-retry-pushback-ms` ([gRFC A6]) beside a status that is a failure | if the circuit opens, it stays open [at least that long](crate::http::retry_after()) |
 //!
 //! ```
 //! use tonic::transport::Channel;

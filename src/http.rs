@@ -9,10 +9,9 @@
 //! | an error of the inner service: refused, reset, timed out | failure |
 //! | a 5xx, or an invalid status of 600 and above | failure |
 //! | any other status: a 4xx shows a healthy callee | success |
-//! | `Retry-After` on a failure | if the circuit opens, it stays open [at least that long](retry_after) |
+//! | `Retry-After` on a failure | if the circuit opens, it stays open [at least that long](retry_after()) |
 //!
-//! It fits every service that answers with an [`http::Response`](::http::Response), whatever its
-//! body and its error.
+//! It fits every service that answers with an [`http::Response`], whatever its body and its error.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};

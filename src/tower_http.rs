@@ -13,7 +13,7 @@
 //! | the stream is dropped before its end | abandoned: neutral, unless [`abandoned_after`] is set |
 //! | an error of the inner service | failure |
 //!
-//! A failure comes with the server's wish to be [left alone](crate::http::retry_after), as with the
+//! A failure comes with the server's wish to be [left alone](crate::http::retry_after()), as with the
 //! classifiers of this crate. What class a failure has does not matter, so errors are not asked for
 //! it.
 //!

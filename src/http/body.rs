@@ -13,7 +13,8 @@ use crate::permit::Permit;
 
 /// What the end of a body says about a call whose head has left it open.
 ///
-/// A body that breaks off, or panics, is a failure and does not come here.
+/// A body that breaks off, or panics, is a failure and does not come here. As with a
+/// [`Classifier`](crate::Classifier), no lock is held, and a panic abandons the call.
 ///
 /// # Example
 /// A server that sends a checksum in its trailers:

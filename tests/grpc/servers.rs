@@ -1,6 +1,7 @@
 //! Servers on loopback sockets.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
@@ -112,16 +113,17 @@ impl Health for Endless {
 }
 
 /// Serves HTTP/2 with hyper alone.
-pub(crate) async fn serve_raw<B>(answer: fn() -> Response<B>) -> SocketAddr
+pub(crate) async fn serve_raw<F, B>(answer: F) -> SocketAddr
 where
+    F: Fn() -> Response<B> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service_fn(move |_: http::Request<Incoming>| async move {
-                Ok::<_, Infallible>(answer())
-            });
+            let answer = answer.clone();
+            let service =
+                service_fn(move |_: http::Request<Incoming>| ready(Ok::<_, Infallible>(answer())));
             let connection = http2::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
             tokio::spawn(connection);

@@ -1,20 +1,22 @@
 //! Streams that do not come to their end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::iter;
+use futures_util::stream::{StreamExt, iter, once};
 use http::Response;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::net::TcpSocket;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::Streaming;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_breaker::{CircuitBreaker, State};
 
 use crate::servers::{Endless, MESSAGE, serve_raw};
-use crate::{HOUR, breaker, builder, check, client, recorded, watch};
+use crate::{HOUR, breaker, builder, check, client, recorded};
 
 /// A stream after its first message, without its status.
 async fn begun(breaker: &CircuitBreaker, address: SocketAddr) -> Streaming<HealthCheckResponse> {
@@ -69,13 +71,22 @@ async fn a_probe_whose_stream_never_ends_cannot_wedge_it() {
 
 #[tokio::test]
 async fn a_stream_that_is_reset_is_a_failure() {
-    let breaker = breaker();
-    let address = serve_raw(|| {
-        let frames = [Ok(Frame::data(MESSAGE)), Err("broken off")];
-        Response::new(StreamBody::new(iter(frames)))
+    let first_was_read = Arc::new(Notify::new());
+    let reset = first_was_read.clone();
+    let address = serve_raw(move || {
+        let reset = reset.clone();
+        let reset = once(async move {
+            reset.notified().await;
+            Err("reset")
+        });
+        Response::new(StreamBody::new(iter([Ok(Frame::data(MESSAGE))]).chain(reset)))
     })
     .await;
-    watch(&mut client(&breaker, address)).await.unwrap_err();
+    let breaker = breaker();
+    let mut stream = begun(&breaker, address).await;
+    assert_eq!(recorded(&breaker), (0, 0));
+    first_was_read.notify_one();
+    stream.message().await.unwrap_err();
     assert_eq!(recorded(&breaker), (1, 1));
 }
 
