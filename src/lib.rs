@@ -55,6 +55,7 @@
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
+//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
 //! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
@@ -89,6 +90,13 @@ mod transition;
 mod waiters;
 mod window;
 mod word;
+
+#[cfg(feature = "grpc")]
+pub mod grpc;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "tower-http")]
+pub mod tower_http;
 
 pub use crate::backoff::Backoff;
 pub use crate::breaker::CircuitBreaker;

@@ -1,0 +1,106 @@
+//! [`GrpcClassifier`].
+
+use ::http::{HeaderMap, Response};
+use http_body::Body;
+
+use super::code::GrpcCode;
+use crate::classify::{Classifier, Outcome};
+use crate::http::{EndOfStream, ResponseBody, settle};
+use crate::permit::Permit;
+
+/// Decides by `grpc-status` which responses are failures; see the [module](super) for the defaults.
+///
+/// # Example
+/// ```
+/// use tower_breaker::grpc::{GrpcClassifier, GrpcCode};
+/// use tower_breaker::{CircuitBreaker, CircuitBreakerLayer};
+///
+/// let classifier = GrpcClassifier::new()
+///     .failure(GrpcCode::Aborted)
+///     .success(GrpcCode::ResourceExhausted) // it is the caller's quota
+///     .ignored(GrpcCode::DeadlineExceeded); // callers choose deadlines that are too short
+/// let layer = CircuitBreakerLayer::new(CircuitBreaker::new("routes")).classifier(classifier);
+/// # let _ = layer;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrpcClassifier {
+    /// By code.
+    outcomes: [Outcome; 17],
+}
+
+impl GrpcClassifier {
+    /// A classifier with the [defaults](super).
+    #[must_use]
+    pub fn new() -> Self {
+        [
+            GrpcCode::Unknown,
+            GrpcCode::DeadlineExceeded,
+            GrpcCode::ResourceExhausted,
+            GrpcCode::Internal,
+            GrpcCode::Unavailable,
+            GrpcCode::DataLoss,
+        ]
+        .into_iter()
+        .fold(Self { outcomes: [Outcome::Success; 17] }, Self::failure)
+        .ignored(GrpcCode::Cancelled)
+    }
+
+    /// Counts a code as a failure.
+    #[must_use]
+    pub fn failure(self, code: GrpcCode) -> Self {
+        self.with(code, Outcome::Failure)
+    }
+
+    /// Counts a code as a success.
+    #[must_use]
+    pub fn success(self, code: GrpcCode) -> Self {
+        self.with(code, Outcome::Success)
+    }
+
+    /// Does not count a code: a probe that ends with it gives its place back.
+    #[must_use]
+    pub fn ignored(self, code: GrpcCode) -> Self {
+        self.with(code, Outcome::Ignored)
+    }
+
+    fn with(mut self, code: GrpcCode, outcome: Outcome) -> Self {
+        self.outcomes[code as usize] = outcome;
+        self
+    }
+
+    fn judge(&self, code: GrpcCode) -> Outcome {
+        self.outcomes[code as usize]
+    }
+}
+
+impl Default for GrpcClassifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B: Body, E> Classifier<Response<B>, E> for GrpcClassifier {
+    type Response = Response<ResponseBody<B, Self>>;
+
+    fn response(&self, response: Response<B>, permit: Permit) -> Self::Response {
+        match GrpcCode::of_head(response.status(), response.headers()) {
+            None => response.map(|body| ResponseBody::new(body, permit, *self)),
+            Some(code) => {
+                settle(permit, self.judge(code), Some(response.headers()));
+                response.map(ResponseBody::from)
+            }
+        }
+    }
+
+    fn error(&self, _: &E, permit: Permit) {
+        permit.failure();
+    }
+}
+
+/// Of a response whose head had no status.
+impl EndOfStream for GrpcClassifier {
+    fn end(self, trailers: Option<&HeaderMap>, permit: Permit) {
+        let code = trailers.and_then(GrpcCode::of_trailers).unwrap_or(GrpcCode::Unknown);
+        settle(permit, self.judge(code), trailers);
+    }
+}

@@ -1,0 +1,103 @@
+//! A set of status codes.
+
+use std::fmt;
+
+use ::http::StatusCode;
+
+const FIRST: u16 = 100;
+const SERVER_ERRORS: u16 = 500;
+/// RFC 9110, section 15: a status from here on is invalid, and to be processed like a 5xx.
+const INVALID: u16 = 600;
+
+/// A set of the valid status codes, 100 to 599, that also holds all invalid ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct StatusSet([u64; 8]);
+
+const _: () = assert!((INVALID - FIRST) as u32 <= 8 * u64::BITS);
+
+impl StatusSet {
+    pub(super) const SERVER_ERRORS: Self = {
+        let mut words = [0; 8];
+        let mut code = SERVER_ERRORS;
+        while code < INVALID {
+            let (word, bit) = place(code);
+            words[word] |= bit;
+            code += 1;
+        }
+        Self(words)
+    };
+
+    pub(super) fn contains(&self, status: StatusCode) -> bool {
+        let code = status.as_u16();
+        if code >= INVALID {
+            return true;
+        }
+        let (word, bit) = place(code);
+        self.0[word] & bit != 0
+    }
+
+    /// Without effect on invalid ones.
+    pub(super) fn set(&mut self, status: StatusCode, is_member: bool) {
+        let code = status.as_u16();
+        if code >= INVALID {
+            return;
+        }
+        let (word, bit) = place(code);
+        if is_member {
+            self.0[word] |= bit;
+        } else {
+            self.0[word] &= !bit;
+        }
+    }
+}
+
+impl fmt::Debug for StatusSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let codes = (FIRST..INVALID).filter_map(|code| StatusCode::from_u16(code).ok());
+        f.debug_set().entries(codes.filter(|&status| self.contains(status))).finish()
+    }
+}
+
+/// The word and the bit of a valid code. [`StatusCode`] has none below 100.
+const fn place(code: u16) -> (usize, u64) {
+    let index = code - FIRST;
+    ((index / 64) as usize, 1 << (index % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn it_begins_with_5xx_and_what_is_invalid() {
+        for code in 100..=999 {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(StatusSet::SERVER_ERRORS.contains(status), code >= 500, "{code}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(changes in prop::collection::vec((100..=999u16, any::<bool>()), 0..100)) {
+            let mut set = StatusSet::SERVER_ERRORS;
+            let mut model: BTreeSet<u16> = (500..=599).collect();
+            for (code, is_member) in changes {
+                set.set(StatusCode::from_u16(code).unwrap(), is_member);
+                match code {
+                    600.. => {}
+                    _ if is_member => drop(model.insert(code)),
+                    _ => drop(model.remove(&code)),
+                }
+            }
+            prop_assert_eq!(format!("{set:?}"), format!("{model:?}"));
+            for code in 100..=999 {
+                let contains = set.contains(StatusCode::from_u16(code).unwrap());
+                prop_assert_eq!(contains, code >= 600 || model.contains(&code));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `grpc-retry-pushback-ms`, as far as `Rejected::retry_after`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use tower_breaker::{Cause, Rejected, State};
+
+use crate::servers::{Ending, serve_raw};
+use crate::{builder, check, client, watch};
+
+/// How long the circuit stays open if it is left to itself.
+const OPEN: Duration = Duration::from_secs(1);
+
+/// Unavailable, with a pushback.
+fn pushing_back(pushback: &'static str) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert("grpc-retry-pushback-ms", pushback.parse().unwrap());
+    Status::with_metadata(tonic::Code::Unavailable, "busy", metadata)
+}
+
+/// Makes two calls that end with a status and returns the wait that the third one is told: with the
+/// status in the head, and in the trailers.
+async fn waits_after(status: Status) -> [Duration; 2] {
+    let address = Ending::serve(status).await;
+    let [in_head, in_trailers] = [(); 2].map(|()| builder().open_duration(OPEN).build().unwrap());
+    let (mut checks, mut watches) = (client(&in_head, address), client(&in_trailers, address));
+    for _ in 0..2 {
+        check(&mut checks).await.unwrap_err();
+        watch(&mut watches).await.unwrap_err();
+    }
+    [check(&mut checks).await, watch(&mut watches).await].map(|result| wait(&result.unwrap_err()))
+}
+
+fn wait(status: &Status) -> Duration {
+    let rejected = status.source().unwrap().downcast_ref::<Rejected>().unwrap();
+    rejected.retry_after().unwrap()
+}
+
+/// Whether a wait, of which little has passed, was this long.
+fn is(wait: Duration, whole: Duration) -> bool {
+    whole / 2 < wait && wait <= whole
+}
+
+#[tokio::test]
+async fn the_circuit_stays_open_for_as_long_as_the_server_asks() {
+    for wait in waits_after(pushing_back("120000")).await {
+        assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_server_cannot_close_us_out_for_a_year() {
+    for pushback in ["31536000000", "99999999999999999999999999"] {
+        for wait in waits_after(pushing_back(pushback)).await {
+            assert!(is(wait, Duration::from_secs(300)), "{pushback}: {wait:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_negative_is_ignored() {
+    for pushback in ["-1", "-120000", "soon", "", "1e6", "+120000"] {
+        for wait in waits_after(pushing_back(pushback)).await {
+            assert!(wait <= OPEN, "{pushback}: {wait:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_status_opens_the_circuit_if_it_is_to() {
+    let breaker = builder().trip_on_retry_after(true).build().unwrap();
+    let mut client = client(&breaker, Ending::serve(pushing_back("120000")).await);
+    watch(&mut client).await.unwrap_err();
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_no_grpc_is_heeded_too() {
+    let breaker = builder().trip_on_retry_after(true).open_duration(OPEN).build().unwrap();
+    let busy = || {
+        let response = http::Response::builder().status(503).header("retry-after", "120");
+        response.body(String::new()).unwrap()
+    };
+    let mut client = client(&breaker, serve_raw(busy).await);
+    check(&mut client).await.unwrap_err();
+    let wait = wait(&check(&mut client).await.unwrap_err());
+    assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
+}

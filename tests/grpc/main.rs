@@ -1,0 +1,80 @@
+//! Verdicts for gRPC: tonic's clients and servers on real sockets, and a server that speaks no gRPC.
+
+mod hints;
+mod rejections;
+mod servers;
+mod statuses;
+mod streams;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tower::Layer;
+use tower_breaker::grpc::GrpcClassifier;
+use tower_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, CircuitBreakerService, HalfOpen,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Trips at the second failure in a row, stays open, closes after one probe. It also counts calls.
+fn builder() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("health")
+        .consecutive_failures(2)
+        .failure_rate_threshold(1.0)
+        .minimum_calls(1000)
+        .open_duration(HOUR)
+        .half_open(HalfOpen::consecutive_successes(1))
+        .probe_timeout(HOUR)
+}
+
+fn breaker() -> CircuitBreaker {
+    builder().build().unwrap()
+}
+
+/// How many calls were recorded, and how many of them as failures.
+fn recorded(breaker: &CircuitBreaker) -> (u64, u64) {
+    let snapshot = breaker.snapshot();
+    (snapshot.calls(), snapshot.failures())
+}
+
+type Client = HealthClient<CircuitBreakerService<Channel, GrpcClassifier>>;
+
+fn client(breaker: &CircuitBreaker, address: SocketAddr) -> Client {
+    client_with(GrpcClassifier::new(), breaker, address)
+}
+
+fn client_with(
+    classifier: GrpcClassifier,
+    breaker: &CircuitBreaker,
+    address: SocketAddr,
+) -> Client {
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
+    HealthClient::new(layer.layer(channel(address)))
+}
+
+fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
+/// A unary call.
+async fn check(client: &mut Client) -> Result<(), Status> {
+    client.check(HealthCheckRequest::default()).await.map(drop)
+}
+
+/// A streaming call, read to its end.
+async fn watch(client: &mut Client) -> Result<(), Status> {
+    let mut stream = client.watch(HealthCheckRequest::default()).await?.into_inner();
+    while stream.message().await?.is_some() {}
+    Ok(())
+}
+
+/// Whether a call was turned away: that is what its error says at the bottom.
+fn is_rejection(status: &Status) -> bool {
+    let source = std::error::Error::source(status);
+    status.code() == Code::Unknown && source.is_some_and(|it| it.is::<tower_breaker::Rejected>())
+}

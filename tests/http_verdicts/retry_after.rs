@@ -1,0 +1,116 @@
+//! `Retry-After` over a real socket, as far as `Rejected::retry_after`.
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use tower::Layer;
+use tower_breaker::http::HttpClassifier;
+use tower_breaker::{
+    Cause, CircuitBreakerBuilder, CircuitBreakerLayer, Outcome, RejectReason, Rejected, State,
+};
+
+use crate::servers::{get, http1_client, serve_bytes};
+use crate::{HOUR, builder, fetch};
+
+/// How long the circuit stays open if it is left to itself.
+const OPEN: Duration = Duration::from_secs(1);
+
+/// Takes two answers of a server that adds these lines to its 503, and returns the wait that the
+/// third caller is told.
+async fn wait_after(builder: CircuitBreakerBuilder, lines: &str) -> Duration {
+    let breaker = builder.open_duration(OPEN).build().unwrap();
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n";
+    let address = serve_bytes(format!("{head}{lines}\r\n")).await;
+    let mut client = CircuitBreakerLayer::new(breaker.clone())
+        .classifier(HttpClassifier::new())
+        .layer(http1_client());
+    for _ in 0..2 {
+        let (status, _) = fetch(&mut client, get(address)).await.unwrap();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let error = fetch(&mut client, get(address)).await.unwrap_err();
+    let rejected = error.downcast::<Rejected>().unwrap();
+    assert_eq!(rejected.reason(), RejectReason::Open);
+    rejected.retry_after().unwrap()
+}
+
+/// Whether a wait, of which little has passed, was this long.
+fn is(wait: Duration, whole: Duration) -> bool {
+    whole / 2 < wait && wait <= whole
+}
+
+#[tokio::test]
+async fn the_circuit_stays_open_for_as_many_seconds_as_the_server_asks() {
+    let wait = wait_after(builder(), "retry-after: 120\r\n").await;
+    assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
+}
+
+#[tokio::test]
+async fn the_circuit_stays_open_until_the_date_that_the_server_asks_for_by_its_own_clock() {
+    let lines =
+        "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:51:37 GMT\r\n";
+    let wait = wait_after(builder(), lines).await;
+    assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
+}
+
+#[tokio::test]
+async fn the_circuit_stays_open_until_a_date_by_our_clock_if_the_server_shows_none() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(120));
+    let wait = wait_after(builder(), &format!("retry-after: {date}\r\n")).await;
+    assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_hostile_server_cannot_close_us_out_for_a_year() {
+    for year in ["31536000", "99999999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let lines = format!("retry-after: {year}\r\n");
+        let wait = wait_after(builder(), &lines).await;
+        assert!(is(wait, Duration::from_secs(300)), "{year}: {wait:?}");
+        let wait = wait_after(builder().max_retry_after(HOUR), &lines).await;
+        assert!(is(wait, HOUR), "{year}: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_past_is_ignored() {
+    for value in ["", "soon", "-120", "120.5", "Sun, 06 Nov 1994 08:49:37 GMT", "\u{ff}"] {
+        let wait = wait_after(builder(), &format!("retry-after: {value}\r\n")).await;
+        assert!(wait <= OPEN, "{value}: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_answer_opens_the_circuit_if_it_is_to() {
+    for at_end in [false, true] {
+        let breaker = builder().trip_on_retry_after(true).build().unwrap();
+        let address = serve_bytes(
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 4\r\n\r\nbody",
+        )
+        .await;
+        let classifier = HttpClassifier::new().head(|status, _| {
+            (status == StatusCode::TOO_MANY_REQUESTS).then_some(Outcome::Failure)
+        });
+        let layer = CircuitBreakerLayer::new(breaker.clone());
+        if at_end {
+            let layer = layer.classifier(classifier.at_end_of_stream());
+            fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
+        } else {
+            let layer = layer.classifier(classifier);
+            fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
+        }
+        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_says_when_to_come_back_opens_nothing() {
+    let breaker = builder().trip_on_retry_after(true).build().unwrap();
+    let address =
+        serve_bytes("HTTP/1.1 202 Accepted\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
+    let mut client = CircuitBreakerLayer::new(breaker.clone())
+        .classifier(HttpClassifier::new())
+        .layer(http1_client());
+    fetch(&mut client, get(address)).await.unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+}
