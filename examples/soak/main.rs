@@ -108,10 +108,10 @@ async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
         .await?;
     let resident = early.zip(memory::resident());
 
-    backend.misbehave(Fault::None);
     scene.wild.store(false, Ordering::Relaxed);
-    panics.every(0);
     operators.join_all().await;
+    panics.every(0);
+    backend.misbehave(Fault::None);
     let closed_after = closed_after(&ledgers).await;
 
     scene.over.store(true, Ordering::Relaxed);
