@@ -13,6 +13,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 use tower_breaker::Settled;
 
+use crate::findings::Check;
 use crate::ledger::Ledger;
 
 /// The header by which the backend knows probes: the number of the circuit and that of the probe.
@@ -73,7 +74,7 @@ impl Call {
     /// that tells the backend, if it is a probe.
     pub(crate) fn begin(&self) -> Option<HeaderValue> {
         if self.begun.fetch_add(1, Ordering::Relaxed) > 0 {
-            self.ledger.find("a call was made twice");
+            self.ledger.find(Check::Once, "a call was made twice");
         }
         self.ledger.count_admitted();
         self.probe_since.get()?;
@@ -84,7 +85,7 @@ impl Call {
     /// It was turned away, so it must not have been made.
     pub(crate) fn rejected(&self) {
         if self.begun.load(Ordering::Relaxed) > 0 {
-            self.ledger.find("a rejected call was made");
+            self.ledger.find(Check::Once, "a rejected call was made");
         }
     }
 }

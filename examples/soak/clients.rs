@@ -14,6 +14,7 @@ use tower_breaker::Permit;
 
 use crate::call::{Call, Injected};
 use crate::dice::Dice;
+use crate::findings::Check;
 use crate::ledger::Ledger;
 use crate::protected::Protected;
 use crate::settings::{PROBE_TIMEOUT, TIMEOUT};
@@ -70,12 +71,12 @@ pub(crate) async fn client(
         scene.made.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => ledger.find("a call did not end in time"),
+            Ok(Err(_)) => ledger.find(Check::Wedged, "a call did not end in time"),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) if panic.is::<Injected>() => {
                     scene.panicked.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(_) => ledger.find("a panic that nobody had ordered"),
+                Ok(_) => ledger.find(Check::Panics, "a panic that nobody had ordered"),
                 Err(_) => {
                     scene.aborted.fetch_add(1, Ordering::Relaxed);
                 }

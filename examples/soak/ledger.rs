@@ -10,25 +10,25 @@ use tokio::time::Instant;
 use tower_breaker::{CircuitBreaker, Ending, Event, EventKind, Settled, State, Transition};
 
 use crate::call::{Call, PROBE};
+use crate::findings::{Check, Findings};
 use crate::periods::{Period, judge};
 
 /// After this time no call is left of those that were admitted before: the clients give up much
 /// sooner.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// More of one kind would say nothing new.
-const FINDINGS: usize = 10;
-
 pub(crate) struct Ledger {
     pub(crate) circuit: usize,
     pub(crate) name: &'static str,
+    /// Whether there is a service, whose `poll_ready` may take a place for a call that never comes.
+    reserves: bool,
     pub(crate) breaker: OnceLock<CircuitBreaker>,
     numbers: AtomicU64,
     admitted: AtomicU64,
     endings: [AtomicU64; 4],
     rejected: AtomicU64,
     history: Mutex<History>,
-    findings: Mutex<Vec<String>>,
+    pub(crate) findings: Findings,
 }
 
 /// The half-open periods and the probes that have not been compared yet.
@@ -50,17 +50,18 @@ pub(crate) struct Totals {
 }
 
 impl Ledger {
-    pub(crate) fn new(circuit: usize, name: &'static str) -> Arc<Self> {
+    pub(crate) fn new(circuit: usize, name: &'static str, reserves: bool) -> Arc<Self> {
         Arc::new(Self {
             circuit,
             name,
+            reserves,
             breaker: OnceLock::new(),
             numbers: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
             endings: Default::default(),
             rejected: AtomicU64::new(0),
             history: Mutex::default(),
-            findings: Mutex::default(),
+            findings: Findings::default(),
         })
     }
 
@@ -73,11 +74,8 @@ impl Ledger {
     }
 
     /// Something is wrong with the breaker.
-    pub(crate) fn find(&self, what: impl Into<String>) {
-        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
-        if findings.len() < FINDINGS {
-            findings.push(what.into());
-        }
+    pub(crate) fn find(&self, check: Check, what: impl Into<String>) {
+        self.findings.add(check, format!("{}: {}", self.name, what.into()));
     }
 
     /// The listener.
@@ -106,9 +104,11 @@ impl Ledger {
     }
 
     fn probe(&self) {
-        let Some(call) = Call::present() else { return self.find("a probe that nobody asked for") };
+        let Some(call) = Call::present() else {
+            return self.find(Check::Once, "a probe that nobody asked for");
+        };
         if call.probe_since.set(Instant::now()).is_err() {
-            self.find("a call was admitted as a probe twice");
+            self.find(Check::Once, "a call was admitted as a probe twice");
         }
         let mut history = self.history();
         history.totals.probes += 1;
@@ -118,9 +118,9 @@ impl Ledger {
     fn settled(&self, settled: Settled) {
         self.endings[settled.ending() as usize].fetch_add(1, Ordering::Relaxed);
         match Call::present() {
-            None => self.find("nobody's call was settled"),
+            None => self.find(Check::Once, "nobody's call was settled"),
             Some(call) if call.settled.set(settled).is_err() => {
-                self.find("a call was settled twice");
+                self.find(Check::Once, "a call was settled twice");
             }
             Some(_) => {}
         }
@@ -153,13 +153,17 @@ impl Ledger {
             if blurred {
                 history.totals.blurred += 1;
             } else {
-                judge(&period, &own, |finding| self.find(finding));
+                let find = |check, what| self.find(check, what);
+                judge(&period, &own, self.reserves, find);
             }
         }
         if at_the_end {
             let left = history.probes.len();
             if left > 0 {
-                self.find(format!("{left} probes were admitted outside of half-open periods"));
+                self.find(
+                    Check::Places,
+                    format!("{left} probes were admitted outside of half-open periods"),
+                );
             }
         }
     }
@@ -182,10 +186,6 @@ impl Ledger {
 
     pub(crate) fn ended(&self, ending: Ending) -> u64 {
         self.endings[ending as usize].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn findings(&self) -> Vec<String> {
-        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn breaker(&self) -> &CircuitBreaker {

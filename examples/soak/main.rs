@@ -18,6 +18,7 @@ mod call;
 mod chaos;
 mod clients;
 mod dice;
+mod findings;
 mod ledger;
 mod memory;
 mod periods;
@@ -78,8 +79,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
-    let names = stacks::NAMES.iter().enumerate();
-    let ledgers = Ledgers(names.map(|(number, name)| Ledger::new(number, name)).collect());
+    let numbered = stacks::NAMES.iter().enumerate();
+    let ledger = |(number, &name)| Ledger::new(number, name, stacks::is_service(name));
+    let ledgers = Ledgers(numbered.map(ledger).collect());
     let mut backend = Backend::new(ledgers.clone())?;
     backend.start()?;
 

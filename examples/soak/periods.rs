@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
-use tower_breaker::{Cause, Ending, State, Transition};
+use tower_breaker::{Cause, Ending, Settled, State, Transition};
 
 use crate::call::Call;
+use crate::findings::Check;
 use crate::settings::{PROBE_TIMEOUT, PROBES};
 
 pub(crate) struct Period {
@@ -38,8 +39,14 @@ impl Period {
     }
 }
 
-/// Compares a period that is over with its own probes.
-pub(crate) fn judge(period: &Period, probes: &[Arc<Call>], find: impl Fn(String)) {
+/// Compares a period that is over with its own probes. `reserves`: places may have been taken that
+/// are not among them.
+pub(crate) fn judge(
+    period: &Period,
+    probes: &[Arc<Call>],
+    reserves: bool,
+    find: impl Fn(Check, String),
+) {
     let Some(end) = &period.end else { return };
     // How its own probes have ended while it lasted.
     let ended = |ending: Ending| {
@@ -51,38 +58,48 @@ pub(crate) fn judge(period: &Period, probes: &[Arc<Call>], find: impl Fn(String)
 
     let admitted = probes.len() as u64;
     if admitted > PROBES + returned {
-        find(format!("{admitted} probes of {PROBES}, {returned} places were given back"));
+        let what = format!("{admitted} probes of {PROBES}, {returned} places were given back");
+        find(Check::Places, what);
     }
     let arrived = |probe: &Arc<Call>| u64::from(probe.arrived.load(Ordering::Relaxed));
     let seen: u64 = probes.iter().map(arrived).sum();
     if seen > PROBES + returned {
-        find(format!("the backend saw {seen} probes of {PROBES}, {returned} given back"));
+        let what = format!("the backend saw {seen} probes of {PROBES}, {returned} given back");
+        find(Check::Places, what);
     }
 
+    let reported = successes + failures;
     let decided_as_it_should = match end.cause() {
-        Cause::ProbesSucceeded => end.to() == State::Closed && successes + failures == PROBES,
-        Cause::ProbeFailed => failures == 1 && successes < PROBES,
+        Cause::ProbesSucceeded => end.to() == State::Closed && reported == PROBES,
+        Cause::ProbeFailed => failures == 1 && reported <= PROBES,
         Cause::FailureRate { failures: n, calls } => {
-            (n, calls) == (failures, PROBES) && successes + failures == PROBES
+            (n, calls, reported) == (failures, PROBES, PROBES)
         }
-        _ => successes + failures < PROBES,
+        _ => reported < PROBES,
     };
     if !decided_as_it_should {
         let cause = end.cause();
-        find(format!("`{cause}` after {successes} successes, {failures} failures of its probes"));
+        let what = format!("`{cause}` after {successes} successes, {failures} failures of its own");
+        find(Check::Decides, what);
     }
 
+    let since = |probe: &Call| *probe.probe_since.get().expect("it is a probe");
+    let was_in_flight = |probe: &Call| probe.settled.get().is_none_or(Settled::is_stale);
     for probe in probes {
-        let since = *probe.probe_since.get().expect("it is a probe");
-        match probe.settled.get() {
-            None => find("a probe was never settled".into()),
-            Some(settled) if settled.is_stale() && end.at() > since + PROBE_TIMEOUT => {
-                find("a period went on although the time of a probe was over".into());
-            }
-            Some(settled) if !settled.is_stale() && settled.duration() > Some(PROBE_TIMEOUT) => {
-                find("the result of a probe whose time was over was taken".into());
-            }
-            Some(_) => {}
+        let took = probe.settled.get().and_then(Settled::duration);
+        if probe.settled.get().is_none() {
+            find(Check::Once, "a probe was never settled".into());
+        } else if was_in_flight(probe) && end.at() > since(probe) + PROBE_TIMEOUT {
+            find(Check::Wedged, "a period went on although the time of a probe was over".into());
+        } else if !was_in_flight(probe) && took > Some(PROBE_TIMEOUT) {
+            find(Check::Decides, "a probe's result was taken although its time was over".into());
         }
+    }
+    let may_have_timed_out = |probe: &Arc<Call>| {
+        let first = probe.asked + PROBE_TIMEOUT;
+        was_in_flight(probe) && (first..=since(probe) + PROBE_TIMEOUT).contains(&end.at())
+    };
+    if end.cause() == Cause::ProbeTimedOut && !reserves && !probes.iter().any(may_have_timed_out) {
+        find(Check::Wedged, "a probe timed out that had given its place back".into());
     }
 }

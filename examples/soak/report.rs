@@ -6,6 +6,7 @@ use std::time::Duration;
 use tower_breaker::{Ending, State};
 
 use crate::clients::Scene;
+use crate::findings::Check;
 use crate::ledger::{Ledger, Ledgers};
 use crate::memory;
 
@@ -96,13 +97,9 @@ pub(crate) fn checks(run: &Run) -> bool {
             (probes > 0).then(|| format!("{probes}"))
         }),
     );
-    check("once, by its own period, no probe too many, none wedged", {
-        let named = |ledger: &Ledger| {
-            let name = ledger.name;
-            ledger.findings().into_iter().map(move |finding| format!("{name}: {finding}"))
-        };
-        ledgers.iter().flat_map(|ledger| named(ledger).collect::<Vec<_>>()).collect()
-    });
+    for (kind, what) in Check::ALL {
+        check(what, ledgers.iter().flat_map(|ledger| ledger.findings.of(kind)).collect());
+    }
     check(
         "every circuit was tripped, probed and closed",
         each(&|ledger| {

@@ -40,6 +40,11 @@ pub(crate) const NAMES: [&str; 9] = [
     "permits",
 ];
 
+/// Whether it has a `poll_ready`.
+pub(crate) fn is_service(name: &str) -> bool {
+    !matches!(name, "CircuitBreaker::call" | "permits")
+}
+
 /// Builds the circuit of a ledger and what is called through it. `panics` is for everything that is
 /// user code: inner services, classifiers and listeners.
 pub(crate) fn build(ledger: &Arc<Ledger>, panics: &Panics) -> Caller {
