@@ -87,9 +87,9 @@ impl CircuitBreaker {
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {
+        let listeners = Arc::new(Listeners::new(name, listeners)); // which may panic
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
-        let listeners = Arc::new(Listeners::new(name, listeners));
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
         Self { lease: Arc::new(Lease { circuit, listeners }) }
     }

@@ -430,16 +430,19 @@ impl Tenant {
     fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
         let listeners = self.listeners.want_news().then_some(&self.listeners);
         let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
-        action.map(News::OperatorAction).into_iter().for_each(note);
+        let mut action = action.map(News::OperatorAction);
         for change in self.machine.take_changes() {
             if change.cause == Cause::ProbeTimedOut {
-                note(News::ProbeTimedOut);
+                note(News::ProbeTimedOut); // that was before anybody acted
+            } else {
+                action.take().into_iter().for_each(note);
             }
             note(News::Transition(Transition::new(self.listeners.name().clone(), change)));
             self.history.truncate(HISTORY - 1);
             self.history.reserve_exact(HISTORY - self.history.len());
             self.history.push_front(change);
         }
+        action.into_iter().for_each(note);
         listeners.cloned()
     }
 }
