@@ -1,6 +1,7 @@
 //! Everything that happens to a circuit is told, once and as it was; whoever listens cannot harm it.
 
-mod calls;
+mod admission;
+mod endings;
 mod history;
 mod interest;
 mod lifetimes;
@@ -53,6 +54,13 @@ struct Ended {
     duration: Option<Duration>,
     is_slow: bool,
     is_stale: bool,
+}
+
+impl Ended {
+    /// Neither slow nor stale.
+    fn in_time(ending: Ending, duration: Duration) -> Self {
+        Self { ending, duration: Some(duration), is_slow: false, is_stale: false }
+    }
 }
 
 /// A listener that keeps what it is told.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -168,7 +169,6 @@ fn one_service_call(breaker: &CircuitBreaker, seen: &Seen, random: &mut Random) 
         }
     });
     let layer = CircuitBreakerLayer::new(breaker.clone());
-    let rejected = || drop(seen.rejected());
     let polled = if fallback {
         let layer =
             layer.fallback(|(), rejected| async { Err(CircuitBreakerError::from(rejected)) });
@@ -180,12 +180,10 @@ fn one_service_call(breaker: &CircuitBreaker, seen: &Seen, random: &mut Random) 
     };
     match polled {
         Err(_panic) => seen.admitted(Ending::Failure),
-        Ok(std::task::Poll::Pending) => seen.admitted(Ending::Abandoned),
-        Ok(std::task::Poll::Ready(Ok(()))) => seen.admitted(Ending::Success),
-        Ok(std::task::Poll::Ready(Err(CircuitBreakerError::Inner(())))) => {
-            seen.admitted(Ending::Failure);
-        }
-        Ok(std::task::Poll::Ready(Err(CircuitBreakerError::Rejected(_)))) => rejected(),
+        Ok(Poll::Pending) => seen.admitted(Ending::Abandoned),
+        Ok(Poll::Ready(Ok(()))) => seen.admitted(Ending::Success),
+        Ok(Poll::Ready(Err(CircuitBreakerError::Inner(())))) => seen.admitted(Ending::Failure),
+        Ok(Poll::Ready(Err(CircuitBreakerError::Rejected(_)))) => seen.rejected(),
     }
 }
 
