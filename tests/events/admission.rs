@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Ending, HalfOpen, RejectReason,
-};
+use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Ending, HalfOpen, RejectReason};
 
 use crate::{Ended, Log, MS, SECOND, Told, advance, observed, permit, sensitive};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Ending, HalfOpen, Interest, Outcome,
-    Permit, SlidingWindow,
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Ending, HalfOpen, Interest,
+    Outcome, Permit, SlidingWindow,
 };
 
 use crate::{Ended, Log, MS, SECOND, advance, observed, permit, sensitive};
@@ -42,7 +42,7 @@ async fn every_way_to_end_is_told_with_its_duration() {
     }
     let call = permit(&breaker);
     advance(SECOND).await;
-    call.failure_retry_Ended::in_time(SECOND);
+    call.failure_retry_after(SECOND);
     expected.push(Ended::in_time(Ending::Failure, SECOND));
     assert_eq!(log.ended(), expected);
 }
@@ -88,7 +88,7 @@ async fn a_call_that_is_dropped_before_or_after_its_first_poll_is_abandoned() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_abandoned_so_late_that_it_counts_has_failed() {
-    let builder = sensitive().consecutive_failures(2).abandoned_Ended::in_time(SECOND);
+    let builder = sensitive().consecutive_failures(2).abandoned_after(SECOND);
     let (breaker, log) = observed(builder);
     let (early, late) = (permit(&breaker), permit(&breaker));
     advance(SECOND - Duration::from_nanos(1)).await;
@@ -166,7 +166,7 @@ async fn a_duration_is_not_told_if_nobody_wants_it_and_no_rule_needs_it() {
         closed.duration
     };
     assert_eq!(duration_of_a_call(sensitive()).await, None);
-    assert_eq!(duration_of_a_call(sensitive().abandoned_Ended::in_time(SECOND)).await, Some(MS));
+    assert_eq!(duration_of_a_call(sensitive().abandoned_after(SECOND)).await, Some(MS));
     let slow = sensitive().slow_call_duration_threshold(SECOND);
     assert_eq!(duration_of_a_call(slow).await, Some(MS));
     let wanted = sensitive().on_event(|_| ());
@@ -190,7 +190,7 @@ async fn a_call_that_ends_after_its_period_is_stale_whatever_its_result() {
         sensitive(),
         sensitive().failure_rate_threshold(1.0),
         sensitive().failure_rate_threshold(1.0).sliding_window(SlidingWindow::count(10)),
-        sensitive().slow_call_duration_threshold(SECOND).abandoned_Ended::in_time(SECOND),
+        sensitive().slow_call_duration_threshold(SECOND).abandoned_after(SECOND),
     ];
     for builder in rules {
         for act in acts {
