@@ -11,6 +11,7 @@ use crate::window::SlidingWindow;
 
 const UNIT: Nanos = 1_000;
 const WAIT: Nanos = 2 * UNIT;
+const MAX_RETRY_AFTER: Nanos = WAIT + UNIT;
 const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
@@ -50,7 +51,13 @@ enum Step {
 const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];
 const SWITCHES: [Step; 5] =
     [Step::Trip, Step::Reset, Step::ForceOpen, Step::ForceClosed, Step::Resume];
-const REPORTS: [Report; 4] = [Report::Success, Report::Failure, Report::Ignored, Report::Abandoned];
+const REPORTS: [Report; 5] = [
+    Report::Success,
+    Report::Failure,
+    Report::FailureRetryAfter(2 * MAX_RETRY_AFTER),
+    Report::Ignored,
+    Report::Abandoned,
+];
 
 impl World {
     fn new(rules: Rules) -> Self {
@@ -146,7 +153,7 @@ impl World {
         let mut machine = self.machine.clone();
         let mut now = self.now;
         machine.resume(now);
-        now += PROBE_TIMEOUT + WAIT;
+        now += PROBE_TIMEOUT + WAIT.max(MAX_RETRY_AFTER);
         for _ in 0..=PROBES {
             let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
             else {
@@ -165,7 +172,7 @@ fn explore(world: &World, depth: u32) -> u64 {
     world.steps().into_iter().map(|step| explore(&world.after(step), depth - 1)).sum()
 }
 
-fn rules(half_open: ProbeRule, window: SlidingWindow) -> Rules {
+fn rules(half_open: ProbeRule, window: SlidingWindow, trip_on_retry_after: bool) -> Rules {
     Rules {
         consecutive_failures: Some(2),
         failure_rate: Some(1.0),
@@ -177,8 +184,8 @@ fn rules(half_open: ProbeRule, window: SlidingWindow) -> Rules {
         half_open,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: Some(UNIT),
-        max_retry_after: UNIT,
-        trip_on_retry_after: false,
+        max_retry_after: MAX_RETRY_AFTER,
+        trip_on_retry_after,
     }
 }
 
@@ -187,9 +194,10 @@ fn the_promises_hold_in_every_history_of_a_small_circuit() {
     let depth = std::env::var("EXHAUSTIVE_DEPTH").map_or(5, |depth| depth.parse().unwrap());
     let time = SlidingWindow::time(Duration::from_nanos(3 * UNIT)).buckets(3);
     for rule in [ProbeRule::ConsecutiveSuccesses(PROBES), ProbeRule::Sample(PROBES)] {
-        for window in [SlidingWindow::count(2), time] {
-            let closed = World::new(rules(rule, window));
-            let mut half_open = World::new(rules(rule, window));
+        for (window, trips) in [(SlidingWindow::count(2), false), (time, true)] {
+            let rules = rules(rule, window, trips);
+            let closed = World::new(rules);
+            let mut half_open = World::new(rules);
             for step in [Step::Acquire, Step::Acquire, Step::ForceOpen, Step::Resume] {
                 half_open = half_open.after(step);
             }
