@@ -346,10 +346,16 @@ impl Circuit {
 
     /// The latest transitions, oldest first.
     pub(crate) fn history(&self) -> Vec<Transition> {
+        let now = clock::now();
         let behind = lock(&self.behind);
         let tenant = behind.tenant.as_ref().expect("a circuit that is asked has a breaker");
+        let unnoticed = tenant.machine.unnoticed(now);
+        let newest_first = unnoticed.iter().chain(&tenant.history).take(HISTORY);
         let name = tenant.listeners.name();
-        tenant.history.iter().rev().map(|change| Transition::new(name.clone(), *change)).collect()
+        let mut history: Vec<Transition> =
+            newest_first.map(|change| Transition::new(name.clone(), *change)).collect();
+        history.reverse();
+        history
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -248,7 +248,7 @@ pub enum Interest {
     Transitions,
     /// Rejections and admitted probes: nothing that a healthy call pays for.
     Rejections,
-    /// How calls end: a healthy call counts a reference to the breaker, and calls the listener.
+    /// How calls end: a healthy call calls the listener.
     Calls,
     /// How long calls take: a healthy call looks at the clock twice.
     Durations,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower_breaker::{Cause, HalfOpen, Interest, State};
+use tower_breaker::{Cause, HalfOpen, Interest, State, Transition};
 
 use crate::{Log, Own, SECOND, advance, observed, permit, sensitive};
 
@@ -67,4 +67,31 @@ async fn the_history_already_holds_the_transition_that_a_listener_is_told() {
     permit(&breaker).failure();
     assert_eq!(last.lock().unwrap().take(), log.transitions().pop());
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_holds_a_probe_that_has_timed_out_before_anybody_notices() {
+    let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
+    breaker.trip();
+    advance(SECOND).await;
+    let _hangs = permit(&breaker);
+    advance(SECOND).await;
+    log.take();
+    let before = breaker.history();
+    assert_eq!(before.last().map(Transition::cause), Some(Cause::ProbeTimedOut));
+    assert_eq!((before.len(), breaker.state()), (3, State::Open));
+    assert_eq!(log.take(), []);
+    advance(SECOND / 2).await;
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(breaker.history(), before);
+    assert_eq!(log.transitions(), before[2..]);
+    for _ in 0..3 {
+        breaker.force_closed();
+        breaker.force_open();
+    }
+    breaker.resume();
+    let _hangs = permit(&breaker);
+    let full = breaker.history();
+    advance(SECOND).await;
+    assert_eq!((full.len(), &breaker.history()[..7]), (8, &full[1..]));
 }
