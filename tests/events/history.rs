@@ -22,9 +22,9 @@ async fn the_history_is_the_last_eight_transitions_oldest_first() {
         permit(&breaker).failure();
         advance(SECOND).await;
         if round % 2 == 0 {
-            permit(&breaker).success()
+            permit(&breaker).success();
         } else {
-            breaker.reset()
+            breaker.reset();
         }
         told.extend(log.transitions());
         assert_eq!(breaker.history(), told[told.len().saturating_sub(8)..]);

@@ -113,10 +113,11 @@ fn something(breaker: &CircuitBreaker, seen: &Seen, random: &mut Random, kept: &
         3 => breaker.force_closed(),
         4..10 => breaker.resume(),
         10..60 => one_service_call(breaker, seen, random),
-        60..80 => match kept.pop() {
-            Some(permit) => end(permit, seen, random),
-            None => {}
-        },
+        60..80 => {
+            if let Some(permit) = kept.pop() {
+                end(permit, seen, random);
+            }
+        }
         _ => match breaker.try_acquire() {
             Err(_) => seen.rejected(),
             Ok(permit) if random.below(8) == 0 => kept.push(permit),

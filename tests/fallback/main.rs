@@ -48,6 +48,7 @@ async fn shop(Order(what): Order) -> Result<String, &'static str> {
 }
 
 /// Answers with the reason.
+#[expect(clippy::needless_pass_by_value, reason = "a fallback owns what it gets")]
 fn reason(_: Order, rejected: Rejected) -> Ready<Result<String, Error>> {
     ready(Ok(format!("{:?}", rejected.reason())))
 }
