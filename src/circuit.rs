@@ -154,7 +154,7 @@ impl Circuit {
         }
         self.publish(&mut behind);
         drop(behind);
-        // Without the lock, as this drops the user's listeners.
+        // Without the lock, as this may drop the user's listeners.
         drop(tenant);
         self.observers.store(None);
     }

@@ -134,6 +134,27 @@ async fn transitions_that_a_listener_causes_are_told_after_the_one_that_it_was_t
     assert_eq!(breaker.state(), State::Closed);
 }
 
+#[tokio::test(start_paused = true)]
+async fn transitions_that_a_listener_of_calls_causes_are_told_before_it_returns() {
+    let (own, log) = (Own::default(), Log::new(Interest::Durations));
+    let (used, inner) = (own.clone(), log.clone());
+    let told_meanwhile = Arc::new(Mutex::new(Vec::new()));
+    let told = told_meanwhile.clone();
+    let breaker = sensitive()
+        .listener(log.clone())
+        .on_event(move |event: &Event<'_>| {
+            if let EventKind::Settled(_) = event.kind() {
+                used.get().trip();
+                told.lock().unwrap().extend(inner.transitions());
+            }
+        })
+        .build()
+        .unwrap();
+    own.set(&breaker);
+    permit(&breaker).success();
+    assert_eq!(*told_meanwhile.lock().unwrap(), breaker.history());
+}
+
 #[test]
 fn a_listener_that_resets_while_threads_trip_comes_to_an_end() {
     let (breaker, log) = using(|breaker, kind| match kind {
