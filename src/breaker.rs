@@ -87,9 +87,9 @@ impl CircuitBreaker {
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {
+        let listeners = Arc::new(Listeners::new(name, listeners)); // which may panic
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
-        let listeners = Arc::new(Listeners::new(name, listeners));
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
         Self { lease: Arc::new(Lease { circuit, listeners }) }
     }
@@ -252,12 +252,16 @@ impl CircuitBreaker {
 
     /// The transitions from now on, as a stream: for code that waits for them, such as a test, a
     /// balancer or a health endpoint. A subscriber that is slow keeps nobody waiting.
+    ///
+    /// A transition happens when somebody uses the circuit: that a wait is over, or that a probe has
+    /// timed out, is noticed by the next call.
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         self.lease.listeners.subscribers.subscribe()
     }
 
-    /// The last transitions, up to 8, oldest first.
+    /// The last transitions, up to 8, oldest first. Looking does not tell anybody: if a probe has
+    /// timed out and nobody has asked for admission since, this shows it before listeners hear of it.
     #[must_use]
     pub fn history(&self) -> Vec<Transition> {
         self.circuit().history()

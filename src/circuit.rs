@@ -154,7 +154,7 @@ impl Circuit {
         }
         self.publish(&mut behind);
         drop(behind);
-        // Without the lock, as this drops the user's listeners.
+        // Without the lock, as this may drop the user's listeners.
         drop(tenant);
         self.observers.store(None);
     }
@@ -346,10 +346,16 @@ impl Circuit {
 
     /// The latest transitions, oldest first.
     pub(crate) fn history(&self) -> Vec<Transition> {
+        let now = clock::now();
         let behind = lock(&self.behind);
         let tenant = behind.tenant.as_ref().expect("a circuit that is asked has a breaker");
+        let unnoticed = tenant.machine.unnoticed(now);
+        let newest_first = unnoticed.iter().chain(&tenant.history).take(HISTORY);
         let name = tenant.listeners.name();
-        tenant.history.iter().rev().map(|change| Transition::new(name.clone(), *change)).collect()
+        let mut history: Vec<Transition> =
+            newest_first.map(|change| Transition::new(name.clone(), *change)).collect();
+        history.reverse();
+        history
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -430,16 +436,19 @@ impl Tenant {
     fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
         let listeners = self.listeners.want_news().then_some(&self.listeners);
         let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
-        action.map(News::OperatorAction).into_iter().for_each(note);
+        let mut action = action.map(News::OperatorAction);
         for change in self.machine.take_changes() {
             if change.cause == Cause::ProbeTimedOut {
-                note(News::ProbeTimedOut);
+                note(News::ProbeTimedOut); // that was before anybody acted
+            } else {
+                action.take().into_iter().for_each(note);
             }
             note(News::Transition(Transition::new(self.listeners.name().clone(), change)));
             self.history.truncate(HISTORY - 1);
             self.history.reserve_exact(HISTORY - self.history.len());
             self.history.push_front(change);
         }
+        action.into_iter().for_each(note);
         listeners.cloned()
     }
 }

@@ -191,11 +191,13 @@ impl fmt::Display for Ending {
 /// One who is told what happens to a circuit; a closure `|event: &Event<'_>|` is one.
 ///
 /// A listener is called after the state has changed and without any lock held, on the thread that
-/// caused the event, so it should be quick. If it panics, nothing else is harmed. It may use the
-/// breaker; what it does there is not told as [`Rejected`](EventKind::Rejected),
+/// caused the event, so it should be quick. If it panics, nothing else is harmed. It may use this
+/// breaker and others; what it does there is not told as [`Rejected`](EventKind::Rejected),
 /// [`ProbeAdmitted`](EventKind::ProbeAdmitted), [`Settled`](EventKind::Settled) or
-/// [`OperatorAction`](EventKind::OperatorAction), as it would be told for ever. A listener that owns
-/// a handle of its own breaker keeps that alive for ever.
+/// [`OperatorAction`](EventKind::OperatorAction), as it would be told for ever. Transitions that it
+/// causes are told, and if it is told what a single call did, it is told them before its own method
+/// returns; so it should hold no lock of its own meanwhile. A listener that owns a handle of its own
+/// breaker keeps that alive for ever.
 ///
 /// Transitions, actions of operators and probes that timed out are told one at a time and in order.
 /// What single calls do is told at once, so by several threads at the same time, and possibly before
@@ -248,7 +250,7 @@ pub enum Interest {
     Transitions,
     /// Rejections and admitted probes: nothing that a healthy call pays for.
     Rejections,
-    /// How calls end: a healthy call counts a reference to the breaker, and calls the listener.
+    /// How calls end: a healthy call calls the listener.
     Calls,
     /// How long calls take: a healthy call looks at the clock twice.
     Durations,

@@ -67,6 +67,7 @@ mod circuit;
 mod classify;
 mod clock;
 mod config;
+mod contain;
 mod error;
 mod event;
 mod fallback;

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::contain::contain;
 use crate::event::{Event, EventKind, Interest, Listener, OperatorAction};
 use crate::subscribe::Subscribers;
 use crate::sync::{Mutex, lock};
@@ -107,9 +107,9 @@ impl Listeners {
         let event = Event::new(&self.name, kind);
         let was_telling = IS_TELLING.replace(true);
         for listener in &self.all {
-            // One that panics must neither fail the call that caused the event nor keep others from
-            // being told. The panic hook has reported it.
-            let _ = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
+            // A panic must neither fail the call that caused the event nor keep others from being
+            // told.
+            contain(|| listener.on_event(&event));
         }
         IS_TELLING.set(was_telling);
     }

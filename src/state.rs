@@ -265,6 +265,14 @@ impl Machine {
         }
     }
 
+    /// The transition that time has made by `now`, if nobody has come to notice it.
+    pub(crate) fn unnoticed(&self, now: Tick) -> Option<Change> {
+        self.lapsed(now.max(self.now))?;
+        let mut later = self.clone();
+        later.advance(now);
+        later.changes.pop()
+    }
+
     /// The ticket that all calls of a closed period share.
     pub(crate) fn closed_ticket(&self) -> Option<Ticket> {
         match self.phase {
