@@ -124,7 +124,9 @@ impl Circuit {
         seed: u64,
     ) {
         let mut behind = lock(&self.behind);
-        let machine = Machine::new(rules, behind.last_ticket, seed, clock::now());
+        let now = clock::now();
+        let machine = Machine::new(rules, behind.last_ticket, seed, now);
+        listeners.metrics.start(now);
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
         let mut flags = 0;
@@ -151,6 +153,7 @@ impl Circuit {
         let tenant = behind.tenant.take();
         if let Some(tenant) = &tenant {
             behind.last_ticket = tenant.machine.last_ticket();
+            tenant.listeners.metrics.stop(&tenant.machine, clock::now);
         }
         self.publish(&mut behind);
         drop(behind);
@@ -354,8 +357,21 @@ impl Circuit {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let snapshot = self.with(None, |machine| machine.snapshot(now));
+        let snapshot = self.with_tenant(None, |tenant| tenant.look(now));
         snapshot.expect("a circuit that is asked has a breaker")
+    }
+
+    /// Brings the metrics up to date.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn refresh_metrics(&self) {
+        let now = clock::now();
+        let listeners = self.with_tenant(None, |tenant| {
+            tenant.look(now);
+            tenant.listeners.clone()
+        });
+        if let Some(listeners) = listeners {
+            listeners.metrics.publish();
+        }
     }
 
     #[inline]
@@ -370,10 +386,18 @@ impl Circuit {
         action: Option<OperatorAction>,
         act: impl FnOnce(&mut Machine) -> R,
     ) -> Option<R> {
+        self.with_tenant(action, |tenant| act(&mut tenant.machine))
+    }
+
+    fn with_tenant<R>(
+        &self,
+        action: Option<OperatorAction>,
+        act: impl FnOnce(&mut Tenant) -> R,
+    ) -> Option<R> {
         let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
         let tenant = behind.tenant.as_mut()?;
-        let result = act(&mut tenant.machine);
+        let result = act(tenant);
         let mut told = None;
         let interesting = tenant.machine.has_news();
         if interesting || action.is_some() {
@@ -426,12 +450,20 @@ impl Circuit {
 }
 
 impl Tenant {
+    /// How it looks at `now`; the metrics are to show that, too.
+    fn look(&self, now: Tick) -> Snapshot {
+        let snapshot = self.machine.snapshot(now);
+        self.listeners.metrics.look(&self.machine, &snapshot, now);
+        snapshot
+    }
+
     /// Notes what has happened; returns those who are to be told, if anybody is.
     fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
         let listeners = self.listeners.want_news().then_some(&self.listeners);
         let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
         action.map(News::OperatorAction).into_iter().for_each(note);
         for change in self.machine.take_changes() {
+            self.listeners.metrics.note(&change);
             if change.cause == Cause::ProbeTimedOut {
                 note(News::ProbeTimedOut);
             }

@@ -323,7 +323,7 @@ impl Machine {
     }
 
     /// When the oldest probe's time was over, if it was.
-    fn lapsed(&self, now: Tick) -> Option<Tick> {
+    pub(crate) fn lapsed(&self, now: Tick) -> Option<Tick> {
         self.probes.first_deadline().filter(|deadline| now >= *deadline)
     }
 
