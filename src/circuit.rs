@@ -357,7 +357,10 @@ impl Circuit {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let snapshot = self.with_tenant(None, |tenant| tenant.look(now));
+        let snapshot = self.with_tenant(None, |tenant| {
+            tenant.listeners.metrics.look(&tenant.machine, now);
+            tenant.machine.snapshot(now)
+        });
         snapshot.expect("a circuit that is asked has a breaker")
     }
 
@@ -366,7 +369,7 @@ impl Circuit {
     pub(crate) fn refresh_metrics(&self) {
         let now = clock::now();
         let listeners = self.with_tenant(None, |tenant| {
-            tenant.look(now);
+            tenant.listeners.metrics.look(&tenant.machine, now);
             tenant.listeners.clone()
         });
         if let Some(listeners) = listeners {
@@ -450,13 +453,6 @@ impl Circuit {
 }
 
 impl Tenant {
-    /// How it looks at `now`; the metrics are to show that, too.
-    fn look(&self, now: Tick) -> Snapshot {
-        let snapshot = self.machine.snapshot(now);
-        self.listeners.metrics.look(&self.machine, &snapshot, now);
-        snapshot
-    }
-
     /// Notes what has happened; returns those who are to be told, if anybody is.
     fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
         let listeners = self.listeners.want_news().then_some(&self.listeners);
@@ -471,6 +467,9 @@ impl Tenant {
             self.history.truncate(HISTORY - 1);
             self.history.reserve_exact(HISTORY - self.history.len());
             self.history.push_front(change);
+        }
+        if let Some(last) = self.history.front() {
+            self.listeners.metrics.look(&self.machine, last.at);
         }
         listeners.cloned()
     }

@@ -51,7 +51,6 @@ use self::ledger::Ledger;
 use crate::clock::Tick;
 use crate::event::{EventKind, Interest};
 use crate::pool;
-use crate::snapshot::Snapshot;
 use crate::state::Machine;
 use crate::sync::{Mutex, lock};
 use crate::transition::Change;
@@ -153,8 +152,8 @@ impl Metrics {
         lock(&self.ledger).note(change);
     }
 
-    pub(crate) fn look(&self, machine: &Machine, snapshot: &Snapshot, now: Tick) {
-        lock(&self.ledger).look(machine, snapshot, now);
+    pub(crate) fn look(&self, machine: &Machine, now: Tick) {
+        lock(&self.ledger).look(machine, now);
     }
 
     pub(crate) fn stop(&self, machine: &Machine, clock: impl FnOnce() -> Tick) {

@@ -18,6 +18,7 @@ impl Listener for Tracing {
                     target: "tower_breaker",
                     Level::DEBUG,
                     breaker = rejected.breaker(),
+                    reason = rejected.reason().name(),
                     retry_after_seconds = rejected.retry_after().map(|wait| wait.as_secs_f64()),
                     "{}",
                     rejected.reason(),

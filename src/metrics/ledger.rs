@@ -5,7 +5,7 @@ use std::mem;
 
 use super::labels::{self, TRANSITIONS};
 use crate::clock::{Nanos, Tick};
-use crate::snapshot::{Snapshot, State};
+use crate::snapshot::State;
 use crate::state::Machine;
 use crate::transition::Change;
 
@@ -48,8 +48,9 @@ impl Ledger {
     }
 
     /// Books what is true at `now`.
-    pub(crate) fn look(&mut self, machine: &Machine, snapshot: &Snapshot, now: Tick) {
+    pub(crate) fn look(&mut self, machine: &Machine, now: Tick) {
         self.book_time(machine, now);
+        let snapshot = machine.snapshot(now);
         let rates = [snapshot.failure_rate(), snapshot.slow_call_rate()];
         self.due.rates = Some(rates.map(|rate| rate.unwrap_or(f64::NAN)));
     }

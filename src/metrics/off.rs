@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::clock::Tick;
 use crate::event::{EventKind, Interest};
-use crate::snapshot::Snapshot;
 use crate::state::Machine;
 use crate::transition::Change;
 
@@ -33,7 +32,7 @@ impl Metrics {
     pub(crate) fn note(&self, _: &Change) {}
 
     #[inline]
-    pub(crate) fn look(&self, _: &Machine, _: &Snapshot, _: Tick) {}
+    pub(crate) fn look(&self, _: &Machine, _: Tick) {}
 
     pub(crate) fn stop(&self, _: &Machine, _: impl FnOnce() -> Tick) {}
 
