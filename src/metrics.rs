@@ -1,4 +1,4 @@
-//! Metrics through the [`metrics`](::metrics) facade: install a recorder, such as the Prometheus
+//! Metrics through the [`metrics`] facade: install a recorder, such as the Prometheus
 //! exporter, and every breaker records. Nothing else is to be done, but to call [`refresh`] before
 //! each scrape or every few seconds.
 //!

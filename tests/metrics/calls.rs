@@ -66,6 +66,20 @@ async fn rejections_are_counted_by_reason_and_are_no_calls() {
     drop(probe);
 }
 
+#[test]
+fn a_call_that_is_recorded_allocates_nothing() {
+    let exporter = Exporter::new();
+    let breaker = CircuitBreaker::builder("test").consecutive_failures(100).build().unwrap();
+    permit(&breaker).success(); // what is only set up once: the thread's stripe
+    let allocated = allocation_counter::measure(|| {
+        permit(&breaker).success();
+        permit(&breaker).failure();
+        drop(permit(&breaker));
+    });
+    assert_eq!(allocated.count_total, 0);
+    assert_eq!(exporter.scrape().sum(CALLS, &[]), 4.0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn there_is_a_histogram_of_durations_only_if_asked_for() {
     let exporter = Exporter::new();

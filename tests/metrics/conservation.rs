@@ -96,7 +96,7 @@ fn panicking_call(breaker: &CircuitBreaker, seen: &mut Seen) {
             seen.ended[1] += 1;
         }
         Ok(result) => {
-            seen.reject(result.unwrap_err().rejected().expect("it panics if it is called"))
+            seen.reject(result.unwrap_err().rejected().expect("it panics if it is called"));
         }
     }
 }
