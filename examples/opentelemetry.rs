@@ -58,14 +58,14 @@ fn values(exporter: &InMemoryMetricExporter) -> Result<Vec<(String, f64)>, BoxEr
             };
             match metric.data() {
                 AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                    sum.data_points().for_each(|point| {
+                    for point in sum.data_points() {
                         add(labels(point.attributes()), point.value() as f64);
-                    })
+                    }
                 }
                 AggregatedMetrics::F64(MetricData::Gauge(gauge)) => {
-                    gauge.data_points().for_each(|point| {
+                    for point in gauge.data_points() {
                         add(labels(point.attributes()), point.value());
-                    });
+                    }
                 }
                 _ => {}
             }

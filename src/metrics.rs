@@ -1,21 +1,9 @@
-//! Metrics through the [`metrics`] facade: install a recorder, such as the Prometheus
-//! exporter, and every breaker records. Nothing else is to be done, but to call [`refresh`] before
-//! each scrape or every few seconds.
+//! Metrics through the [`metrics`] facade: install a recorder, such as the Prometheus exporter, and
+//! every breaker records. Nothing else is to be done, but to call [`refresh`] before each scrape or
+//! every few seconds.
 //!
-//! | metric | type | labels | meaning |
-//! |---|---|---|---|
-//! | `circuit_breaker_state` | gauge | `service`, `state` | the circuits in this state |
-//! | `circuit_breaker_state_seconds_total` | gauge that only grows | `service`, `state` | the time spent in this state |
-//! | `circuit_breaker_transitions_total` | counter | `service`, `from`, `to`, `cause` | changes of state |
-//! | `circuit_breaker_calls_total` | counter | `service`, `outcome` | admitted calls that have ended |
-//! | `circuit_breaker_slow_calls_total` | counter | `service` | those that succeeded or failed and were slow |
-//! | `circuit_breaker_stale_results_total` | counter | `service` | those whose result came too late to count |
-//! | `circuit_breaker_rejections_total` | counter | `service`, `reason` | calls that were turned away |
-//! | `circuit_breaker_failure_rate` | gauge | `service` | [`Snapshot::failure_rate`](crate::Snapshot::failure_rate), NaN for none |
-//! | `circuit_breaker_slow_call_rate` | gauge | `service` | [`Snapshot::slow_call_rate`](crate::Snapshot::slow_call_rate), NaN for none |
-//! | `circuit_breaker_call_duration_seconds` | histogram | `service`, `outcome` | if [asked for](crate::CircuitBreakerBuilder::call_duration_histogram): how long admitted calls took |
-//!
-//! The values of the labels, and what to do with all this: [`docs::operators`](crate::docs::operators).
+//! [`docs::operators`](crate::docs::operators) has the table of the metrics, the values of their
+//! labels, alert rules and a dashboard.
 //!
 //! # Whose they are
 //! `service` is the name of the breaker. Breakers of one name add up, also over time: one that is

@@ -20,6 +20,8 @@ async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
     let breakers = ["calls", "refreshed", "operated"].map(|name| {
         let breaker = CircuitBreaker::builder(name).consecutive_failures(1).build().unwrap();
         breaker.try_acquire().unwrap().failure();
+        breaker.reset();
+        breaker.try_acquire().unwrap().failure();
         breaker.try_acquire().unwrap_err();
         breaker
     });
@@ -43,7 +45,7 @@ async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
     assert_eq!(["closed", "open", "half_open"].map(|s| state("refreshed", s)), [0.0, 1.0, 0.0]);
     let sum = |name, service| scrape().sum(name, &[("service", service)]);
     for (service, transitions, rejections) in
-        [("calls", 1.0, 1.0), ("refreshed", 1.0, 0.0), ("operated", 2.0, 0.0)]
+        [("calls", 3.0, 1.0), ("refreshed", 3.0, 0.0), ("operated", 4.0, 0.0)]
     {
         assert_eq!(sum("circuit_breaker_state_seconds_total", service), 2.0);
         assert_eq!(sum("circuit_breaker_transitions_total", service), transitions);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
-use tower_breaker::{Event, EventKind};
+use tower_breaker::{Event, EventKind, Interest, Listener};
 
 use crate::*;
 
@@ -43,6 +43,27 @@ async fn the_calls_and_rejections_of_a_listener_are_counted_and_not_told_to_it()
     assert_eq!(scrape.value(CALLS, &of_test(&[("outcome", "failure")])), 1.0);
     assert_eq!(scrape.value(REJECTIONS, &of_test(&[("reason", "open")])), 1.0);
     assert_eq!(told.load(Ordering::Relaxed), 3); // two calls and a transition
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_wants_transitions_is_not_told_of_calls_because_metrics_are() {
+    struct Quiet(Arc<AtomicUsize>);
+    impl Listener for Quiet {
+        fn on_event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn interest(&self) -> Interest {
+            Interest::Transitions
+        }
+    }
+    let told = Arc::new(AtomicUsize::new(0));
+    let breaker = sensitive().listener(Quiet(told.clone())).listener(|_: &Event<'_>| {});
+    let breaker = breaker.build().unwrap();
+    permit(&breaker).success();
+    permit(&breaker).failure();
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(told.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
