@@ -57,6 +57,7 @@ async fn a_listener_that_wants_transitions_is_not_told_of_calls_because_metrics_
             Interest::Transitions
         }
     }
+    let _exporter = Exporter::new();
     let told = Arc::new(AtomicUsize::new(0));
     let breaker = sensitive().listener(Quiet(told.clone())).listener(|_: &Event<'_>| {});
     let breaker = breaker.build().unwrap();

@@ -35,7 +35,8 @@ const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
 struct Exporter {
     handle: PrometheusHandle,
     _recorder: LocalRecorderGuard<'static>,
-    /// A refresh is for all breakers of the process, and paused clocks differ: one test at a time.
+    /// A refresh is for all breakers of the process, also those that have found no recorder yet, and
+    /// paused clocks differ: one test at a time.
     _alone: MutexGuard<'static, ()>,
 }
 
