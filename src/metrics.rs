@@ -93,6 +93,12 @@ impl Service {
         Self(Arc::new(Shared { probe: handles::probe(&name), name, durations, handles, rates }))
     }
 
+    /// `None` if there is no recorder yet.
+    #[inline]
+    fn handles(&self) -> Option<&Handles> {
+        self.0.handles.get().or_else(|| self.register())
+    }
+
     #[cold]
     fn register(&self) -> Option<&Handles> {
         let Shared { name, probe, durations, handles, .. } = &*self.0;
@@ -123,7 +129,15 @@ impl Metrics {
     /// only one could be shown.
     pub(crate) fn new(service: Service, name: &Arc<str>) -> Self {
         let has_rates = Arc::ptr_eq(name, &service.0.name);
-        Self { service, has_rates, ledger: Mutex::default() }
+        let metrics = Self { service, has_rates, ledger: Mutex::default() };
+        // While nobody knows of the circuit, or a refresh by another thread could find the local
+        // recorder of that first.
+        contain(|| {
+            if metrics.service.handles().is_some() && has_rates {
+                metrics.service.rates();
+            }
+        });
+        metrics
     }
 
     pub(crate) fn interest(&self) -> Option<Interest> {
@@ -153,10 +167,7 @@ impl Metrics {
     /// Shows what was noted, if there is a recorder. By several threads at once in any order.
     pub(crate) fn publish(&self) {
         contain(|| {
-            let Some(handles) = self.service.0.handles.get().or_else(|| self.service.register())
-            else {
-                return;
-            };
+            let Some(handles) = self.service.handles() else { return };
             let entry = lock(&self.ledger).take();
             handles.add(&entry);
             if let (true, Some(rates)) = (self.has_rates, entry.rates) {
