@@ -13,6 +13,7 @@ use crate::config::CircuitBreakerBuilder;
 use crate::error::{CircuitBreakerError, Refusal, Rejected};
 use crate::event::{EventKind, Interest, Listener, OperatorAction};
 use crate::listeners::Listeners;
+use crate::metrics::Service;
 use crate::permit::{Permit, Place};
 use crate::pool;
 use crate::rules::Rules;
@@ -65,6 +66,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.circuit.stop();
         pool::put(self.circuit);
+        self.listeners.metrics.publish();
     }
 }
 
@@ -83,14 +85,16 @@ impl CircuitBreaker {
 
     pub(crate) fn start(
         name: Arc<str>,
+        service: Service,
         rules: Rules,
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {
-        let listeners = Arc::new(Listeners::new(name, listeners)); // which may panic
+        let listeners = Arc::new(Listeners::new(name, service, listeners)); // which may panic
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
+        listeners.metrics.publish();
         Self { lease: Arc::new(Lease { circuit, listeners }) }
     }
 
@@ -110,7 +114,9 @@ impl CircuitBreaker {
     /// One consistent look at the circuit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.circuit().snapshot()
+        let snapshot = self.circuit().snapshot();
+        self.lease.listeners.metrics.publish();
+        snapshot
     }
 
     /// Asks for admission of one call: for code that is no [`Service`](tower_service::Service).

@@ -81,6 +81,19 @@ pub enum EventKind<'a> {
     Settled(Settled),
 }
 
+impl EventKind<'_> {
+    /// How much one must want to hear of, to hear of this.
+    pub(crate) fn interest(&self) -> Interest {
+        match self {
+            Self::Transition(_) | Self::OperatorAction(_) | Self::ProbeTimedOut => {
+                Interest::Transitions
+            }
+            Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
+            Self::Settled(_) => Interest::Calls,
+        }
+    }
+}
+
 /// The methods by which a circuit is operated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

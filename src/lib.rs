@@ -59,6 +59,7 @@
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
 //! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
+//! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 
 mod backoff;
@@ -75,6 +76,12 @@ mod future;
 mod gate;
 mod layer;
 mod listeners;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/off.rs"]
+mod metrics;
+mod observers;
 mod permit;
 mod pool;
 mod probes;
@@ -87,6 +94,9 @@ mod state;
 mod stripes;
 mod subscribe;
 mod sync;
+mod tenant;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod transition;
 mod waiters;
 mod window;
@@ -128,6 +138,9 @@ pub mod docs {
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}
+
+    #[doc = include_str!("docs/operators.md")]
+    pub mod operators {}
 }
 
 /// The README's examples are tested like all others.
