@@ -224,7 +224,14 @@ impl CircuitBreakerBuilder {
         Ok(CircuitBreaker::start(self.name, rules, self.listeners, self.counts_in_flight))
     }
 
-    fn rules(&self) -> Result<Rules, ConfigError> {
+    /// The same settings for the circuit of a key. Its calls in flight are counted.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
+        let name = format!("{}/{key}", self.name).into();
+        Self { name, counts_in_flight: true, ..self.clone() }
+    }
+
+    pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
         at_least_one("consecutive_failures", self.consecutive_failures)?;
         rate("failure_rate_threshold", self.failure_rate)?;
         rate("slow_call_rate_threshold", self.slow_call_rate)?;
@@ -366,14 +373,17 @@ impl Default for HalfOpen {
     }
 }
 
-fn at_least_one(setting: &'static str, n: Option<u32>) -> Result<(), ConfigError> {
+pub(crate) fn at_least_one(setting: &'static str, n: Option<u32>) -> Result<(), ConfigError> {
     match n {
         Some(0) => Err(ConfigError::new(setting, "0".into(), "at least 1")),
         _ => Ok(()),
     }
 }
 
-fn longer_than_zero(setting: &'static str, d: Option<Duration>) -> Result<(), ConfigError> {
+pub(crate) fn longer_than_zero(
+    setting: &'static str,
+    d: Option<Duration>,
+) -> Result<(), ConfigError> {
     match d {
         Some(Duration::ZERO) => {
             Err(ConfigError::new(setting, "0ns".into(), "a duration longer than zero"))

@@ -53,6 +53,7 @@
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | one circuit for each key, such as a host | `keyed` (feature `keyed`) |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
 //! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
@@ -70,6 +71,8 @@ mod event;
 mod fallback;
 mod future;
 mod gate;
+#[cfg(feature = "keyed")]
+pub mod keyed;
 mod layer;
 mod listeners;
 mod permit;
