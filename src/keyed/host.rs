@@ -1,7 +1,7 @@
 //! [`ByHost`].
 
+use http::Request;
 use http::header::HOST;
-use http::{Request, Uri};
 
 use crate::breaker::CircuitBreaker;
 use crate::keyed::{CircuitBreakerRegistry, PickCircuit};
@@ -29,29 +29,40 @@ impl<B> PickCircuit<Request<B>> for ByHost {
         request: &Request<B>,
         circuits: &CircuitBreakerRegistry<String>,
     ) -> CircuitBreaker {
-        let origin = authority(request).and_then(|authority| Origin::new(authority, request.uri()));
-        circuits.get_or_create(origin.as_ref().map_or("-", Origin::as_str))
+        let Some(origin) = Origin::of(request) else {
+            return circuits.get_or_create(NO_HOST);
+        };
+        // To clear the large buffer takes longer than all the rest.
+        let (mut small, mut large);
+        let buffer: &mut [u8] = if origin.len() <= SMALL {
+            small = [0; SMALL];
+            &mut small
+        } else {
+            large = [0; LONGEST_HOST + LONGEST_PORT];
+            &mut large
+        };
+        circuits.get_or_create(origin.write(buffer))
     }
 }
 
-fn authority<B>(request: &Request<B>) -> Option<&str> {
-    match request.uri().authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => request.headers().get(HOST)?.to_str().ok(),
-    }
-}
-
-/// `host:port` in lower case, on the stack.
-struct Origin {
-    bytes: [u8; LONGEST_HOST + LONGEST_PORT],
-    len: usize,
-}
-
+const NO_HOST: &str = "-";
 const LONGEST_HOST: usize = 255;
 const LONGEST_PORT: usize = ":65535".len();
+const SMALL: usize = 64;
 
-impl Origin {
-    fn new(authority: &str, uri: &Uri) -> Option<Self> {
+struct Origin<'a> {
+    host: &'a str,
+    port: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    #[inline]
+    fn of<B>(request: &'a Request<B>) -> Option<Self> {
+        let uri = request.uri();
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => request.headers().get(HOST)?.to_str().ok()?,
+        };
         let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (host, port) = match address.rsplit_once(':') {
             // Not one of the colons in an IPv6 address.
@@ -63,26 +74,28 @@ impl Origin {
             ("", Some("https" | "wss")) => "443",
             _ => port,
         };
-        if host.is_empty() || host.len() > LONGEST_HOST || port.len() >= LONGEST_PORT {
-            return None;
-        }
-        let mut origin = Self { bytes: [0; LONGEST_HOST + LONGEST_PORT], len: 0 };
-        origin.push(host);
+        let fits = !host.is_empty() && host.len() <= LONGEST_HOST && port.len() < LONGEST_PORT;
+        fits.then_some(Self { host, port })
+    }
+
+    fn len(&self) -> usize {
+        self.host.len() + ":".len() + self.port.len()
+    }
+
+    /// `host:port` in lower case.
+    #[inline]
+    fn write<'b>(&self, buffer: &'b mut [u8]) -> &'b str {
+        let Self { host, port } = self;
+        let end = host.len();
+        buffer[..end].copy_from_slice(host.as_bytes());
+        let mut len = end;
         if !port.is_empty() {
-            origin.push(":");
-            origin.push(port);
+            buffer[end] = b':';
+            len = self.len();
+            buffer[end + 1..len].copy_from_slice(port.as_bytes());
         }
-        origin.bytes[..origin.len].make_ascii_lowercase();
-        Some(origin)
-    }
-
-    fn push(&mut self, part: &str) {
-        let end = self.len + part.len();
-        self.bytes[self.len..end].copy_from_slice(part.as_bytes());
-        self.len = end;
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len]).expect("it is made of strings")
+        let written = &mut buffer[..len];
+        written.make_ascii_lowercase();
+        std::str::from_utf8(written).expect("it is made of strings")
     }
 }

@@ -59,9 +59,17 @@ struct Shared<K> {
     idle_timeout: Nanos,
     circuits: Cache<K, CircuitBreaker, UnitWeighter, DefaultHashBuilder, KeepBusy>,
     /// Newcomers are let in one at a time, so that no more than one is too many.
-    door: Mutex<()>,
-    sweep_due: Mutex<Tick>,
+    door: Mutex<Door>,
 }
+
+struct Door {
+    sweep_due: Tick,
+    /// So many newcomers are turned away before one is let in on trial.
+    turned_away: usize,
+}
+
+/// While all circuits are busy, a newcomer costs a look at so many of them on average.
+const LOOKED_AT: usize = 64;
 
 /// Circuits that are not at rest, or of which there are handles elsewhere, are not evicted.
 #[derive(Clone)]
@@ -110,16 +118,18 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
                 DefaultHashBuilder::default(),
                 KeepBusy,
             ),
-            door: Mutex::default(),
-            sweep_due: Mutex::new(clock::now().saturating_add(idle_timeout)),
+            door: Mutex::new(Door {
+                sweep_due: clock::now().saturating_add(idle_timeout),
+                turned_away: 0,
+            }),
         };
         Self { shared: Arc::new(shared) }
     }
 
     /// The circuit of a key, which is made if there is none. Whoever asks in this way uses it.
     ///
-    /// If none can be dropped to make room, the circuit that is returned is not kept: the next call
-    /// with this key gets another one.
+    /// If there is no room and all others are busy, the circuit that is returned is not kept: who asks
+    /// next with this key gets another one.
     #[inline]
     pub fn get_or_create<Q>(&self, key: &Q) -> CircuitBreaker
     where
@@ -145,14 +155,19 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         let own = key.to_owned();
         let newcomer = template.for_key(&own).build().expect("the template was validated");
         let mut evicted = Vec::new();
-        let _door = lock(door);
+        let mut door = lock(door);
         if let Some(breaker) = circuits.get(key) {
             return breaker; // somebody was faster
         }
+        if door.turned_away > 0 && circuits.len() >= *capacity {
+            door.turned_away -= 1;
+            return newcomer;
+        }
         circuits.insert_with_lifecycle(own, newcomer.clone(), &mut evicted);
-        // The cache grows if nobody can be evicted.
+        // The cache looks at all its entries for one to evict, and grows if there is none.
         if circuits.len() > *capacity {
             evicted.extend(circuits.remove(key));
+            door.turned_away = *capacity / LOOKED_AT;
         }
         newcomer
     }
@@ -221,10 +236,10 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     }
 
     fn is_sweep_due(&self, now: Tick) -> bool {
-        let mut due = lock(&self.shared.sweep_due);
-        let is_due = now >= *due;
+        let mut door = lock(&self.shared.door);
+        let is_due = now >= door.sweep_due;
         if is_due {
-            *due = now.saturating_add(self.shared.idle_timeout);
+            door.sweep_due = now.saturating_add(self.shared.idle_timeout);
         }
         is_due
     }
