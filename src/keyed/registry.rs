@@ -223,11 +223,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         // Kept so that they are dropped without the lock.
         let swept = RefCell::new(Vec::new());
         self.shared.circuits.retain(|_, breaker| {
-            if breaker.is_shared() || !breaker.circuit().is_idle(now) {
-                breaker.mark_used();
-                return true;
-            }
-            let stays = breaker.take_used();
+            // The mark stays while it is busy, so its idle time begins when it no longer is.
+            let is_busy = breaker.is_shared() || !breaker.circuit().is_idle(now);
+            let stays = is_busy || breaker.take_used();
             if !stays {
                 swept.borrow_mut().push(breaker.clone());
             }

@@ -1,9 +1,10 @@
 //! The layer and its service: readiness, verdicts, fallbacks, panics.
 
 use std::convert::Infallible;
-use std::future::{poll_fn, ready};
+use std::future::{Ready, poll_fn, ready};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
 
 use tower::limit::ConcurrencyLimit;
 use tower::util::BoxCloneSyncService;
@@ -128,6 +129,35 @@ async fn a_call_without_readiness_panics() {
     assert!(panics(&mut service.clone()), "a clone has not asked");
     assert!(!panics(&mut service));
     assert!(panics(&mut service), "it is ready for one call");
+}
+
+/// Answers to `poll_ready` what it is told to, and would take any call.
+struct Says(Poll<Result<(), ()>>);
+
+impl Service<u32> for Says {
+    type Response = ();
+    type Error = ();
+    type Future = Ready<Result<(), ()>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        self.0
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        ready(Ok(()))
+    }
+}
+
+#[test]
+fn an_inner_service_that_waits_or_fails_is_not_called() {
+    for (poll, may_call) in
+        [(Poll::Ready(Ok(())), true), (Poll::Pending, false), (Poll::Ready(Err(())), false)]
+    {
+        let mut service = KeyedLayer::new(numbered(10), |n: &u32| *n).layer(Says(poll));
+        let _ = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+        let call = catch_unwind(AssertUnwindSafe(|| drop(service.call(1))));
+        assert_eq!(call.is_ok(), may_call, "{poll:?}");
+    }
 }
 
 #[tokio::test]

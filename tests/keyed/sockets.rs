@@ -1,5 +1,7 @@
 //! By host, on real sockets: hyper-util's client, axum's servers.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
@@ -7,7 +9,6 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_breaker::keyed::KeyedLayer;
