@@ -20,6 +20,8 @@ use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State};
 use crate::state::Machine;
 use crate::subscribe::Transitions;
+#[cfg(feature = "keyed")]
+use crate::sync::{AtomicBool, Ordering, fence};
 use crate::transition::Transition;
 use crate::waiters::Waiter;
 
@@ -60,6 +62,9 @@ pub struct CircuitBreaker {
 struct Lease {
     circuit: &'static Circuit,
     listeners: Arc<Listeners>,
+    /// Whether a registry has given it out lately.
+    #[cfg(feature = "keyed")]
+    is_used: AtomicBool,
 }
 
 impl Drop for Lease {
@@ -95,7 +100,13 @@ impl CircuitBreaker {
         let seed = RandomState::new().build_hasher().finish();
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
         listeners.metrics.publish();
-        Self { lease: Arc::new(Lease { circuit, listeners }) }
+        let lease = Lease {
+            circuit,
+            listeners,
+            #[cfg(feature = "keyed")]
+            is_used: AtomicBool::default(),
+        };
+        Self { lease: Arc::new(lease) }
     }
 
     /// Its name.
@@ -307,6 +318,27 @@ impl CircuitBreaker {
             listeners.tell(EventKind::Rejected(&rejected));
         }
         rejected
+    }
+}
+
+/// What a registry needs to know.
+#[cfg(feature = "keyed")]
+impl CircuitBreaker {
+    /// Whether there are other handles. What those did that are gone is seen afterwards.
+    pub(crate) fn is_shared(&self) -> bool {
+        let is_shared = Arc::strong_count(&self.lease) > 1;
+        fence(Ordering::Acquire); // as the count is read without
+        is_shared
+    }
+
+    /// Always written, as the count of handles beside it was written just now.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        self.lease.is_used.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_used(&self) -> bool {
+        self.lease.is_used.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -330,6 +330,30 @@ impl Circuit {
         }
     }
 
+    /// Whether nothing would be lost with it but counts: it is closed, not by an operator, and no
+    /// call is in flight.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let word = self.word_without_calls();
+        word.is_some_and(|word| word.is(Word::CLOSED) && !word.is(Word::FORCED))
+    }
+
+    /// Whether it does nothing unless it is asked: it is not held by an operator, not in an open
+    /// wait, and no call is in flight.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_idle(&self, now: Tick) -> bool {
+        let waits =
+            |word: Word| word.is(Word::OPEN) && now < self.front.open_until.load(Ordering::Acquire);
+        self.word_without_calls().is_some_and(|word| !word.is(Word::FORCED) && !waits(word))
+    }
+
+    /// The word, unless calls are in flight. In this order, because a call ceases to be in flight
+    /// after it has settled.
+    #[cfg(feature = "keyed")]
+    fn word_without_calls(&self) -> Option<Word> {
+        (self.in_flight.load(Ordering::Acquire) == 0).then(|| self.word())
+    }
+
     #[inline]
     fn word(&self) -> Word {
         Word(self.front.word.load(Ordering::Acquire))

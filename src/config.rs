@@ -244,6 +244,13 @@ impl CircuitBreakerBuilder {
         ))
     }
 
+    /// The same settings for the circuit of a key. Its calls in flight are counted.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
+        let name = format!("{}/{key}", self.name).into();
+        Self { name, counts_in_flight: true, ..self.clone() }
+    }
+
     pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
         at_least_one("consecutive_failures", self.consecutive_failures)?;
         rate("failure_rate_threshold", self.failure_rate)?;

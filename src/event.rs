@@ -244,7 +244,7 @@ pub trait Listener: Send + Sync + 'static {
     fn on_event(&self, event: &Event<'_>);
 
     /// How much it wants to hear of; [`Interest::Durations`], that is everything, unless it says
-    /// otherwise. It is asked once, when the breaker is built. It may hear of more.
+    /// otherwise. It is asked once, when the breaker is built, and hears of no more.
     fn interest(&self) -> Interest {
         Interest::Durations
     }

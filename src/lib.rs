@@ -54,6 +54,7 @@
 //! | settings from a file | `Config`, with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | one circuit for each key, such as a host | `keyed` (feature `keyed`) |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
@@ -74,6 +75,8 @@ mod event;
 mod fallback;
 mod future;
 mod gate;
+#[cfg(feature = "keyed")]
+pub mod keyed;
 mod layer;
 mod listeners;
 #[cfg(feature = "metrics")]
