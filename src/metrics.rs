@@ -102,8 +102,11 @@ impl Service {
     #[cold]
     fn register(&self) -> Option<&Handles> {
         let Shared { name, probe, durations, handles, .. } = &*self.0;
+        if !handles::is_there_a_recorder(probe) {
+            return None;
+        }
         // Beforehand, so that somebody else's code does not run within. Twice does no harm.
-        let registered = Handles::register(name, probe, *durations)?;
+        let registered = Handles::register(name, *durations);
         Some(handles.get_or_init(|| registered))
     }
 

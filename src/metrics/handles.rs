@@ -60,19 +60,12 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// Registers everything, with zeros. `None` if there is no recorder, which is quick to find out:
-    /// `probe` is one of the keys.
-    pub(crate) fn register(service: &Arc<str>, probe: &Key, durations: bool) -> Option<Self> {
+    /// Registers everything, with zeros.
+    pub(crate) fn register(service: &Arc<str>, durations: bool) -> Self {
         with_recorder(|recorder| {
-            // First, as some recorders do not look at it later.
-            let (name, unit, help) = GAUGES[0];
-            recorder.describe_gauge(name.into(), Some(unit), help.into());
-            if !is_recorded(&recorder.register_gauge(probe, &METADATA)) {
-                return None;
-            }
             describe(recorder);
             let to = Registry { recorder, service };
-            Some(Self {
+            Self {
                 states: STATES.map(|state| to.gauge(STATE, &[("state", state)])),
                 seconds: STATES.map(|state| to.gauge(STATE_SECONDS, &[("state", state)])),
                 transitions: TRANSITIONS.map(|(from, into, cause)| {
@@ -86,7 +79,7 @@ impl Handles {
                 durations: durations.then(|| {
                     OUTCOMES.map(|outcome| to.histogram(CALL_DURATION, &[("outcome", outcome)]))
                 }),
-            })
+            }
         })
     }
 
@@ -165,7 +158,17 @@ impl Registry<'_> {
     }
 }
 
-/// The key by which it is found out whether there is a recorder.
+/// Whether there is a recorder. This is quick, as without one every call asks.
+pub(crate) fn is_there_a_recorder(probe: &Key) -> bool {
+    with_recorder(|recorder| {
+        // First, as some recorders do not look at it later.
+        let (name, unit, help) = GAUGES[0];
+        recorder.describe_gauge(name.into(), Some(unit), help.into());
+        is_recorded(&recorder.register_gauge(probe, &METADATA))
+    })
+}
+
+/// The key by which that is found out.
 pub(crate) fn probe(service: &Arc<str>) -> Key {
     key(STATE, service, &[("state", STATES[0])])
 }

@@ -167,3 +167,26 @@ async fn the_rates_are_those_of_the_snapshot_and_nan_where_it_has_none() {
     drop(breaker);
     assert!(rates().iter().all(|rate| rate.is_nan()));
 }
+
+#[cfg(feature = "keyed")]
+#[test]
+fn circuits_of_keys_are_counted_under_the_name_of_their_template() {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    let exporter = Exporter::new();
+    let circuits: CircuitBreakerRegistry<String> =
+        CircuitBreakerRegistry::builder(sensitive()).build().unwrap();
+    for key in ["a", "b", "c"] {
+        circuits.get_or_create(key).try_acquire().unwrap().success();
+    }
+    circuits.get_or_create("c").trip();
+    let scrape = exporter.scrape();
+    assert_eq!(states(&scrape), [2.0, 1.0, 0.0]);
+    assert_eq!(scrape.sum(CALLS, &of_test(&[])), 3.0);
+    assert!(scrape.0.iter().all(|series| series.labels["service"] == "test"), "a key is no label");
+    assert_eq!(scrape.of(FAILURE_RATE, &[]).count(), 0, "several would fight for it");
+
+    drop(circuits);
+    let scrape = exporter.scrape();
+    assert_eq!(states(&scrape), [0.0; 3]);
+}
