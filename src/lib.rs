@@ -58,7 +58,9 @@
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
-//! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
+//! | an answer in place of a rejection | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
+//! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
+//! | metrics, log | features `metrics` and `tracing`: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
@@ -146,7 +148,7 @@ pub mod docs {
     pub mod operators {}
 }
 
-/// The README's examples are tested like all others.
-#[cfg(doctest)]
+/// The README's examples are tested like all others; one is for the feature `http`.
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
