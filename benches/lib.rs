@@ -114,21 +114,23 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
+/// The median of something that has just been measured, in nanoseconds; none if it was filtered out,
+/// or only tested.
+pub fn median(group: &str, name: &str) -> Option<f64> {
+    let home = std::env::var_os("CRITERION_HOME").map(PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let default = || target.unwrap_or_else(|| "target".into()).join("criterion");
+    let file = home.unwrap_or_else(default).join(group).join(name).join("new/estimates.json");
+    let estimates: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
 /// Prints the medians of a group that has just been measured, and their ratios to one of them.
 pub fn print_ratios(group: &str, baseline: &str, names: &[&str]) {
-    let median = |name: &str| -> Option<f64> {
-        let home = std::env::var_os("CRITERION_HOME").map(PathBuf::from);
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let default = || target.unwrap_or_else(|| "target".into()).join("criterion");
-        let file = home.unwrap_or_else(default).join(group).join(name).join("new/estimates.json");
-        let estimates: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-        estimates["median"]["point_estimate"].as_f64()
-    };
-    let Some(unit) = median(baseline) else { return }; // filtered out, or only tested
+    let Some(unit) = median(group, baseline) else { return };
     println!("\n{group}: median, and ratio to {baseline}\n");
     for name in names {
-        if let Some(time) = median(name) {
+        if let Some(time) = median(group, name) {
             println!("{name:<45} {time:>8.1} ns {:>8.2}", time / unit);
         }
     }

@@ -13,12 +13,15 @@ use crate::config::CircuitBreakerBuilder;
 use crate::error::{CircuitBreakerError, Refusal, Rejected};
 use crate::event::{EventKind, Interest, Listener, OperatorAction};
 use crate::listeners::Listeners;
+use crate::metrics::Service;
 use crate::permit::{Permit, Place};
 use crate::pool;
 use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State};
 use crate::state::Machine;
 use crate::subscribe::Transitions;
+#[cfg(feature = "keyed")]
+use crate::sync::{AtomicBool, Ordering, fence};
 use crate::transition::Transition;
 use crate::waiters::Waiter;
 
@@ -59,12 +62,16 @@ pub struct CircuitBreaker {
 struct Lease {
     circuit: &'static Circuit,
     listeners: Arc<Listeners>,
+    /// Whether a registry has given it out lately.
+    #[cfg(feature = "keyed")]
+    is_used: AtomicBool,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.circuit.stop();
         pool::put(self.circuit);
+        self.listeners.metrics.publish();
     }
 }
 
@@ -83,15 +90,23 @@ impl CircuitBreaker {
 
     pub(crate) fn start(
         name: Arc<str>,
+        service: Service,
         rules: Rules,
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {
+        let listeners = Arc::new(Listeners::new(name, service, listeners)); // which may panic
         let circuit = pool::take();
         let seed = RandomState::new().build_hasher().finish();
-        let listeners = Arc::new(Listeners::new(name, listeners));
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
-        Self { lease: Arc::new(Lease { circuit, listeners }) }
+        listeners.metrics.publish();
+        let lease = Lease {
+            circuit,
+            listeners,
+            #[cfg(feature = "keyed")]
+            is_used: AtomicBool::default(),
+        };
+        Self { lease: Arc::new(lease) }
     }
 
     /// Its name.
@@ -110,7 +125,9 @@ impl CircuitBreaker {
     /// One consistent look at the circuit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.circuit().snapshot()
+        let snapshot = self.circuit().snapshot();
+        self.lease.listeners.metrics.publish();
+        snapshot
     }
 
     /// Asks for admission of one call: for code that is no [`Service`](tower_service::Service).
@@ -252,12 +269,16 @@ impl CircuitBreaker {
 
     /// The transitions from now on, as a stream: for code that waits for them, such as a test, a
     /// balancer or a health endpoint. A subscriber that is slow keeps nobody waiting.
+    ///
+    /// A transition happens when somebody uses the circuit: that a wait is over, or that a probe has
+    /// timed out, is noticed by the next call.
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         self.lease.listeners.subscribers.subscribe()
     }
 
-    /// The last transitions, up to 8, oldest first.
+    /// The last transitions, up to 8, oldest first. Looking does not tell anybody: if a probe has
+    /// timed out and nobody has asked for admission since, this shows it before listeners hear of it.
     #[must_use]
     pub fn history(&self) -> Vec<Transition> {
         self.circuit().history()
@@ -297,6 +318,27 @@ impl CircuitBreaker {
             listeners.tell(EventKind::Rejected(&rejected));
         }
         rejected
+    }
+}
+
+/// What a registry needs to know.
+#[cfg(feature = "keyed")]
+impl CircuitBreaker {
+    /// Whether there are other handles. What those did that are gone is seen afterwards.
+    pub(crate) fn is_shared(&self) -> bool {
+        let is_shared = Arc::strong_count(&self.lease) > 1;
+        fence(Ordering::Acquire); // as the count is read without
+        is_shared
+    }
+
+    /// Always written, as the count of handles beside it was written just now.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        self.lease.is_used.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_used(&self) -> bool {
+        self.lease.is_used.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -25,23 +25,23 @@
 //! none newer, because what is newer was written after the stripe had lost the number. Hence no
 //! success is counted for a period or a bucket that is not its own, and none is lost.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use crate::clock::{self, NEVER, Nanos, Tick};
+use crate::clock::{self, NEVER, Tick};
 use crate::error::{Refusal, RejectReason};
-use crate::event::{Ending, EventKind, Interest, OperatorAction, Settled};
-use crate::listeners::{Listeners, News};
+use crate::event::{Interest, OperatorAction};
+use crate::listeners::Listeners;
+use crate::observers::Observers;
 use crate::permit::{Permit, Place};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::Stripes;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::transition::{Cause, Change, Transition};
+use crate::tenant::Tenant;
+use crate::transition::Transition;
 use crate::waiters::Waiters;
 use crate::window::Effect;
 use crate::word::Word;
@@ -55,14 +55,6 @@ pub(crate) struct Circuit {
     /// The calls in flight, if somebody wants to know.
     in_flight: AtomicU64,
     pub(crate) waiters: Waiters,
-}
-
-/// Those who are told how calls end, and what it takes to tell them.
-struct Observers {
-    listeners: Arc<Listeners>,
-    rules: Rules,
-    /// The first ticket of the breaker. A call with an earlier one was another breaker's.
-    first_ticket: Ticket,
 }
 
 /// What calls read without the lock: on a cache line of its own, written with the lock held and
@@ -90,19 +82,6 @@ struct Behind {
     slice_is_live: bool,
 }
 
-/// The breaker that a circuit works for at present.
-struct Tenant {
-    machine: Machine,
-    listeners: Arc<Listeners>,
-    /// What its words always say.
-    flags: u64,
-    /// The latest changes.
-    history: VecDeque<Change>,
-}
-
-/// So many changes are kept.
-const HISTORY: usize = 8;
-
 impl Circuit {
     pub(crate) fn new() -> Self {
         Self {
@@ -124,23 +103,16 @@ impl Circuit {
         seed: u64,
     ) {
         let mut behind = lock(&self.behind);
-        let machine = Machine::new(rules, behind.last_ticket, seed, clock::now());
+        let now = clock::now();
+        let machine = Machine::new(rules, behind.last_ticket, seed, now);
+        listeners.metrics.start(now);
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
-        let mut flags = 0;
-        if rules.times_calls() || listeners.want(Interest::Durations) {
-            flags |= Word::TIMED;
-        }
-        if counts_in_flight {
-            flags |= Word::COUNTED;
-        }
         if listeners.want(Interest::Calls) {
-            flags |= Word::OBSERVED;
-            let first_ticket = machine.last_ticket();
-            let observers = Observers { listeners: listeners.clone(), rules, first_ticket };
+            let observers = Observers::new(listeners.clone(), rules, machine.last_ticket());
             self.observers.store(Some(Arc::new(observers)));
         }
-        behind.tenant = Some(Tenant { machine, listeners, flags, history: VecDeque::new() });
+        behind.tenant = Some(Tenant::new(machine, listeners, &rules, counts_in_flight));
         self.publish(&mut behind);
     }
 
@@ -151,10 +123,11 @@ impl Circuit {
         let tenant = behind.tenant.take();
         if let Some(tenant) = &tenant {
             behind.last_ticket = tenant.machine.last_ticket();
+            tenant.listeners.metrics.stop(&tenant.machine, clock::now);
         }
         self.publish(&mut behind);
         drop(behind);
-        // Without the lock, as this drops the user's listeners.
+        // Without the lock, as this may drop the user's listeners.
         drop(tenant);
         self.observers.store(None);
     }
@@ -271,27 +244,10 @@ impl Circuit {
         let clock = || now.unwrap_or_else(clock::now);
         let is_current = self.settle(clock, word.ticket(), began, report);
 
-        let observers = self.observers.load();
-        let observers = observers.as_deref().filter(|own| own.first_ticket <= word.ticket());
-        let Some(Observers { listeners, rules, .. }) = observers else {
-            return; // the breaker is gone
-        };
         let took = now.map(|now| now.saturating_sub(began));
-        let at_least = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= Some(limit));
-        let ending = match report {
-            Report::Success => Ending::Success,
-            Report::Failure | Report::FailureRetryAfter(_) => Ending::Failure,
-            Report::Abandoned if at_least(rules.abandoned_after) => Ending::Failure,
-            Report::Abandoned => Ending::Abandoned,
-            Report::Ignored => Ending::Ignored,
-        };
-        let has_outcome = matches!(ending, Ending::Success | Ending::Failure);
-        listeners.tell(EventKind::Settled(Settled {
-            ending,
-            duration: took.map(Duration::from_nanos),
-            is_slow: has_outcome && at_least(rules.slow_call_duration),
-            is_stale: !is_current,
-        }));
+        if let Some(observers) = self.observers.load().as_deref() {
+            observers.tell(word.ticket(), took, report, is_current);
+        }
     }
 
     #[cold]
@@ -346,16 +302,56 @@ impl Circuit {
 
     /// The latest transitions, oldest first.
     pub(crate) fn history(&self) -> Vec<Transition> {
+        let now = clock::now();
         let behind = lock(&self.behind);
         let tenant = behind.tenant.as_ref().expect("a circuit that is asked has a breaker");
-        let name = tenant.listeners.name();
-        tenant.history.iter().rev().map(|change| Transition::new(name.clone(), *change)).collect()
+        tenant.history(now)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let snapshot = self.with(None, |machine| machine.snapshot(now));
+        let snapshot = self.with_tenant(None, |tenant| {
+            tenant.listeners.metrics.look(&tenant.machine, now);
+            tenant.machine.snapshot(now)
+        });
         snapshot.expect("a circuit that is asked has a breaker")
+    }
+
+    /// Brings the metrics up to date.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn refresh_metrics(&self) {
+        let now = clock::now();
+        let listeners = self.with_tenant(None, |tenant| {
+            tenant.listeners.metrics.look(&tenant.machine, now);
+            tenant.listeners.clone()
+        });
+        if let Some(listeners) = listeners {
+            listeners.metrics.publish();
+        }
+    }
+
+    /// Whether nothing would be lost with it but counts: it is closed, not by an operator, and no
+    /// call is in flight.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let word = self.word_without_calls();
+        word.is_some_and(|word| word.is(Word::CLOSED) && !word.is(Word::FORCED))
+    }
+
+    /// Whether it does nothing unless it is asked: it is not held by an operator, not in an open
+    /// wait, and no call is in flight.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_idle(&self, now: Tick) -> bool {
+        let waits =
+            |word: Word| word.is(Word::OPEN) && now < self.front.open_until.load(Ordering::Acquire);
+        self.word_without_calls().is_some_and(|word| !word.is(Word::FORCED) && !waits(word))
+    }
+
+    /// The word, unless calls are in flight. In this order, because a call ceases to be in flight
+    /// after it has settled.
+    #[cfg(feature = "keyed")]
+    fn word_without_calls(&self) -> Option<Word> {
+        (self.in_flight.load(Ordering::Acquire) == 0).then(|| self.word())
     }
 
     #[inline]
@@ -370,10 +366,18 @@ impl Circuit {
         action: Option<OperatorAction>,
         act: impl FnOnce(&mut Machine) -> R,
     ) -> Option<R> {
+        self.with_tenant(action, |tenant| act(&mut tenant.machine))
+    }
+
+    fn with_tenant<R>(
+        &self,
+        action: Option<OperatorAction>,
+        act: impl FnOnce(&mut Tenant) -> R,
+    ) -> Option<R> {
         let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
         let tenant = behind.tenant.as_mut()?;
-        let result = act(&mut tenant.machine);
+        let result = act(tenant);
         let mut told = None;
         let interesting = tenant.machine.has_news();
         if interesting || action.is_some() {
@@ -422,25 +426,6 @@ impl Circuit {
         }
         update(&self.front.word, word.0);
         update(&self.front.slice, behind.slice);
-    }
-}
-
-impl Tenant {
-    /// Notes what has happened; returns those who are to be told, if anybody is.
-    fn note_news(&mut self, action: Option<OperatorAction>) -> Option<Arc<Listeners>> {
-        let listeners = self.listeners.want_news().then_some(&self.listeners);
-        let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
-        action.map(News::OperatorAction).into_iter().for_each(note);
-        for change in self.machine.take_changes() {
-            if change.cause == Cause::ProbeTimedOut {
-                note(News::ProbeTimedOut);
-            }
-            note(News::Transition(Transition::new(self.listeners.name().clone(), change)));
-            self.history.truncate(HISTORY - 1);
-            self.history.reserve_exact(HISTORY - self.history.len());
-            self.history.push_front(change);
-        }
-        listeners.cloned()
     }
 }
 

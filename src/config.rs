@@ -9,6 +9,7 @@ use crate::breaker::CircuitBreaker;
 use crate::clock::nanos;
 use crate::error::ConfigError;
 use crate::event::{Event, EventKind, Interest, Listener};
+use crate::metrics::Service;
 use crate::rules::Rules;
 use crate::transition::Transition;
 use crate::window::SlidingWindow;
@@ -54,6 +55,8 @@ use crate::window::SlidingWindow;
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
     name: Arc<str>,
+    /// What the breaker is counted under: the first name of all that clones have.
+    service: Service,
     consecutive_failures: Option<u32>,
     failure_rate: Option<f64>,
     slow_call_duration: Option<Duration>,
@@ -73,6 +76,7 @@ pub struct CircuitBreakerBuilder {
 impl CircuitBreakerBuilder {
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
+            service: Service::new(name.clone()),
             name,
             consecutive_failures: None,
             failure_rate: None,
@@ -215,6 +219,15 @@ impl CircuitBreakerBuilder {
         self
     }
 
+    /// Records how long calls take, in the
+    /// [histogram](crate::metrics) `circuit_breaker_call_duration_seconds`. A healthy call looks at
+    /// the clock twice then.
+    #[cfg(feature = "metrics")]
+    pub fn call_duration_histogram(mut self) -> Self {
+        self.service = self.service.with_durations();
+        self
+    }
+
     /// Builds the breaker.
     ///
     /// # Errors
@@ -222,7 +235,20 @@ impl CircuitBreakerBuilder {
     /// and what is allowed.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         let rules = self.rules()?;
-        Ok(CircuitBreaker::start(self.name, rules, self.listeners, self.counts_in_flight))
+        Ok(CircuitBreaker::start(
+            self.name,
+            self.service,
+            rules,
+            self.listeners,
+            self.counts_in_flight,
+        ))
+    }
+
+    /// The same settings for the circuit of a key. Its calls in flight are counted.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
+        let name = format!("{}/{key}", self.name).into();
+        Self { name, counts_in_flight: true, ..self.clone() }
     }
 
     pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {

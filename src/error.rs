@@ -139,6 +139,18 @@ pub enum RejectReason {
     ForcedOpen,
 }
 
+impl RejectReason {
+    /// Its name in snake case, such as `half_open`: what metrics and logs call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
+}
+
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -81,6 +81,19 @@ pub enum EventKind<'a> {
     Settled(Settled),
 }
 
+impl EventKind<'_> {
+    /// How much one must want to hear of, to hear of this.
+    pub(crate) fn interest(&self) -> Interest {
+        match self {
+            Self::Transition(_) | Self::OperatorAction(_) | Self::ProbeTimedOut => {
+                Interest::Transitions
+            }
+            Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
+            Self::Settled(_) => Interest::Calls,
+        }
+    }
+}
+
 /// The methods by which a circuit is operated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -191,11 +204,13 @@ impl fmt::Display for Ending {
 /// One who is told what happens to a circuit; a closure `|event: &Event<'_>|` is one.
 ///
 /// A listener is called after the state has changed and without any lock held, on the thread that
-/// caused the event, so it should be quick. If it panics, nothing else is harmed. It may use the
-/// breaker; what it does there is not told as [`Rejected`](EventKind::Rejected),
+/// caused the event, so it should be quick. If it panics, nothing else is harmed. It may use this
+/// breaker and others; what it does there is not told as [`Rejected`](EventKind::Rejected),
 /// [`ProbeAdmitted`](EventKind::ProbeAdmitted), [`Settled`](EventKind::Settled) or
-/// [`OperatorAction`](EventKind::OperatorAction), as it would be told for ever. A listener that owns
-/// a handle of its own breaker keeps that alive for ever.
+/// [`OperatorAction`](EventKind::OperatorAction), as it would be told for ever. Transitions that it
+/// causes are told, and if it is told what a single call did, it is told them before its own method
+/// returns; so it should hold no lock of its own meanwhile. A listener that owns a handle of its own
+/// breaker keeps that alive for ever.
 ///
 /// Transitions, actions of operators and probes that timed out are told one at a time and in order.
 /// What single calls do is told at once, so by several threads at the same time, and possibly before
@@ -229,7 +244,7 @@ pub trait Listener: Send + Sync + 'static {
     fn on_event(&self, event: &Event<'_>);
 
     /// How much it wants to hear of; [`Interest::Durations`], that is everything, unless it says
-    /// otherwise. It is asked once, when the breaker is built. It may hear of more.
+    /// otherwise. It is asked once, when the breaker is built, and hears of no more.
     fn interest(&self) -> Interest {
         Interest::Durations
     }
@@ -248,7 +263,7 @@ pub enum Interest {
     Transitions,
     /// Rejections and admitted probes: nothing that a healthy call pays for.
     Rejections,
-    /// How calls end: a healthy call counts a reference to the breaker, and calls the listener.
+    /// How calls end: a healthy call calls the listener.
     Calls,
     /// How long calls take: a healthy call looks at the clock twice.
     Durations,

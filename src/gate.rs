@@ -21,6 +21,9 @@ use crate::error::{Refusal, Rejected};
 use crate::permit::{Permit, Place};
 use crate::waiters::Waiter;
 
+pub(crate) const NOT_READY: &str =
+    "`call` without `poll_ready`: the service has not said that it is ready";
+
 #[derive(Debug)]
 pub(crate) struct Gate {
     breaker: CircuitBreaker,
@@ -165,7 +168,7 @@ impl Gate {
             },
             Readiness::Rejecting(refusal) => Err(self.breaker.reject(refusal)),
             Readiness::NotReady(_) => {
-                panic!("`call` without `poll_ready`: the service has not said that it is ready")
+                panic!("{NOT_READY}")
             }
         }
     }

@@ -54,11 +54,15 @@
 //! | settings from a file | `Config`, with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | one circuit for each key, such as a host | `keyed` (feature `keyed`) |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
-//! | transitions as they happen | [`CircuitBreakerBuilder::on_transition`], [`Transition`], [`Cause`] |
+//! | an answer in place of a rejection | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
+//! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
+//! | metrics, log | features `metrics` and `tracing`: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
+//! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 
 mod backoff;
@@ -67,13 +71,22 @@ mod circuit;
 mod classify;
 mod clock;
 mod config;
+mod contain;
 mod error;
 mod event;
 mod fallback;
 mod future;
 mod gate;
+#[cfg(feature = "keyed")]
+pub mod keyed;
 mod layer;
 mod listeners;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/off.rs"]
+mod metrics;
+mod observers;
 mod permit;
 mod pool;
 mod probes;
@@ -86,6 +99,9 @@ mod state;
 mod stripes;
 mod subscribe;
 mod sync;
+mod tenant;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod transition;
 mod waiters;
 mod window;
@@ -127,9 +143,12 @@ pub mod docs {
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}
+
+    #[doc = include_str!("docs/operators.md")]
+    pub mod operators {}
 }
 
-/// The README's examples are tested like all others.
-#[cfg(doctest)]
+/// The README's examples are tested like all others; one is for the feature `http`.
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,12 +2,15 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::contain::contain;
 use crate::event::{Event, EventKind, Interest, Listener, OperatorAction};
+use crate::metrics::{Metrics, Service};
 use crate::subscribe::Subscribers;
 use crate::sync::{Mutex, lock};
+#[cfg(feature = "tracing")]
+use crate::tracing::Tracing;
 use crate::transition::Transition;
 
 /// The listeners of a breaker, and its name.
@@ -18,8 +21,13 @@ use crate::transition::Transition;
 /// do is told at once, by the thread that does it.
 pub(crate) struct Listeners {
     name: Arc<str>,
-    all: Vec<Arc<dyn Listener>>,
+    /// With how much each wants to hear of.
+    all: Vec<(Interest, Arc<dyn Listener>)>,
+    /// How much any of them wants to hear of,
+    of_listeners: Option<Interest>,
+    /// and how much with the metrics.
     interest: Option<Interest>,
+    pub(crate) metrics: Metrics,
     pub(crate) subscribers: Subscribers,
     untold: Mutex<Untold>,
 }
@@ -45,9 +53,15 @@ thread_local! {
 }
 
 impl Listeners {
-    pub(crate) fn new(name: Arc<str>, all: Vec<Arc<dyn Listener>>) -> Self {
-        let interest = all.iter().map(|listener| listener.interest()).max();
-        Self { name, all, interest, subscribers: Subscribers::default(), untold: Mutex::default() }
+    pub(crate) fn new(name: Arc<str>, service: Service, all: Vec<Arc<dyn Listener>>) -> Self {
+        #[cfg(feature = "tracing")]
+        let all = std::iter::once(Arc::new(Tracing) as Arc<dyn Listener>).chain(all);
+        let all: Vec<_> = all.into_iter().map(|listener| (listener.interest(), listener)).collect();
+        let of_listeners = all.iter().map(|(interest, _)| *interest).max();
+        let metrics = Metrics::new(service, &name);
+        let interest = of_listeners.max(metrics.interest());
+        let (subscribers, untold) = (Subscribers::default(), Mutex::default());
+        Self { name, all, of_listeners, interest, metrics, subscribers, untold }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -62,7 +76,7 @@ impl Listeners {
 
     /// Whether anybody wants to hear the news.
     pub(crate) fn want_news(&self) -> bool {
-        !self.all.is_empty() || !self.subscribers.is_empty()
+        self.interest.is_some() || !self.subscribers.is_empty()
     }
 
     /// Notes something to be told. For the order to be right, with the circuit's lock held.
@@ -74,6 +88,7 @@ impl Listeners {
 
     /// Tells what was noted, unless somebody does already.
     pub(crate) fn tell_news(&self) {
+        self.metrics.publish();
         if std::mem::replace(&mut lock(&self.untold).somebody_tells, true) {
             return;
         }
@@ -98,7 +113,8 @@ impl Listeners {
 
     /// Tells what a single call did.
     pub(crate) fn tell(&self, kind: EventKind<'_>) {
-        if !IS_TELLING.get() {
+        self.metrics.on_event(kind);
+        if self.of_listeners >= Some(kind.interest()) && !IS_TELLING.get() {
             self.tell_all(kind);
         }
     }
@@ -106,10 +122,10 @@ impl Listeners {
     fn tell_all(&self, kind: EventKind<'_>) {
         let event = Event::new(&self.name, kind);
         let was_telling = IS_TELLING.replace(true);
-        for listener in &self.all {
-            // One that panics must neither fail the call that caused the event nor keep others from
-            // being told. The panic hook has reported it.
-            let _ = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
+        for (_, listener) in self.all.iter().filter(|(interest, _)| *interest >= kind.interest()) {
+            // A panic must neither fail the call that caused the event nor keep others from being
+            // told.
+            contain(|| listener.on_event(&event));
         }
         IS_TELLING.set(was_telling);
     }

@@ -18,13 +18,30 @@ static FREE: std::sync::Mutex<Vec<&'static Circuit>> = std::sync::Mutex::new(Vec
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn take() -> &'static Circuit {
     let free = crate::sync::lock(&FREE).pop();
-    free.unwrap_or_else(|| Box::leak(Box::new(Circuit::new())))
+    free.unwrap_or_else(make)
+}
+
+#[cfg(not(tower_breaker_loom))]
+fn make() -> &'static Circuit {
+    let circuit: &'static Circuit = Box::leak(Box::new(Circuit::new()));
+    #[cfg(feature = "metrics")]
+    crate::sync::lock(&ALL).push(circuit);
+    circuit
 }
 
 /// Takes back a circuit that has stopped.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn put(circuit: &'static Circuit) {
     crate::sync::lock(&FREE).push(circuit);
+}
+
+#[cfg(all(feature = "metrics", not(tower_breaker_loom)))]
+static ALL: std::sync::Mutex<Vec<&'static Circuit>> = std::sync::Mutex::new(Vec::new());
+
+/// All circuits, with a breaker or without.
+#[cfg(all(feature = "metrics", not(tower_breaker_loom)))]
+pub(crate) fn all() -> Vec<&'static Circuit> {
+    crate::sync::lock(&ALL).clone()
 }
 
 /// In a model every run starts from nothing.
@@ -35,3 +52,8 @@ pub(crate) fn take() -> &'static Circuit {
 
 #[cfg(tower_breaker_loom)]
 pub(crate) fn put(_: &'static Circuit) {}
+
+#[cfg(all(feature = "metrics", tower_breaker_loom))]
+pub(crate) fn all() -> Vec<&'static Circuit> {
+    Vec::new()
+}

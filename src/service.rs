@@ -23,8 +23,9 @@ use crate::permit::Permit;
 ///
 /// # Errors
 /// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
-/// [fallback](crate::CircuitBreakerLayer::fallback), [`CircuitBreakerError::Inner`] with the error of the inner service. An error of the inner
-/// service's `poll_ready` is classified like that of a call and passed on.
+/// [fallback](crate::CircuitBreakerLayer::fallback), [`CircuitBreakerError::Inner`] with the error of
+/// the inner service. An error of the inner service's `poll_ready` is classified like that of a call
+/// and passed on.
 ///
 /// # Panics
 /// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call.

@@ -14,6 +14,8 @@
 //! open from that moment on. Everybody who comes later finds it so ([`Machine::advance`]), whether or
 //! not anybody was there when it happened.
 
+mod operate;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -181,53 +183,6 @@ impl Machine {
         }
     }
 
-    // ---- what operators do --------------------------------------------------------------------
-
-    pub(crate) fn trip(&mut self, now: Tick) {
-        self.advance(now);
-        if !self.forced && self.state() != State::Open {
-            self.enter_open(self.now, 0, self.tally(self.now), Cause::Trip);
-        }
-    }
-
-    pub(crate) fn reset(&mut self, now: Tick) {
-        self.advance(now);
-        match &mut self.phase {
-            Phase::Open { tally, .. } if self.forced => {
-                *tally = Tally::default();
-                self.opened = 0;
-            }
-            _ => self.enter_closed(Cause::Reset),
-        }
-    }
-
-    pub(crate) fn force_open(&mut self, now: Tick) {
-        self.advance(now);
-        if !(self.forced && self.state() == State::Open) {
-            let tally = self.tally(self.now);
-            self.forced = true;
-            self.enter(Phase::Open { until: self.now, tally }, self.now, Cause::ForceOpen, None);
-        }
-    }
-
-    pub(crate) fn force_closed(&mut self, now: Tick) {
-        self.advance(now);
-        self.forced = true;
-        if self.state() != State::Closed {
-            self.enter_closed(Cause::ForceClosed);
-        }
-    }
-
-    pub(crate) fn resume(&mut self, now: Tick) {
-        self.advance(now);
-        if self.forced {
-            self.forced = false;
-            if self.state() == State::Open {
-                self.enter_half_open(Cause::Resume);
-            }
-        }
-    }
-
     // ---- what can be seen ---------------------------------------------------------------------
 
     pub(crate) fn state(&self) -> State {
@@ -263,6 +218,14 @@ impl Machine {
             probes_in_flight: self.probes.count(),
             next_probe_timeout: self.probes.first_deadline().map(until),
         }
+    }
+
+    /// The transition that time has made by `now`, if nobody has come to notice it.
+    pub(crate) fn unnoticed(&self, now: Tick) -> Option<Change> {
+        self.lapsed(now.max(self.now))?;
+        let mut later = self.clone();
+        later.advance(now);
+        later.changes.pop()
     }
 
     /// The ticket that all calls of a closed period share.
@@ -335,7 +298,7 @@ impl Machine {
     }
 
     /// When the oldest probe's time was over, if it was.
-    fn lapsed(&self, now: Tick) -> Option<Tick> {
+    pub(crate) fn lapsed(&self, now: Tick) -> Option<Tick> {
         self.probes.first_deadline().filter(|deadline| now >= *deadline)
     }
 

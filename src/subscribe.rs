@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
+use crate::contain::contain;
 use crate::transition::Transition;
 
 /// So many transitions are kept for subscribers that are slow.
@@ -32,8 +32,7 @@ impl Subscribers {
 
     pub(crate) fn send(&self, transition: Transition) {
         if let Some(sender) = self.0.get() {
-            // It wakes those who wait, and a waker is somebody else's code.
-            let _ = catch_unwind(AssertUnwindSafe(|| sender.send(transition)));
+            let _ = sender.send(transition); // an error says that nobody is there
         }
     }
 }
@@ -70,6 +69,15 @@ fn next(mut receiver: Receiver<Transition>) -> Next {
     Box::pin(async move { (receiver.recv().await, receiver) })
 }
 
+/// The waker of a subscriber. Tokio wakes several in a row, and a panic would keep the rest asleep.
+struct Contained(Waker);
+
+impl Wake for Contained {
+    fn wake(self: Arc<Self>) {
+        contain(|| self.0.wake_by_ref());
+    }
+}
+
 impl Transitions {
     /// The next transition; `None` when the breaker is gone. Cancel safe.
     ///
@@ -84,7 +92,9 @@ impl Stream for Transitions {
     type Item = Result<Transition, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (received, receiver) = ready!(self.next.as_mut().poll(cx));
+        let waker = Waker::from(Arc::new(Contained(cx.waker().clone())));
+        let mut cx = Context::from_waker(&waker);
+        let (received, receiver) = ready!(self.next.as_mut().poll(&mut cx));
         self.next = next(receiver);
         Poll::Ready(match received {
             Ok(transition) => Some(Ok(transition)),

@@ -13,6 +13,10 @@ pub(crate) use loom::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+// Models know no registry.
+#[cfg(feature = "keyed")]
+pub(crate) use std::sync::atomic::{AtomicBool, fence};
+
 use std::sync::PoisonError;
 
 /// Locks, also after a panic: no user code runs under any lock of this crate, and what is behind

@@ -152,6 +152,28 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Its name without the numbers, in snake case, such as `consecutive_failures`: what metrics and
+    /// logs call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::FailureRate { .. } => "failure_rate",
+            Self::SlowCallRate { .. } => "slow_call_rate",
+            Self::RetryAfter => "retry_after",
+            Self::ProbeFailed => "probe_failed",
+            Self::ProbeSlow => "probe_slow",
+            Self::ProbeTimedOut => "probe_timed_out",
+            Self::WaitOver => "wait_over",
+            Self::ProbesSucceeded => "probes_succeeded",
+            Self::Trip => "trip",
+            Self::Reset => "reset",
+            Self::ForceOpen => "force_open",
+            Self::ForceClosed => "force_closed",
+            Self::Resume => "resume",
+        }
+    }
+
     /// The rate that reached its threshold, from 0.0 to 1.0; `None` if it was no rate.
     #[must_use]
     pub fn rate(&self) -> Option<f64> {

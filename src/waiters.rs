@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::breaker::CircuitBreaker;
+use crate::contain::contain;
 use crate::sync::{Mutex, lock};
 
 /// The wakers of a circuit's waiters, by the waiter's number.
@@ -28,8 +28,7 @@ impl Waiters {
     pub(crate) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
         for waker in wakers.into_values() {
-            // One that panics must not keep the others asleep. The panic hook has reported it.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            contain(|| waker.wake()); // or a panic would keep the others asleep
         }
     }
 }

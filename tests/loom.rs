@@ -311,6 +311,34 @@ fn a_permit_that_outlives_its_breaker_settles_nowhere() {
     });
 }
 
+#[test]
+fn what_threads_change_at_once_is_told_in_order_and_completely() {
+    model(|| {
+        // Not loom's: it is locked for a moment only, in which no other thread can run.
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = told.clone();
+        let breaker = builder()
+            .on_transition(move |change| {
+                listener.lock().unwrap().push((change.from(), change.to()));
+            })
+            .build()
+            .unwrap();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || breaker.trip())
+        };
+        breaker.force_open();
+        breaker.force_closed();
+        other.join().unwrap();
+        let mut state = State::Closed;
+        for (from, to) in told.lock().unwrap().drain(..) {
+            assert_eq!(from, state);
+            state = to;
+        }
+        assert_eq!(state, breaker.state(), "the last one was not told");
+    });
+}
+
 struct Flag(AtomicBool);
 
 impl Wake for Flag {

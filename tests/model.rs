@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError};
-use tower_breaker::{CircuitBreaker, Permit, RejectReason, Rejected, State};
+use tokio::time::Instant;
+use tower_breaker::{CircuitBreaker, Permit, RejectReason, Rejected, State, Transition};
 
 use crate::ops::{Edge, Mark, Op, Span, Which, ops};
-use crate::reference::{Counts, Ending, Look, Model, Refusal, Ticket, grid};
+use crate::reference::{Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
 use crate::settings::{Nanos, Settings, settings};
 
 const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
@@ -144,7 +145,8 @@ async fn admits_no_probe_too_many(run: &Run) -> Checked {
 }
 
 async fn is_not_wedged(run: &Run) -> Checked {
-    let longest = run.settings.probe_timeout() + run.settings.wait.longest();
+    let wait = run.settings.wait.longest().max(run.settings.max_retry_after());
+    let longest = run.settings.probe_timeout() + wait;
     if longest > LAST {
         return Ok(());
     }
@@ -186,6 +188,8 @@ struct Both {
     settings: Settings,
     real: CircuitBreaker,
     model: Model,
+    /// When both were created.
+    start: Instant,
     in_flight: Vec<Flight>,
     admitted: usize,
     orphans: Vec<Permit>,
@@ -204,6 +208,7 @@ impl Both {
             settings: settings.clone(),
             real: settings.build("model"),
             model: Model::new(settings.clone()),
+            start: Instant::now(),
             in_flight: Vec::new(),
             admitted: 0,
             orphans,
@@ -329,7 +334,22 @@ impl Both {
         let seen = seen(&self.real);
         prop_assert_eq!(self.real.state(), seen.state, "state() and snapshot(), {}", at);
         prop_assert_eq!(seen, Look { retry_after, ..expected }, "{}", at);
+        let history = self.real.history();
+        let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
+        let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
+        prop_assert_eq!(seen, expected, "{}", at);
         Ok(())
+    }
+
+    fn seen_change(&self, transition: &Transition) -> Change {
+        Change {
+            from: transition.from(),
+            to: transition.to(),
+            cause: transition.cause(),
+            at: transition.at().duration_since(self.start).as_nanos(),
+            open_duration: transition.open_duration().map(|d| d.as_nanos().min(NEVER)),
+            attempt: transition.attempt(),
+        }
     }
 
     fn abandon_all(&mut self, leak: bool) {
@@ -349,6 +369,7 @@ fn settle(permit: Permit, ending: Ending) {
     match ending {
         Ending::Success => permit.success(),
         Ending::Failure => permit.failure(),
+        Ending::FailureRetryAfter(wish) => permit.failure_retry_after(wish),
         Ending::Ignored => permit.ignore(),
         Ending::Dropped => drop(permit),
         Ending::Never => std::mem::forget(permit),
@@ -381,6 +402,10 @@ fn seen_refusal(rejected: &Rejected) -> Refusal {
 
 fn capped_refusal(refusal: Refusal) -> Refusal {
     Refusal { retry_after: refusal.retry_after.map(|nanos| nanos.min(NEVER)), ..refusal }
+}
+
+fn capped_change(change: &Change) -> Change {
+    Change { open_duration: change.open_duration.map(|nanos| nanos.min(NEVER)), ..change.clone() }
 }
 
 fn duration(nanos: Nanos) -> Duration {

@@ -1,13 +1,15 @@
 //! A call allocates nothing, whether it succeeds, fails, is rejected or is a probe.
 
 use std::future::{Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, HalfOpen, SlidingWindow, State,
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Event, HalfOpen, Interest,
+    Listener, SlidingWindow, State,
 };
 
 type Answer = Result<u32, u32>;
@@ -90,6 +92,62 @@ fn no_kind_of_call_allocates() {
             }
         });
     }
+}
+
+#[test]
+fn no_transition_but_the_first_allocates_whether_or_not_it_is_told() {
+    let builder = || CircuitBreaker::builder("transitions").open_duration(Duration::from_nanos(1));
+    let plain = builder().build().unwrap();
+    let listened = builder().on_transition(|_| ()).on_event(|_| ()).build().unwrap();
+    let subscribed = builder().build().unwrap();
+    let _subscriber = subscribed.subscribe();
+    for breaker in [plain, listened, subscribed] {
+        let some = || {
+            breaker.trip();
+            while breaker.try_acquire().map(|probe| probe.failure()).is_err() {}
+            breaker.reset();
+        };
+        some();
+        let made = allocation_counter::measure(|| (0..100).for_each(|_| some()));
+        assert_eq!(made.count_total, 0, "{breaker:?}");
+        assert_eq!(breaker.history().len(), 8);
+    }
+}
+
+#[test]
+fn no_call_that_is_told_allocates() {
+    let breaker = CircuitBreaker::builder("told").on_event(|_| ()).build().unwrap();
+    let mut service = behind(&breaker);
+    // What is only set up once: what the thread needs to look at the listeners.
+    let _ = call(&mut service, Ok(0));
+    let made = allocation_counter::measure(|| {
+        for n in 0..1000 {
+            let _ = call(&mut service, if n % 3 == 0 { Err(n) } else { Ok(n) });
+        }
+    });
+    assert_eq!(made.count_total, 0);
+}
+
+/// Is of no use.
+struct Useless;
+
+impl Listener for Useless {
+    fn on_event(&self, _: &Event<'_>) {}
+
+    fn interest(&self) -> Interest {
+        resume_unwind(Box::new("on purpose, and without a message"))
+    }
+}
+
+#[test]
+fn a_breaker_whose_listener_panics_when_it_is_built_leaves_nothing_behind() {
+    let made = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            let builder = CircuitBreaker::builder("useless").listener(Useless);
+            assert!(catch_unwind(AssertUnwindSafe(|| builder.build())).is_err());
+        }
+    });
+    assert_eq!(made.bytes_current, 0);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),
         max_retry_after: 2 * UNIT,
-        trip_on_retry_after: false,
+        trip_on_retry_after: times,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod balance;
 mod buffer;
+mod fallback;
 mod limits;
 mod load_shed;
 mod parts;

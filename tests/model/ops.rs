@@ -1,8 +1,11 @@
 //! What is done to a circuit, step by step, and how it is drawn.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use crate::reference::Ending;
+use crate::settings::duration;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Op {
@@ -189,10 +192,15 @@ fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![
         8 => Just(Ending::Success),
         4 => Just(Ending::Failure),
+        2 => wish().prop_map(Ending::FailureRetryAfter),
         2 => Just(Ending::Ignored),
         2 => Just(Ending::Dropped),
         1 => Just(Ending::Never),
     ]
+}
+
+fn wish() -> impl Strategy<Value = Duration> {
+    prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]
 }
 
 fn span() -> impl Strategy<Value = Span> {

@@ -2,7 +2,9 @@
 //! time as a number of nanoseconds since creation. Nothing here is fast, and nothing is kept that
 //! could be computed.
 
-use tower_breaker::{RejectReason, State};
+use std::time::Duration;
+
+use tower_breaker::{Cause, RejectReason, State};
 
 use crate::settings::{Nanos, Probes, Settings, Wait, Window};
 
@@ -18,6 +20,7 @@ pub(crate) struct Model {
     admitted: usize,
     /// Open periods since it was last closed.
     opened: u32,
+    history: Vec<Change>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Ticket {
 pub(crate) enum Ending {
     Success,
     Failure,
+    /// A failure with the wish to be left alone for so long.
+    FailureRetryAfter(Duration),
     Ignored,
     Dropped,
     /// Never: the permit is leaked, as by a call that hangs.
@@ -73,6 +78,17 @@ pub(crate) struct Look {
     pub(crate) retry_after: Option<Nanos>,
 }
 
+/// A change of state.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) from: State,
+    pub(crate) to: State,
+    pub(crate) cause: Cause,
+    pub(crate) at: Nanos,
+    pub(crate) open_duration: Option<Nanos>,
+    pub(crate) attempt: Option<u32>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) reason: RejectReason,
@@ -84,7 +100,7 @@ pub(crate) struct Refusal {
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
         let phase = Phase::Closed { calls: Vec::new(), forced: false };
-        Self { settings, now: 0, phase, period: 0, admitted: 0, opened: 0 }
+        Self { settings, now: 0, phase, period: 0, admitted: 0, opened: 0, history: Vec::new() }
     }
 
     /// Time passes nowhere else, so a probe whose time is over is found here.
@@ -93,22 +109,20 @@ impl Model {
         let Some(deadline) = self.first_deadline() else { return };
         if deadline <= self.now {
             let reported = self.counts();
-            self.open(
-                deadline,
-                Counts {
-                    calls: reported.calls + 1,
-                    failures: reported.failures + 1,
-                    slow_calls: reported.slow_calls,
-                    consecutive_failures: reported.consecutive_failures + 1,
-                },
-            );
+            let shown = Counts {
+                calls: reported.calls + 1,
+                failures: reported.failures + 1,
+                slow_calls: reported.slow_calls,
+                consecutive_failures: reported.consecutive_failures + 1,
+            };
+            self.open(deadline, 0, shown, Cause::ProbeTimedOut);
         }
     }
 
     pub(crate) fn try_acquire(&mut self) -> Result<Ticket, Refusal> {
         if let Phase::Open { since, wait, .. } = self.phase {
             if self.now >= since + wait {
-                self.half_open();
+                self.half_open(Cause::WaitOver);
             }
         }
         if let Some(reason) = self.refusal() {
@@ -132,14 +146,14 @@ impl Model {
         }
         if let Some(failed) = self.verdict(ending, elapsed) {
             let slow = self.settings.slow_duration.is_some_and(|d| elapsed >= d.as_nanos());
-            self.record(Call { completed: self.now, failed, slow });
+            self.record(Call { completed: self.now, failed, slow }, self.wish(ending));
         }
     }
 
     pub(crate) fn trip(&mut self) {
         match self.phase {
             Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
-                self.open(self.now, self.counts());
+                self.open(self.now, 0, self.counts(), Cause::Trip);
             }
             _ => {}
         }
@@ -149,30 +163,31 @@ impl Model {
         match self.phase {
             Phase::ForcedOpen { .. } => {
                 self.opened = 0;
-                self.enter(Phase::ForcedOpen { shown: Counts::default() });
+                self.phase = Phase::ForcedOpen { shown: Counts::default() };
             }
-            Phase::Closed { forced, .. } => self.close(forced),
-            _ => self.close(false),
+            Phase::Closed { forced, .. } => self.close(forced, Cause::Reset),
+            _ => self.close(false, Cause::Reset),
         }
     }
 
     pub(crate) fn force_open(&mut self) {
         if !matches!(self.phase, Phase::ForcedOpen { .. }) {
-            self.enter(Phase::ForcedOpen { shown: self.counts() });
+            let shown = self.counts();
+            self.enter(Phase::ForcedOpen { shown }, self.now, Cause::ForceOpen, None);
         }
     }
 
     pub(crate) fn force_closed(&mut self) {
         match &mut self.phase {
             Phase::Closed { forced, .. } => *forced = true,
-            _ => self.close(true),
+            _ => self.close(true, Cause::ForceClosed),
         }
     }
 
     pub(crate) fn resume(&mut self) {
         match &mut self.phase {
             Phase::Closed { forced, .. } => *forced = false,
-            Phase::ForcedOpen { .. } => self.half_open(),
+            Phase::ForcedOpen { .. } => self.half_open(Cause::Resume),
             _ => {}
         }
     }
@@ -181,13 +196,21 @@ impl Model {
     fn verdict(&self, ending: Ending, elapsed: Nanos) -> Option<bool> {
         match (ending, self.settings.abandoned_after) {
             (Ending::Success, _) => Some(false),
-            (Ending::Failure, _) => Some(true),
+            (Ending::Failure | Ending::FailureRetryAfter(_), _) => Some(true),
             (Ending::Dropped, Some(d)) if elapsed >= d.as_nanos() => Some(true),
             (Ending::Ignored | Ending::Dropped | Ending::Never, _) => None,
         }
     }
 
-    fn record(&mut self, call: Call) {
+    /// For how long the callee is to be left alone if it opens on this.
+    fn wish(&self, ending: Ending) -> Nanos {
+        match ending {
+            Ending::FailureRetryAfter(wish) => wish.as_nanos().min(self.settings.max_retry_after()),
+            _ => 0,
+        }
+    }
+
+    fn record(&mut self, call: Call, wish: Nanos) {
         let rule = self.settings.half_open();
         let slow_fails = self.settings.slow_rate.is_some();
         match (&mut self.phase, rule) {
@@ -201,51 +224,59 @@ impl Model {
                 unreachable!("these admit no call")
             }
         }
-        self.judge();
+        self.judge(call, wish);
     }
 
-    fn judge(&mut self) {
+    fn judge(&mut self, call: Call, wish: Nanos) {
         let counts = self.counts();
-        match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) if self.trips(counts) => {
-                self.open(self.now, counts);
+        let obeys = self.settings.trip_on_retry_after && wish > 0;
+        let cause = match (&self.phase, self.settings.half_open()) {
+            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, obeys),
+            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
+                Some(Cause::ProbeFailed)
             }
-            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(n)) => {
-                if counts.failures > 0 {
-                    self.open(self.now, counts);
-                } else if counts.calls == n as usize {
-                    self.close(false);
-                }
+            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if counts.failures > 0 => {
+                Some(Cause::ProbeSlow)
             }
+            (Phase::HalfOpen { .. }, Probes::Sample(_)) if obeys => Some(Cause::RetryAfter),
             (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls == n as usize => {
-                if self.reaches_a_rate(counts) {
-                    self.open(self.now, counts);
-                } else {
-                    self.close(false);
-                }
+                self.rate_rule(counts)
             }
-            _ => {}
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            self.open(self.now, wish, counts, cause);
+        } else if matches!(self.phase, Phase::HalfOpen { .. })
+            && counts.calls == self.settings.half_open().places()
+        {
+            self.close(false, Cause::ProbesSucceeded);
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: Phase, at: Nanos, cause: Cause, wait: Option<Nanos>) {
+        let from = self.state();
         self.phase = phase;
         self.period += 1;
+        let (to, attempt) = (self.state(), wait.map(|_| self.opened));
+        if (from, to) != (State::Closed, State::Closed) {
+            self.history.push(Change { from, to, cause, at, open_duration: wait, attempt });
+        }
     }
 
-    fn close(&mut self, forced: bool) {
+    fn close(&mut self, forced: bool, cause: Cause) {
         self.opened = 0;
-        self.enter(Phase::Closed { calls: Vec::new(), forced });
+        self.enter(Phase::Closed { calls: Vec::new(), forced }, self.now, cause, None);
     }
 
-    fn open(&mut self, since: Nanos, shown: Counts) {
-        let wait = self.next_wait();
+    fn open(&mut self, since: Nanos, wish: Nanos, shown: Counts, cause: Cause) {
+        let wait = self.next_wait().max(wish);
         self.opened += 1;
-        self.enter(Phase::Open { since, wait, shown });
+        self.enter(Phase::Open { since, wait, shown }, since, cause, Some(wait));
     }
 
-    fn half_open(&mut self) {
-        self.enter(Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() });
+    fn half_open(&mut self, cause: Cause) {
+        let phase = Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() };
+        self.enter(phase, self.now, cause, None);
     }
 }
 
@@ -265,6 +296,11 @@ impl Model {
             slow_call_rate: self.rate(counts.slow_calls, counts.calls),
             retry_after: self.retry_after(),
         }
+    }
+
+    /// The last transitions, oldest first.
+    pub(crate) fn history(&self) -> &[Change] {
+        &self.history[self.history.len().saturating_sub(8)..]
     }
 
     /// When the time of the probe that has been in flight for longest is over.
@@ -343,19 +379,31 @@ impl Model {
         }
     }
 
-    fn trips(&self, counts: Counts) -> bool {
+    fn trip_rule(&self, counts: Counts, obeys: bool) -> Option<Cause> {
         let run = counts.consecutive_failures;
-        let too_many = self.run_threshold().is_some_and(|n| run >= n as usize);
-        let enough = counts.calls >= self.minimum_calls();
-        too_many || (enough && self.reaches_a_rate(counts))
+        if self.run_threshold().is_some_and(|n| run >= n as usize) {
+            Some(Cause::ConsecutiveFailures { failures: run as u64 })
+        } else if obeys {
+            Some(Cause::RetryAfter)
+        } else if counts.calls >= self.minimum_calls() {
+            self.rate_rule(counts)
+        } else {
+            None
+        }
     }
 
-    fn reaches_a_rate(&self, counts: Counts) -> bool {
+    fn rate_rule(&self, counts: Counts) -> Option<Cause> {
         let reaches = |part: usize, threshold: Option<f64>| {
             threshold.is_some_and(|threshold| part as f64 / counts.calls as f64 >= threshold)
         };
-        reaches(counts.failures, self.failure_rate_threshold())
-            || reaches(counts.slow_calls, self.settings.slow_rate)
+        let calls = counts.calls as u64;
+        if reaches(counts.failures, self.failure_rate_threshold()) {
+            Some(Cause::FailureRate { failures: counts.failures as u64, calls })
+        } else if reaches(counts.slow_calls, self.settings.slow_rate) {
+            Some(Cause::SlowCallRate { slow_calls: counts.slow_calls as u64, calls })
+        } else {
+            None
+        }
     }
 
     fn run_threshold(&self) -> Option<u32> {

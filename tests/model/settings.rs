@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) half_open: Option<Probes>,
     pub(crate) probe_timeout: Option<Duration>,
     pub(crate) abandoned_after: Option<Duration>,
+    pub(crate) max_retry_after: Option<Duration>,
+    pub(crate) trip_on_retry_after: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,9 @@ pub(crate) enum Probes {
 
 impl Settings {
     pub(crate) fn build(&self, name: &str) -> CircuitBreaker {
-        let mut builder = CircuitBreaker::builder(name).open_duration(self.wait.build());
+        let mut builder = CircuitBreaker::builder(name)
+            .open_duration(self.wait.build())
+            .trip_on_retry_after(self.trip_on_retry_after);
         if let Some(n) = self.consecutive_failures {
             builder = builder.consecutive_failures(n);
         }
@@ -73,11 +77,18 @@ impl Settings {
         if let Some(d) = self.abandoned_after {
             builder = builder.abandoned_after(d);
         }
+        if let Some(d) = self.max_retry_after {
+            builder = builder.max_retry_after(d);
+        }
         builder.build().expect("only valid settings are drawn")
     }
 
     pub(crate) fn probe_timeout(&self) -> Nanos {
         self.probe_timeout.unwrap_or(Duration::from_secs(30)).as_nanos()
+    }
+
+    pub(crate) fn max_retry_after(&self) -> Nanos {
+        self.max_retry_after.unwrap_or(Duration::from_secs(300)).as_nanos()
     }
 
     pub(crate) fn window(&self) -> Window {
@@ -162,10 +173,12 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
         option::weighted(0.8, duration()),
         option::of(short()),
     );
-    (rules, judging, recovery).prop_map(|(rules, judging, recovery)| {
+    let wishes = (option::weighted(0.8, duration()), any::<bool>());
+    (rules, judging, recovery, wishes).prop_map(|(rules, judging, recovery, wishes)| {
         let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
         let (window, minimum_calls) = judging;
         let (wait, half_open, probe_timeout, abandoned_after) = recovery;
+        let (max_retry_after, trip_on_retry_after) = wishes;
         let settings = Settings {
             consecutive_failures,
             failure_rate,
@@ -177,6 +190,8 @@ pub(crate) fn settings() -> impl Strategy<Value = Settings> {
             half_open,
             probe_timeout,
             abandoned_after,
+            max_retry_after,
+            trip_on_retry_after,
         };
         settings.mend_sample()
     })
@@ -249,7 +264,7 @@ fn short() -> impl Strategy<Value = Duration> {
 }
 
 /// Of the order of a few steps of the clock, with the extremes.
-fn duration() -> impl Strategy<Value = Duration> {
+pub(crate) fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![
         20 => (1..=100_u64).prop_map(Duration::from_millis),
         2 => (1..=60_u64).prop_map(Duration::from_secs),

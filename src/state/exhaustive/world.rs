@@ -180,8 +180,12 @@ impl World {
     }
 
     fn notice_changes(&mut self) {
-        let changes = self.machine.take_changes().count();
-        if changes > 0 {
+        let changes: Vec<_> = self.machine.take_changes().collect();
+        #[cfg(feature = "metrics")]
+        for change in &changes {
+            assert!(crate::metrics::index(change).is_some(), "metrics do not know {change:?}");
+        }
+        if !changes.is_empty() {
             self.new_period();
         }
         if let (Some(Fault::OpenForEver), Phase::Open { until, .. }) =

@@ -1,0 +1,164 @@
+//! What it costs to pick a circuit by its key, beside a lookup in the same cache and a call through
+//! one circuit without a key.
+//!
+//! ```sh
+//! cd benches && cargo bench --bench keyed
+//! ```
+
+use std::future::{Future, Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use criterion::BenchmarkGroup;
+use criterion::measurement::WallTime;
+use http::Request;
+use quick_cache::sync::{Cache, EntryAction};
+use tower::{Layer, Service};
+use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, KeyedLayer, PickCircuit};
+use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer};
+use tower_breaker_benches::{criterion, median};
+
+const GROUP: &str = "one call with a key";
+const PLAIN: &str = "one circuit for all numbers";
+const PLAIN_HOSTS: &str = "one circuit for all hosts";
+const LOOKUP: &str = "lookup of a number";
+const LOOKUP_HOST: &str = "lookup of a host";
+const ENTRY: &str = "entry of a number, with the write lock";
+const KEYED: &str = "circuit by number";
+const KEYED_HOSTS: &str = "circuit by host";
+
+/// So many keys are in use.
+const KEYS: u64 = 64;
+
+fn main() {
+    let numbers: Vec<u64> = (0..KEYS).collect();
+    let requests: Vec<Request<()>> = numbers.iter().map(request).collect();
+    let names: Vec<String> = numbers.iter().map(|n| format!("host-{n}.example.com:443")).collect();
+
+    let mut criterion = criterion();
+    let mut group = criterion.benchmark_group(GROUP);
+    let plain = || CircuitBreakerLayer::new(template().build().expect("the settings are valid"));
+    calls(&mut group, PLAIN, plain().layer(Inner), &numbers);
+    calls(&mut group, PLAIN_HOSTS, plain().layer(Inner), &requests);
+
+    let cache = cache(&numbers);
+    each(&mut group, LOOKUP, &numbers, |n| {
+        black_box(cache.get(n));
+    });
+    each(&mut group, ENTRY, &numbers, |n| {
+        black_box(cache.entry(n, None, |_, value| EntryAction::Retain(**value)));
+    });
+    let cache = self::cache(&names);
+    each(&mut group, LOOKUP_HOST, &names, |name| {
+        black_box(cache.get(name.as_str()));
+    });
+
+    calls(&mut group, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
+    calls(&mut group, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
+    group.finish();
+    criterion.final_summary();
+
+    println!("\n{GROUP}: medians\n");
+    print(ENTRY);
+    compare(LOOKUP, PLAIN, KEYED);
+    compare(LOOKUP_HOST, PLAIN_HOSTS, KEYED_HOSTS);
+}
+
+/// Always ready, and answers at once.
+#[derive(Clone, Copy)]
+struct Inner;
+
+impl<Request> Service<Request> for Inner {
+    type Response = Request;
+    type Error = ();
+    type Future = Ready<Result<Request, ()>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+/// Requests are not built anew for each call.
+#[derive(Clone, Copy)]
+struct ByHostOfReference;
+
+impl PickCircuit<&Request<()>> for ByHostOfReference {
+    type Key = String;
+
+    fn pick(
+        &self,
+        request: &&Request<()>,
+        circuits: &CircuitBreakerRegistry<String>,
+    ) -> CircuitBreaker {
+        ByHost.pick(*request, circuits)
+    }
+}
+
+fn request(n: &u64) -> Request<()> {
+    let uri = format!("https://host-{n}.example.com/");
+    Request::get(uri).body(()).expect("the URI is valid")
+}
+
+fn template() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("consecutive").consecutive_failures(5)
+}
+
+fn keyed<K: Eq + std::hash::Hash, P>(picker: P) -> KeyedLayer<K, P> {
+    let registry = CircuitBreakerRegistry::builder(template()).build();
+    KeyedLayer::new(registry.expect("the settings are valid"), picker)
+}
+
+fn cache<K: Clone + Eq + std::hash::Hash>(keys: &[K]) -> Cache<K, Arc<u64>> {
+    let cache = Cache::new(2 * keys.len());
+    keys.iter().for_each(|key| cache.insert(key.clone(), Arc::new(0)));
+    cache
+}
+
+/// Measures one call, of another key each time.
+fn calls<'a, T, S: Service<&'a T>>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    mut service: S,
+    requests: &'a [T],
+) {
+    each(group, name, requests, |request| {
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = service.poll_ready(&mut cx).is_ready();
+        let done = pin!(service.call(request)).poll(&mut cx).is_ready();
+        black_box((ready, done));
+    });
+}
+
+fn each<'a, T>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    items: &'a [T],
+    mut action: impl FnMut(&'a T),
+) {
+    items.iter().for_each(&mut action); // what is set up once
+    let mut items = items.iter().cycle();
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| action(black_box(items.next().expect("it goes round"))));
+    });
+}
+
+fn print(name: &str) {
+    if let Some(time) = median(GROUP, name) {
+        println!("{name:<45} {time:>8.1} ns");
+    }
+}
+
+fn compare(lookup: &str, plain: &str, keyed: &str) {
+    [lookup, plain, keyed].into_iter().for_each(print);
+    let times = [lookup, plain, keyed].map(|name| median(GROUP, name));
+    if let [Some(lookup), Some(plain), Some(keyed)] = times {
+        let sum = lookup + plain;
+        println!("{:<45} {sum:>8.1} ns, ratio {:.2}\n", "lookup and one circuit", keyed / sum);
+    }
+}

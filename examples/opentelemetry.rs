@@ -1,0 +1,81 @@
+//! The breaker's metrics through OpenTelemetry.
+//!
+//! ```sh
+//! cargo run --example opentelemetry --features metrics
+//! ```
+//!
+//! A recorder that hands everything on to OpenTelemetry's metrics API is all it takes, here that of
+//! the crate `metrics-opentelemetry`. The exporter is the one in memory; in its place goes OTLP's.
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use tower::BoxError;
+use tower_breaker::CircuitBreaker;
+
+use metrics_opentelemetry::{OpenTelemetryMetrics, OpenTelemetryRecorder};
+
+fn main() -> Result<(), BoxError> {
+    let exporter = InMemoryMetricExporter::default();
+    let reader = PeriodicReader::builder(exporter.clone()).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let meter = provider.meter("tower-breaker");
+    metrics::set_global_recorder(OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(meter)))
+        .map_err(|_| "there is a recorder already")?;
+
+    let breaker = CircuitBreaker::builder("payments").consecutive_failures(3).build()?;
+    breaker.try_acquire()?.success();
+    for _ in 0..3 {
+        breaker.try_acquire()?.failure();
+    }
+    breaker.try_acquire().unwrap_err();
+
+    tower_breaker::metrics::refresh();
+    provider.force_flush()?;
+    let exported = values(&exporter)?;
+    for (series, value) in exported.iter().filter(|(_, value)| *value != 0.0) {
+        println!("{series} {value}");
+    }
+    for wanted in [
+        ("circuit_breaker_state{service=payments,state=open}", 1.0),
+        ("circuit_breaker_state{service=payments,state=closed}", 0.0),
+        ("circuit_breaker_calls_total{outcome=failure,service=payments}", 3.0),
+        ("circuit_breaker_rejections_total{reason=open,service=payments}", 1.0),
+    ] {
+        let is_there = exported.iter().any(|(series, value)| (&**series, *value) == wanted);
+        assert!(is_there, "{wanted:?} was not exported");
+    }
+    Ok(())
+}
+
+/// All that was exported, as `name{labels}` and the value.
+fn values(exporter: &InMemoryMetricExporter) -> Result<Vec<(String, f64)>, BoxError> {
+    let mut values = Vec::new();
+    for resource in exporter.get_finished_metrics()? {
+        for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let mut add = |labels: Vec<String>, value| {
+                values.push((format!("{}{{{}}}", metric.name(), labels.join(",")), value));
+            };
+            match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                    for point in sum.data_points() {
+                        add(labels(point.attributes()), point.value() as f64);
+                    }
+                }
+                AggregatedMetrics::F64(MetricData::Gauge(gauge)) => {
+                    for point in gauge.data_points() {
+                        add(labels(point.attributes()), point.value());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(values)
+}
+
+fn labels<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>) -> Vec<String> {
+    let mut labels: Vec<_> = attributes.map(|kv| format!("{}={}", kv.key, kv.value)).collect();
+    labels.sort();
+    labels
+}

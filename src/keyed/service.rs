@@ -1,0 +1,115 @@
+//! [`KeyedService`].
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use crate::classify::{Classifier, ErrorsAsFailures};
+use crate::error::CircuitBreakerError;
+use crate::fallback::{Fallback, NoFallback};
+use crate::future::ResponseFuture;
+use crate::gate::NOT_READY;
+use crate::keyed::{CircuitBreakerRegistry, KeyedLayer, PickCircuit};
+
+/// A service behind one circuit for each key; made by [`KeyedLayer`](crate::keyed::KeyedLayer).
+///
+/// # Readiness
+/// Only a request has a key, so `poll_ready` asks the inner service alone, and `call` picks the
+/// circuit, which admits or rejects. This is not as with
+/// [`CircuitBreakerService`](crate::CircuitBreakerService): an inner service that is not ready delays
+/// rejections, too. The clients of hyper, reqwest and tonic are always ready, or used by a clone for
+/// each call. A rejected call leaves the inner service ready. A clone starts without readiness.
+///
+/// # Errors
+/// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
+/// [fallback](crate::keyed::KeyedLayer::fallback), [`CircuitBreakerError::Inner`] with the error of
+/// the inner service. An error of the inner service's `poll_ready` belongs to no circuit and is
+/// merely passed on.
+///
+/// # Panics
+/// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call.
+pub struct KeyedService<S, K, P, C = ErrorsAsFailures, F = NoFallback> {
+    inner: S,
+    layer: KeyedLayer<K, P, C, F>,
+    is_ready: bool,
+}
+
+impl<S, K, P, C, F> KeyedService<S, K, P, C, F> {
+    pub(super) fn new(inner: S, layer: KeyedLayer<K, P, C, F>) -> Self {
+        Self { inner, layer, is_ready: false }
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &CircuitBreakerRegistry<K> {
+        self.layer.registry()
+    }
+
+    /// The inner service.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the circuits off.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, K, P, C, F, Request> Service<Request> for KeyedService<S, K, P, C, F>
+where
+    S: Service<Request>,
+    P: PickCircuit<Request, Key = K>,
+    C: Classifier<S::Response, S::Error> + Clone,
+    F: Fallback<Request, C::Response, S::Error>,
+{
+    type Response = C::Response;
+    type Error = CircuitBreakerError<S::Error>;
+    type Future = ResponseFuture<S::Future, C, F::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let poll = self.inner.poll_ready(cx);
+        self.is_ready = matches!(poll, Poll::Ready(Ok(())));
+        poll.map_err(CircuitBreakerError::Inner)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        assert!(std::mem::take(&mut self.is_ready), "{NOT_READY}");
+        let KeyedLayer { circuits, picker, classifier, fallback } = &self.layer;
+        let breaker = picker.pick(&request, circuits);
+        match breaker.try_acquire() {
+            Ok(permit) => {
+                let (future, permit) = permit.failing_on_panic(|| self.inner.call(request));
+                ResponseFuture::admitted(future, permit, classifier.clone())
+            }
+            Err(rejected) => ResponseFuture::rejected(fallback.answer(request, rejected)),
+        }
+    }
+}
+
+/// A clone shares the registry, but not the readiness.
+impl<S: Clone, K, P: Clone, C: Clone, F: Clone> Clone for KeyedService<S, K, P, C, F> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.layer.clone())
+    }
+}
+
+impl<S: fmt::Debug, K, P, C, F> fmt::Debug for KeyedService<S, K, P, C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedService")
+            .field("inner", &self.inner)
+            .field("registry", self.registry())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! As much of PromQL as it takes to see what a query names.
+
+use std::collections::BTreeSet;
+
+use crate::scrape::{Scrape, Series};
+
+/// The words that are neither metrics nor labels.
+const WORDS: [&str; 9] =
+    ["by", "increase", "label_values", "max", "rate", "sum", "without", "and", "or"];
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Word(String),
+    Text(String),
+    Sign(char),
+}
+
+fn tokens(query: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = query.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => rest[1..].find('"').expect("the text ends") + 2,
+            '[' => rest.find(']').expect("the range ends") + 1,
+            _ => rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(length.max(first.len_utf8()));
+        match first {
+            '"' => tokens.push(Token::Text(token.trim_matches('"').to_owned())),
+            '[' | '0'..='9' => {}
+            _ if length == 0 => tokens.push(Token::Sign(first)),
+            _ => tokens.push(Token::Word(token.to_owned())),
+        }
+        rest = after.trim_start();
+    }
+    tokens
+}
+
+/// What a query names: metrics with the values that they must have, and labels.
+#[derive(Debug, Default)]
+struct Names {
+    metrics: Vec<(String, Vec<Matcher>)>,
+    labels: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Matcher {
+    label: String,
+    values: Vec<String>,
+    negated: bool,
+}
+
+impl Names {
+    fn of(query: &str) -> Self {
+        let mut names = Self::default();
+        let mut tokens = tokens(query).into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let Token::Word(word) = token else { continue };
+            match &*word {
+                "by" | "without" => {
+                    let list = tokens.by_ref().take_while(|token| *token != Token::Sign(')'));
+                    names.labels.extend(list.filter_map(word_of));
+                }
+                "label_values" => {
+                    let list = tokens.by_ref().take_while(|token| *token != Token::Sign(')'));
+                    let list: Vec<_> = list.filter_map(word_of).collect();
+                    names.metrics.push((list[0].clone(), Vec::new()));
+                    names.labels.insert(list[1].clone());
+                }
+                word if WORDS.contains(&word) => {}
+                metric => {
+                    let mut matchers = Vec::new();
+                    if tokens.next_if_eq(&Token::Sign('{')).is_some() {
+                        let selector: Vec<_> = tokens
+                            .by_ref()
+                            .take_while(|token| *token != Token::Sign('}'))
+                            .collect();
+                        matchers =
+                            selector.split(|t| *t == Token::Sign(',')).map(matcher).collect();
+                    }
+                    names.metrics.push((metric.to_owned(), matchers));
+                }
+            }
+        }
+        names
+    }
+}
+
+fn word_of(token: Token) -> Option<String> {
+    if let Token::Word(word) = token { Some(word) } else { None }
+}
+
+fn matcher(tokens: &[Token]) -> Matcher {
+    let [Token::Word(label), signs @ .., Token::Text(text)] = tokens else {
+        panic!("not a matcher: {tokens:?}");
+    };
+    // A variable of the dashboard may have any value.
+    let values = if text.starts_with('$') { "" } else { text };
+    let values = values.split('|').filter(|value| !value.is_empty()).map(str::to_owned).collect();
+    Matcher { label: label.clone(), values, negated: signs.contains(&Token::Sign('!')) }
+}
+
+/// Whether all that the query names is in the scrape, each value on the metric that it is asked of,
+/// and each label that is grouped by or shown on every metric of the query.
+pub(crate) fn check(query: &str, shown: &[&str], scrape: &Scrape) -> Result<(), String> {
+    let names = Names::of(query);
+    if names.metrics.is_empty() {
+        return Err(format!("no metric in `{query}`"));
+    }
+    for (metric, matchers) in &names.metrics {
+        let has = |label: &str| scrape.of(metric, &[]).any(|s| s.labels.contains_key(label));
+        if scrape.of(metric, &[]).next().is_none() {
+            return Err(format!("no metric `{metric}`"));
+        }
+        let labels = names.labels.iter().map(|label| &**label).chain(shown.iter().copied());
+        for label in labels.chain(matchers.iter().map(|matcher| &*matcher.label)) {
+            if !has(label) {
+                return Err(format!("`{metric}` has no label `{label}`"));
+            }
+        }
+        for Matcher { label, values, .. } in matchers {
+            for value in values {
+                if scrape.of(metric, &[(label, value)]).next().is_none() {
+                    return Err(format!("no `{metric}` has `{label}=\"{value}\"`"));
+                }
+            }
+        }
+        if !scrape.of(metric, &[]).any(|series| matchers.iter().all(|m| m.matches(series))) {
+            return Err(format!("`{query}` selects no `{metric}`"));
+        }
+    }
+    Ok(())
+}
+
+impl Matcher {
+    fn matches(&self, series: &Series) -> bool {
+        self.values.is_empty() || self.values.contains(&series.labels[&self.label]) != self.negated
+    }
+}

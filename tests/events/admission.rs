@@ -1,0 +1,219 @@
+//! Which calls are told as rejected and which as probes.
+
+use std::future::Ready;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Ending, HalfOpen, RejectReason};
+
+use crate::{Ended, Log, MS, SECOND, Told, advance, observed, permit, sensitive};
+
+fn rejections(log: &Log) -> Vec<RejectReason> {
+    let rejections = log.take().into_iter().filter_map(|told| match told {
+        Told::Rejected(rejected) => Some(rejected.reason()),
+        _ => None,
+    });
+    rejections.collect()
+}
+
+fn probes(log: &Log) -> usize {
+    log.take().into_iter().filter(|told| *told == Told::ProbeAdmitted).count()
+}
+
+// ---- rejections -------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_told_once_and_is_the_one_that_the_caller_gets() {
+    let (breaker, log) = observed(sensitive());
+    let service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    breaker.trip();
+    advance(300 * MS).await;
+    log.take();
+
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(log.take(), [Told::Rejected(rejected)]);
+    let error = breaker.call(async { Ok::<(), ()>(()) }).await.unwrap_err();
+    assert_eq!(log.take(), [Told::Rejected(error.rejected().unwrap().clone())]);
+    let error = service.oneshot(()).await.unwrap_err();
+    assert_eq!(log.take(), [Told::Rejected(error.rejected().unwrap().clone())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reason_of_a_rejection_is_told() {
+    let (breaker, log) = observed(sensitive());
+    breaker.trip();
+    drop(breaker.try_acquire());
+    advance(SECOND).await;
+    let _probe = permit(&breaker);
+    drop(breaker.try_acquire());
+    breaker.force_open();
+    drop(breaker.try_acquire());
+    let reasons = [RejectReason::Open, RejectReason::HalfOpen, RejectReason::ForcedOpen];
+    assert_eq!(rejections(&log), reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_between_poll_ready_and_call_is_told_by_call() {
+    let (breaker, log) = observed(sensitive());
+    for layer in [
+        CircuitBreakerLayer::new(breaker.clone()),
+        CircuitBreakerLayer::new(breaker.clone()).backpressure(),
+    ] {
+        let mut service = layer.layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+        service.ready().await.unwrap();
+        breaker.trip();
+        assert_eq!(rejections(&log), []);
+        service.call(()).await.unwrap_err();
+        assert_eq!(rejections(&log), [RejectReason::Open]);
+        breaker.reset();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_poll_ready_has_in_store_is_told_only_if_it_is_called_for() {
+    let (breaker, log) = observed(sensitive());
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    breaker.trip();
+    service.ready().await.unwrap();
+    drop(service);
+    assert_eq!(rejections(&log), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_admission_is_not_rejected() {
+    let (breaker, log) = observed(sensitive());
+    breaker.trip();
+    let layer = CircuitBreakerLayer::new(breaker.clone()).backpressure();
+    let service = layer.layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    let mut backpressure = task::spawn(service.oneshot(()));
+    let mut acquire = task::spawn(breaker.acquire());
+    for _ in 0..4 {
+        assert_pending!(backpressure.poll());
+        assert_pending!(acquire.poll());
+        advance(100 * MS).await;
+    }
+    breaker.force_open();
+    assert_pending!(backpressure.poll());
+    breaker.force_closed();
+    assert_ready_ok!(backpressure.poll());
+    acquire.await.success();
+    assert_eq!(rejections(&log), []);
+}
+
+/// Fails to become ready, and trips the circuit meanwhile.
+struct Trips(CircuitBreaker);
+
+impl Service<()> for Trips {
+    type Response = ();
+    type Error = &'static str;
+    type Future = Ready<Result<(), &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.trip();
+        Poll::Ready(Err("not ready"))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_poll_ready_that_is_not_counted_is_not_told_as_a_rejection() {
+    let (breaker, log) = observed(sensitive());
+    let service = CircuitBreakerLayer::new(breaker.clone()).layer(Trips(breaker));
+    service.oneshot(()).await.unwrap_err();
+    let told = log.take();
+    assert!(matches!(&told[..], [Told::Action(_), Told::Transition(_)]), "{told:?}");
+}
+
+// ---- probes -----------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_told_when_it_is_admitted() {
+    let (breaker, log) = observed(sensitive().half_open(HalfOpen::consecutive_successes(9)));
+    let service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    permit(&breaker).success();
+    breaker.trip();
+    advance(SECOND).await;
+    assert_eq!(probes(&log), 0);
+    drop(breaker.try_acquire());
+    assert_eq!(probes(&log), 1);
+    breaker.acquire().await.success();
+    assert_eq!(probes(&log), 1);
+    breaker.call(async { Ok::<(), ()>(()) }).await.unwrap();
+    assert_eq!(probes(&log), 1);
+    service.oneshot(()).await.unwrap();
+    assert_eq!(probes(&log), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_has_its_place_from_poll_ready_is_told_when_its_call_begins() {
+    let (breaker, log) = observed(sensitive());
+    breaker.trip();
+    advance(SECOND).await;
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    service.ready().await.unwrap();
+    assert_eq!(probes(&log), 0);
+    let call = service.call(());
+    assert_eq!(probes(&log), 1);
+    call.await.unwrap();
+    assert_eq!(probes(&log), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_given_back_was_no_probe() {
+    let (breaker, log) = observed(sensitive());
+    breaker.trip();
+    advance(SECOND).await;
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    service.ready().await.unwrap();
+    log.take();
+    drop(service);
+    assert_eq!(log.take(), [], "neither admitted nor settled");
+    assert!(breaker.try_acquire().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_whose_time_is_over_is_no_probe_but_a_rejection() {
+    let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
+    breaker.trip();
+    advance(SECOND).await;
+    let mut service = CircuitBreakerLayer::new(breaker.clone())
+        .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
+    service.ready().await.unwrap();
+    advance(1500 * MS).await;
+    log.take();
+    service.call(()).await.unwrap_err();
+    let told = log.take();
+    assert!(
+        matches!(&told[..], [Told::ProbeTimedOut, Told::Transition(_), Told::Rejected(_)]),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_service_that_fails_to_become_ready_is_a_call_that_is_told() {
+    let (breaker, log) = observed(sensitive());
+    let (inner, mut handle) = tower_test::mock::pair::<(), ()>();
+    handle.send_error("not ready");
+    breaker.trip();
+    advance(SECOND).await;
+    log.take();
+    let service = CircuitBreakerLayer::new(breaker).layer(inner);
+    service.oneshot(()).await.unwrap_err();
+    let told = log.take();
+    let [Told::Transition(_), Told::ProbeAdmitted, Told::Transition(_), Told::Settled(ended)] =
+        &told[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*ended, Ended::in_time(Ending::Failure, Duration::ZERO));
+}

@@ -1,0 +1,178 @@
+//! More keys than there is room for: names chosen by an attacker, for example.
+
+use std::future::ready;
+use std::io;
+
+use http::Request;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
+use tower_breaker::{Classifier, Permit, State};
+
+use crate::{builder, numbered};
+
+const CAPACITY: u32 = 1024;
+
+/// More than enough; in a release build there is time for a million.
+fn flood_size() -> u64 {
+    let size = std::env::var("TOWER_BREAKER_FLOOD");
+    size.map_or(100_000, |size| size.parse().expect("TOWER_BREAKER_FLOOD is a number"))
+}
+
+/// Other keys, many more than there is room for.
+fn flood(circuits: &CircuitBreakerRegistry<u32>) {
+    for key in 1_000_000..1_001_000 {
+        circuits.get_or_create(&key).try_acquire().unwrap().success();
+    }
+}
+
+#[tokio::test]
+async fn hosts_without_end_stay_within_the_capacity_and_open_circuits_stay() {
+    let circuits = builder().capacity(CAPACITY).build().unwrap();
+    let inner = service_fn(|request: Request<bool>| {
+        let result = if *request.body() { Ok(()) } else { Err(io::Error::other("refused")) };
+        ready(result)
+    });
+    let mut client = KeyedLayer::by_host(circuits.clone()).layer(inner);
+    let mut call = async |host: &str, works: bool| {
+        let request = Request::get(format!("http://{host}/")).body(works).unwrap();
+        client.ready().await.unwrap().call(request).await
+    };
+    // It is full before the first of them fails.
+    for n in 0..2 * CAPACITY {
+        call(&format!("early-{n}.example.com"), true).await.unwrap();
+    }
+    let broken: Vec<String> = (0..100).map(|n| format!("broken-{n}.example.com")).collect();
+    for host in &broken {
+        call(host, false).await.unwrap_err();
+    }
+
+    for n in 0..flood_size() {
+        call(&format!("{n}.example.com"), true).await.unwrap();
+        if n % 1000 == 0 {
+            assert!(circuits.len() <= CAPACITY as usize);
+        }
+    }
+
+    assert_eq!(circuits.len(), CAPACITY as usize);
+    for host in &broken {
+        let breaker = circuits.get(format!("{host}:80").as_str()).expect("it is kept");
+        assert_eq!(breaker.state(), State::Open);
+    }
+}
+
+#[test]
+fn a_flood_takes_memory_for_the_capacity_only() {
+    let circuits = numbered(64);
+    flood(&circuits);
+    let taken = allocation_counter::measure(|| (0..20).for_each(|_| flood(&circuits)));
+    // The places of circuits are shared with what runs beside this test, so a few may be new.
+    assert!(taken.bytes_current < 4_000_000, "20,000 circuits would need more: {taken:?}");
+}
+
+#[test]
+fn while_all_are_open_a_newcomer_is_served_but_not_kept() {
+    for capacity in [1, 2, 33, CAPACITY] {
+        let circuits = numbered(capacity);
+        (0..capacity).for_each(|key| circuits.get_or_create(&key).trip());
+        flood(&circuits);
+
+        assert_eq!(circuits.len(), capacity as usize);
+        assert!(circuits.list().iter().all(|breaker| breaker.state() == State::Open));
+        circuits.get_or_create(&2_000_000).trip();
+        assert!(circuits.get(&2_000_000).is_none());
+    }
+}
+
+#[test]
+fn newcomers_are_kept_again_when_one_circuit_has_come_to_rest() {
+    for capacity in [1, 2, 33, CAPACITY] {
+        let circuits = numbered(capacity);
+        (0..capacity).for_each(|key| circuits.get_or_create(&key).trip());
+        flood(&circuits);
+        circuits.get(&0).unwrap().reset();
+
+        flood(&circuits);
+        assert!(circuits.get(&0).is_none());
+        assert!(circuits.get(&1_000_999).is_some(), "the newest has its place");
+        assert_eq!(circuits.len(), capacity as usize);
+    }
+}
+
+// With room for one circuit, whoever may go does.
+
+#[test]
+fn a_circuit_at_rest_goes() {
+    let circuits = numbered(1);
+    circuits.get_or_create(&1).try_acquire().unwrap().success();
+    drop(circuits.get_or_create(&1).try_acquire().unwrap());
+    flood(&circuits);
+    assert!(circuits.get(&1).is_none());
+}
+
+#[test]
+fn a_circuit_that_an_operator_holds_stays() {
+    let circuits = numbered(1);
+    circuits.get_or_create(&1).force_closed();
+    flood(&circuits);
+    assert_eq!(circuits.get(&1).unwrap().state(), State::Closed);
+    circuits.get(&1).unwrap().force_open();
+    flood(&circuits);
+    assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+#[test]
+fn a_half_open_circuit_stays() {
+    let circuits = numbered(1);
+    let breaker = circuits.get_or_create(&1);
+    breaker.force_open();
+    breaker.resume();
+    assert_eq!(breaker.state(), State::HalfOpen);
+    drop(breaker);
+    flood(&circuits);
+    assert_eq!(circuits.get(&1).unwrap().state(), State::HalfOpen);
+}
+
+#[test]
+fn a_handle_keeps_its_circuit() {
+    let circuits = numbered(1);
+    let handle = circuits.get_or_create(&1);
+    flood(&circuits);
+    handle.trip();
+    assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+#[test]
+fn a_permit_keeps_its_circuit_wherever_it_went() {
+    let circuits = numbered(1);
+    let permit = circuits.get_or_create(&1).try_acquire().unwrap();
+    flood(&circuits);
+    std::thread::spawn(|| permit.failure()).join().unwrap();
+    assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+/// Lets the response settle the call, as a body does that is read to its end.
+#[derive(Clone)]
+struct ByTheResponse;
+
+impl<E> Classifier<(), E> for ByTheResponse {
+    type Response = Permit;
+
+    fn response(&self, (): (), permit: Permit) -> Permit {
+        permit
+    }
+
+    fn error(&self, _: &E, permit: Permit) {
+        permit.failure();
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_read_keeps_its_circuit() {
+    let circuits = numbered(1);
+    let layer = KeyedLayer::new(circuits.clone(), |key: &u32| *key).classifier(ByTheResponse);
+    let service = layer.layer(service_fn(|_: u32| ready(Ok::<_, io::Error>(()))));
+    let body = service.oneshot(1).await.unwrap();
+    flood(&circuits);
+    body.failure();
+    assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}

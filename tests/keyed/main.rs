@@ -1,0 +1,31 @@
+//! One circuit for each key: the registry, and the layer that picks from it.
+#![cfg(all(feature = "keyed", feature = "http"))]
+
+mod flood;
+mod host;
+mod idle;
+mod model;
+mod no_allocation;
+mod registry;
+mod service;
+mod sockets;
+
+use std::time::Duration;
+
+use tower_breaker::keyed::{CircuitBreakerRegistry, CircuitBreakerRegistryBuilder};
+use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Trips at the first failure.
+fn template() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("api").consecutive_failures(1).open_duration(HOUR)
+}
+
+fn builder<K>() -> CircuitBreakerRegistryBuilder<K> {
+    CircuitBreakerRegistry::builder(template())
+}
+
+fn numbered(capacity: u32) -> CircuitBreakerRegistry<u32> {
+    builder().capacity(capacity).build().unwrap()
+}

@@ -1,0 +1,101 @@
+//! What the registry keeps, and what operators see of it.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use tower_breaker::keyed::CircuitBreakerRegistry;
+use tower_breaker::{CircuitBreaker, ConfigError, State};
+
+use crate::{builder, numbered};
+
+#[test]
+fn each_key_has_a_circuit_of_its_own_which_says_whose_it_is() {
+    let circuits: CircuitBreakerRegistry<String> = builder().build().unwrap();
+    circuits.get_or_create("a").try_acquire().unwrap().failure();
+
+    let rejected = circuits.get_or_create("a").try_acquire().unwrap_err();
+    assert_eq!(rejected.breaker(), "api/a");
+    assert_eq!(circuits.get_or_create("b").state(), State::Closed);
+}
+
+#[test]
+fn clones_are_the_same_registry() {
+    let circuits = numbered(10);
+    circuits.clone().get_or_create(&1).trip();
+    assert_eq!(circuits.get_or_create(&1).state(), State::Open);
+}
+
+#[test]
+fn looking_makes_no_circuit() {
+    let circuits = numbered(10);
+    assert!(circuits.is_empty());
+    assert!(circuits.get(&1).is_none());
+    assert!(circuits.list().is_empty());
+    assert_eq!(circuits.len(), 0);
+}
+
+#[test]
+fn an_operator_lists_the_circuits_and_acts_on_one() {
+    let circuits = numbered(10);
+    circuits.get_or_create(&1).try_acquire().unwrap().failure();
+    circuits.get_or_create(&2).try_acquire().unwrap().success();
+
+    let list = circuits.list();
+    let seen: BTreeMap<_, _> =
+        list.iter().map(|breaker| (breaker.name(), breaker.snapshot().state())).collect();
+    assert_eq!(seen, BTreeMap::from([("api/1", State::Open), ("api/2", State::Closed)]));
+    assert_eq!(circuits.len(), 2);
+
+    circuits.get(&2).unwrap().force_open();
+    assert!(circuits.get_or_create(&2).try_acquire().is_err());
+}
+
+/// A key that is only told to people, as part of a name, when two threads do so at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Meeting;
+
+impl Display for Meeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        static BOTH: Barrier = Barrier::new(2);
+        BOTH.wait();
+        f.write_str("meeting")
+    }
+}
+
+#[test]
+fn two_who_make_the_circuit_of_one_key_at_once_get_one_circuit() {
+    let circuits = builder().build().unwrap();
+    let ask = || circuits.get_or_create(&Meeting);
+    let (one, other) = thread::scope(|scope| {
+        let other = scope.spawn(ask);
+        (ask(), other.join().unwrap())
+    });
+    one.trip();
+    assert_eq!(other.state(), State::Open);
+    assert_eq!(circuits.get(&Meeting).unwrap().state(), State::Open);
+}
+
+#[test]
+fn a_setting_that_cannot_be_is_an_error_of_the_registry() {
+    let setting = |built: Result<CircuitBreakerRegistry<u32>, ConfigError>| {
+        built.unwrap_err().setting().to_owned()
+    };
+    assert_eq!(setting(builder().capacity(0).build()), "capacity");
+    assert_eq!(setting(builder().idle_timeout(Duration::ZERO).build()), "idle_timeout");
+    let template = CircuitBreaker::builder("api").failure_rate_threshold(2.0);
+    let built = CircuitBreakerRegistry::builder(template).build();
+    assert_eq!(setting(built), "failure_rate_threshold");
+}
+
+#[test]
+fn a_registry_of_one_works() {
+    let circuits = numbered(1);
+    for key in 0..10 {
+        circuits.get_or_create(&key);
+        assert_eq!(circuits.len(), 1);
+        assert!(circuits.get(&key).is_some(), "the newest is kept");
+    }
+}

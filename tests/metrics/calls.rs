@@ -1,0 +1,101 @@
+//! Calls and rejections.
+
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use crate::*;
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted_by_how_they_end() {
+    let exporter = Exporter::new();
+    let breaker = sensitive()
+        .consecutive_failures(100)
+        .abandoned_after(SECOND)
+        .slow_call_duration_threshold(SECOND * 5)
+        .build()
+        .unwrap();
+    (0..4).for_each(|_| permit(&breaker).success());
+    (0..3).for_each(|_| permit(&breaker).failure());
+    (0..2).for_each(|_| permit(&breaker).ignore());
+    drop(permit(&breaker));
+    let late = permit(&breaker);
+    let slow = permit(&breaker);
+    advance(SECOND).await;
+    drop(late); // a failure
+    advance(SECOND * 4).await;
+    slow.success();
+
+    let scrape = exporter.scrape();
+    let counted = ["success", "failure", "ignored", "abandoned"]
+        .map(|outcome| scrape.value(CALLS, &of_test(&[("outcome", outcome)])));
+    assert_eq!(counted, [5.0, 4.0, 2.0, 1.0]);
+    assert_eq!(scrape.value(SLOW_CALLS, &of_test(&[])), 1.0);
+    assert_eq!(scrape.value(STALE_RESULTS, &of_test(&[])), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_too_late_is_counted_and_said_to_be_stale() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    let late = permit(&breaker);
+    permit(&breaker).failure();
+    late.success();
+    let scrape = exporter.scrape();
+    assert_eq!(scrape.value(CALLS, &of_test(&[("outcome", "success")])), 1.0);
+    assert_eq!(scrape.value(STALE_RESULTS, &of_test(&[])), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_are_counted_by_reason_and_are_no_calls() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    breaker.trip();
+    (0..3).for_each(|_| drop(breaker.try_acquire().unwrap_err()));
+    advance(SECOND).await;
+    let probe = permit(&breaker);
+    (0..2).for_each(|_| drop(breaker.try_acquire().unwrap_err()));
+    breaker.force_open();
+    breaker.try_acquire().unwrap_err();
+
+    let scrape = exporter.scrape();
+    let counted = ["open", "half_open", "forced_open"]
+        .map(|reason| scrape.value(REJECTIONS, &of_test(&[("reason", reason)])));
+    assert_eq!(counted, [3.0, 2.0, 1.0]);
+    assert_eq!(scrape.sum(CALLS, &[]), 0.0);
+    drop(probe);
+}
+
+#[test]
+fn a_call_that_is_recorded_allocates_nothing() {
+    let exporter = Exporter::new();
+    let breaker = CircuitBreaker::builder("test").consecutive_failures(100).build().unwrap();
+    permit(&breaker).success(); // what is only set up once: the thread's stripe
+    let allocated = allocation_counter::measure(|| {
+        permit(&breaker).success();
+        permit(&breaker).failure();
+        drop(permit(&breaker));
+    });
+    assert_eq!(allocated.count_total, 0);
+    assert_eq!(exporter.scrape().sum(CALLS, &[]), 4.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_a_histogram_of_durations_only_if_asked_for() {
+    let exporter = Exporter::new();
+    let without = sensitive().build().unwrap();
+    permit(&without).success();
+    assert!(!exporter.handle.render().contains(CALL_DURATION));
+
+    let with = sensitive().call_duration_histogram().build().unwrap();
+    for millis in [250, 500] {
+        let call = permit(&with);
+        advance(Duration::from_millis(millis)).await;
+        call.success();
+    }
+    let scrape = exporter.scrape();
+    let success = of_test(&[("outcome", "success")]);
+    assert_eq!(scrape.value(&format!("{CALL_DURATION}_count"), &success), 2.0);
+    assert_eq!(scrape.value(&format!("{CALL_DURATION}_sum"), &success), 0.75);
+    assert_eq!(scrape.value(CALLS, &success), 3.0);
+}

@@ -1,0 +1,227 @@
+//! Nothing is lost and nothing is counted twice, whatever many threads do at once.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tower_breaker::{CircuitBreakerError, RejectReason, Rejected, State, Transition};
+
+use crate::http::{scrape, serve};
+use crate::scrape::{Scrape, Series};
+use crate::*;
+
+const THREADS: u64 = 4;
+const CALLS_EACH: usize = 25_000;
+const MICROS: Duration = Duration::from_micros(1);
+
+/// What the callers saw.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Seen {
+    admitted: u64,
+    /// success, failure, ignored, abandoned
+    ended: [u64; 4],
+    /// open, half-open, forced open
+    rejected: [u64; 3],
+}
+
+impl Seen {
+    fn add(&mut self, other: &Self) {
+        self.admitted += other.admitted;
+        self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
+        self.rejected.iter_mut().zip(other.rejected).for_each(|(sum, n)| *sum += n);
+    }
+
+    fn reject(&mut self, rejected: &Rejected) {
+        self.rejected[match rejected.reason() {
+            RejectReason::Open => 0,
+            RejectReason::HalfOpen => 1,
+            RejectReason::ForcedOpen => 2,
+        }] += 1;
+    }
+}
+
+/// A caller who does everything that one can do, at random.
+fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
+    let mut random = seed;
+    let mut next = move |n: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (random >> 33) % n
+    };
+    let mut seen = Seen::default();
+    let mut held = Vec::new();
+    for _ in 0..CALLS_EACH {
+        match next(1000) {
+            0 => breaker.trip(),
+            1 => breaker.reset(),
+            2 => breaker.force_open(),
+            3 => breaker.force_closed(),
+            4..20 => breaker.resume(),
+            20..30 => panicking_call(breaker, &mut seen),
+            _ => match breaker.try_acquire() {
+                Err(rejected) => seen.reject(&rejected),
+                Ok(permit) => {
+                    seen.admitted += 1;
+                    held.push(permit);
+                }
+            },
+        }
+        // Some are held for a while, so that their results are stale.
+        while held.len() as u64 > next(4) {
+            let permit = held.swap_remove(next(held.len() as u64) as usize);
+            let ending = [0, 0, 0, 0, 0, 1, 1, 2, 3][next(9) as usize];
+            seen.ended[ending] += 1;
+            match ending {
+                0 => permit.success(),
+                1 => permit.failure(),
+                2 => permit.ignore(),
+                _ => drop(permit),
+            }
+        }
+    }
+    seen.ended[3] += held.len() as u64;
+    seen
+}
+
+fn panicking_call(breaker: &CircuitBreaker, seen: &mut Seen) {
+    let call = breaker.call(async { resume_unwind(Box::new("the inner service")) });
+    let call: std::pin::Pin<Box<dyn Future<Output = Result<(), CircuitBreakerError<()>>>>> =
+        Box::pin(call);
+    match catch_unwind(AssertUnwindSafe(|| tokio_test::block_on(call))) {
+        Err(_) => {
+            seen.admitted += 1;
+            seen.ended[1] += 1;
+        }
+        Ok(result) => {
+            seen.reject(result.unwrap_err().rejected().expect("it panics if it is called"));
+        }
+    }
+}
+
+/// What was seen from outside, and the transitions that a listener was told of.
+struct Run {
+    breaker: CircuitBreaker,
+    seen: Seen,
+    transitions: Vec<Transition>,
+    began: [Instant; 2],
+}
+
+fn run() -> Run {
+    let transitions: Arc<Mutex<Vec<Transition>>> = Arc::default();
+    let told = transitions.clone();
+    let before = Instant::now();
+    let breaker = CircuitBreaker::builder("test")
+        .consecutive_failures(4)
+        .failure_rate_threshold(0.5)
+        .open_duration(MICROS * 50)
+        .probe_timeout(MICROS * 500)
+        .half_open(HalfOpen::consecutive_successes(2))
+        .on_transition(move |transition| told.lock().unwrap().push(transition.clone()))
+        .build()
+        .unwrap();
+    let began = [before, Instant::now()];
+    let done = AtomicBool::new(false);
+    let mut seen = Seen::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                tower_breaker::metrics::refresh();
+            }
+        });
+        let callers: Vec<_> = (1..=THREADS)
+            .map(|seed| {
+                scope.spawn({
+                    let breaker = &breaker;
+                    move || caller(breaker, seed)
+                })
+            })
+            .collect();
+        callers.into_iter().for_each(|caller| seen.add(&caller.join().unwrap()));
+        done.store(true, Ordering::Relaxed);
+    });
+    let transitions = transitions.lock().unwrap().clone();
+    Run { breaker, seen, transitions, began }
+}
+
+/// The scrape was taken between the two times.
+fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
+    let Run { breaker, seen, transitions, began } = run;
+    let counts = |name, key, values: &[&str]| -> Vec<u64> {
+        values.iter().map(|v| scrape.value(name, &of_test(&[(key, v)])) as u64).collect()
+    };
+    assert_eq!(
+        counts(CALLS, "outcome", &["success", "failure", "ignored", "abandoned"]),
+        seen.ended
+    );
+    assert_eq!(scrape.sum(CALLS, &[]) as u64, seen.admitted);
+    assert_eq!(counts(REJECTIONS, "reason", &["open", "half_open", "forced_open"]), seen.rejected);
+
+    let mut told = BTreeMap::new();
+    for transition in transitions {
+        let labels = (label(transition.from()), label(transition.to()), transition.cause().name());
+        *told.entry(labels).or_default() += 1;
+    }
+    let shown: BTreeMap<_, u64> = scrape
+        .of(TRANSITIONS, &[])
+        .filter(|series| series.value > 0.0)
+        .map(|Series { labels, value, .. }| {
+            ((&*labels["from"], &*labels["to"], &*labels["cause"]), *value as u64)
+        })
+        .collect();
+    assert_eq!(shown, told);
+    assert!(transitions.ends_with(&breaker.history()));
+
+    let states = counts(STATE, "state", &["closed", "open", "half_open"]);
+    assert_eq!(states.iter().sum::<u64>(), 1);
+    assert_eq!(scrape.value(STATE, &of_test(&[("state", label(breaker.state()))])), 1.0);
+
+    let age = (before - began[1]).as_secs_f64()..=(after - began[0]).as_secs_f64();
+    let seconds = scrape.sum(STATE_SECONDS, &[]);
+    assert!(age.contains(&seconds), "{seconds} s of {age:?} s");
+    assert!(scrape.value(STALE_RESULTS, &of_test(&[])) > 0.0, "the run had no late results");
+    assert!(transitions.len() > 100, "the run had only {} transitions", transitions.len());
+}
+
+#[tokio::test]
+async fn whatever_many_threads_do_the_exporter_serves_what_they_saw() {
+    let exporter = Exporter::new();
+    let run = run();
+    let addr = serve(exporter.handle.clone()).await;
+    let before = Instant::now();
+    let scrape = scrape(addr).await;
+    assert_conserved(&run, &scrape, [before, Instant::now()]);
+}
+
+#[test]
+fn whatever_many_threads_do_a_debugging_recorder_has_what_they_saw() {
+    let _alone = Exporter::new();
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let run = run();
+        let before = Instant::now();
+        let _ = run.breaker.snapshot();
+        let now = [before, Instant::now()];
+        let recorded = recorder.snapshotter().snapshot().into_vec();
+        let series = recorded.into_iter().map(|(key, _, _, value)| Series {
+            name: key.key().name().to_owned(),
+            labels: key.key().labels().map(|l| (l.key().into(), l.value().into())).collect(),
+            value: match value {
+                DebugValue::Counter(n) => n as f64,
+                DebugValue::Gauge(x) => x.into_inner(),
+                DebugValue::Histogram(_) => unreachable!("nobody asked for it"),
+            },
+        });
+        assert_conserved(&run, &Scrape(series.collect()), now);
+    });
+}
+
+fn label(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open => "open",
+        State::HalfOpen => "half_open",
+    }
+}

@@ -1,0 +1,77 @@
+//! Other recorders than the exporter.
+
+use std::sync::Arc;
+
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use metrics_util::debugging::DebuggingRecorder;
+
+use crate::*;
+
+#[test]
+fn every_metric_has_a_unit_and_a_text() {
+    let recorder = DebuggingRecorder::new();
+    let snapshot = metrics::with_local_recorder(&recorder, || {
+        let breaker = sensitive().call_duration_histogram().build().unwrap();
+        permit(&breaker).success();
+        recorder.snapshotter().snapshot()
+    });
+    for (key, unit, text, _) in snapshot.into_vec() {
+        let seconds = key.key().name().contains("seconds");
+        assert_eq!(unit, Some(if seconds { Unit::Seconds } else { Unit::Count }), "{key:?}");
+        assert!(text.is_some_and(|text| !text.is_empty()), "{key:?}");
+    }
+}
+
+#[test]
+fn what_was_counted_by_a_recorder_that_was_found_stays_there() {
+    let (first, second) = (DebuggingRecorder::new(), DebuggingRecorder::new());
+    let breaker = metrics::with_local_recorder(&first, || sensitive().build().unwrap());
+    metrics::with_local_recorder(&second, || {
+        permit(&breaker).failure();
+        let _ = breaker.snapshot();
+    });
+    assert!(second.snapshotter().snapshot().into_vec().is_empty());
+    assert!(!first.snapshotter().snapshot().into_vec().is_empty());
+}
+
+/// All its counters panic.
+struct Panics;
+
+impl CounterFn for Panics {
+    fn increment(&self, _: u64) {
+        std::panic::resume_unwind(Box::new("a recorder"));
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl Recorder for Panics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Panics))
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        DebuggingRecorder::new().register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_recorder_that_panics_harms_no_call() {
+    let breaker = metrics::with_local_recorder(&Panics, || sensitive().build().unwrap());
+    permit(&breaker).success();
+    permit(&breaker).failure();
+    assert_eq!(breaker.state(), tower_breaker::State::Open);
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    permit(&breaker).success();
+}

@@ -1,0 +1,192 @@
+//! States, the time in them, transitions and rates.
+
+use tokio::time::advance;
+use tower_breaker::{CircuitBreaker, SlidingWindow};
+
+use crate::scrape::Scrape;
+use crate::*;
+
+const STATES: [&str; 3] = ["closed", "open", "half_open"];
+
+fn states(scrape: &Scrape) -> [f64; 3] {
+    STATES.map(|state| scrape.value(STATE, &of_test(&[("state", state)])))
+}
+
+fn seconds(scrape: &Scrape) -> [f64; 3] {
+    STATES.map(|state| scrape.value(STATE_SECONDS, &of_test(&[("state", state)])))
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_series_of_a_breaker_are_there_before_anything_has_happened() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    let before = exporter.scrape();
+    let with = |label: &str, values: &[&str], name| {
+        for value in values {
+            before.value(name, &of_test(&[(label, value)]));
+        }
+    };
+    with("state", &STATES, STATE);
+    with("state", &STATES, STATE_SECONDS);
+    with("outcome", &["success", "failure", "ignored", "abandoned"], CALLS);
+    with("reason", &["open", "half_open", "forced_open"], REJECTIONS);
+    for name in [SLOW_CALLS, STALE_RESULTS, FAILURE_RATE, SLOW_CALL_RATE] {
+        before.value(name, &of_test(&[]));
+    }
+    assert_eq!(before.of(TRANSITIONS, &[]).count(), 22);
+
+    permit(&breaker).failure();
+    breaker.force_open();
+    breaker.try_acquire().unwrap_err();
+    breaker.resume();
+    let probe = permit(&breaker);
+    breaker.try_acquire().unwrap_err();
+    probe.success();
+    assert_eq!(exporter.scrape().0.len(), before.0.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn exactly_one_state_is_one() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    assert_eq!(states(&exporter.scrape()), [1.0, 0.0, 0.0]);
+    permit(&breaker).failure();
+    assert_eq!(states(&exporter.scrape()), [0.0, 1.0, 0.0]);
+    breaker.force_open(); // from open to open
+    assert_eq!(states(&exporter.scrape()), [0.0, 1.0, 0.0]);
+    breaker.resume();
+    assert_eq!(states(&exporter.scrape()), [0.0, 0.0, 1.0]);
+    permit(&breaker).success();
+    assert_eq!(states(&exporter.scrape()), [1.0, 0.0, 0.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breakers_of_one_name_add_up_and_one_that_is_dropped_takes_itself_out() {
+    let exporter = Exporter::new();
+    let (one, other) = (sensitive().build().unwrap(), sensitive().build().unwrap());
+    assert_eq!(states(&exporter.scrape()), [2.0, 0.0, 0.0]);
+    permit(&one).failure();
+    assert_eq!(states(&exporter.scrape()), [1.0, 1.0, 0.0]);
+    advance(SECOND).await;
+    drop(one.clone());
+    drop(one);
+    assert_eq!(states(&exporter.scrape()), [1.0, 0.0, 0.0]);
+    drop(other);
+    assert_eq!(states(&exporter.scrape()), [0.0; 3]);
+    assert_eq!(seconds(&exporter.scrape()), [1.0, 1.0, 0.0]); // which stay
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_seconds_in_all_states_sum_to_the_age_of_the_circuit() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    advance(SECOND * 2).await;
+    permit(&breaker).failure();
+    assert_eq!(seconds(&exporter.scrape()), [2.0, 0.0, 0.0]);
+    advance(SECOND + SECOND / 4).await;
+    let probe = permit(&breaker);
+    assert_eq!(seconds(&exporter.scrape()), [2.0, 1.25, 0.0]);
+    advance(SECOND / 2).await;
+    let _ = breaker.snapshot();
+    assert_eq!(seconds(&exporter.scrape()), [2.0, 1.25, 0.5]);
+    advance(SECOND / 2).await;
+    tower_breaker::metrics::refresh();
+    tower_breaker::metrics::refresh();
+    assert_eq!(seconds(&exporter.scrape()), [2.0, 1.25, 1.0]);
+    advance(SECOND / 8).await;
+    probe.success();
+    advance(SECOND * 1000).await;
+    drop(breaker);
+    assert_eq!(seconds(&exporter.scrape()), [1002.0, 1.25, 1.125]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_probe_opens_the_circuit_when_its_time_is_over_though_nobody_has_noticed() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().probe_timeout(SECOND * 3).build().unwrap();
+    permit(&breaker).failure();
+    advance(SECOND).await;
+    let hangs = permit(&breaker);
+    advance(SECOND * 10).await;
+    tower_breaker::metrics::refresh();
+    assert_eq!(states(&exporter.scrape()), [0.0, 1.0, 0.0]);
+    assert_eq!(seconds(&exporter.scrape()), [0.0, 8.0, 3.0]);
+    let timed_out = [("from", "half_open"), ("to", "open"), ("cause", "probe_timed_out")];
+    assert_eq!(exporter.scrape().value(TRANSITIONS, &of_test(&timed_out)), 0.0);
+
+    advance(SECOND).await;
+    let probe = permit(&breaker); // notices
+    assert_eq!(states(&exporter.scrape()), [0.0, 0.0, 1.0]);
+    assert_eq!(seconds(&exporter.scrape()), [0.0, 9.0, 3.0]);
+    assert_eq!(exporter.scrape().value(TRANSITIONS, &of_test(&timed_out)), 1.0);
+    drop((hangs, probe));
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_are_counted_by_where_from_where_to_and_why() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    permit(&breaker).failure();
+    breaker.reset();
+    permit(&breaker).failure();
+    advance(SECOND).await;
+    permit(&breaker).failure();
+    let scrape = exporter.scrape();
+    let counted = |from, to, cause| {
+        scrape.value(TRANSITIONS, &of_test(&[("from", from), ("to", to), ("cause", cause)]))
+    };
+    assert_eq!(counted("closed", "open", "consecutive_failures"), 2.0);
+    assert_eq!(counted("open", "closed", "reset"), 1.0);
+    assert_eq!(counted("open", "half_open", "wait_over"), 1.0);
+    assert_eq!(counted("half_open", "open", "probe_failed"), 1.0);
+    assert_eq!(scrape.sum(TRANSITIONS, &[]), 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rates_are_those_of_the_snapshot_and_nan_where_it_has_none() {
+    let exporter = Exporter::new();
+    let breaker = CircuitBreaker::builder("test")
+        .failure_rate_threshold(1.0)
+        .slow_call_duration_threshold(SECOND)
+        .sliding_window(SlidingWindow::count(4))
+        .build()
+        .unwrap();
+    let rates = || {
+        let scrape = exporter.scrape();
+        [FAILURE_RATE, SLOW_CALL_RATE].map(|name| scrape.value(name, &of_test(&[])))
+    };
+    assert!(rates().iter().all(|rate| rate.is_nan()));
+    let slow = permit(&breaker);
+    advance(SECOND).await;
+    slow.success();
+    (0..3).for_each(|_| permit(&breaker).failure());
+    let _ = breaker.snapshot();
+    assert_eq!(rates(), [0.75, 0.25]);
+    permit(&breaker).failure(); // trips
+    assert_eq!(rates(), [1.0, 0.0]);
+    drop(breaker);
+    assert!(rates().iter().all(|rate| rate.is_nan()));
+}
+
+#[cfg(feature = "keyed")]
+#[test]
+fn circuits_of_keys_are_counted_under_the_name_of_their_template() {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    let exporter = Exporter::new();
+    let circuits: CircuitBreakerRegistry<String> =
+        CircuitBreakerRegistry::builder(sensitive()).build().unwrap();
+    for key in ["a", "b", "c"] {
+        circuits.get_or_create(key).try_acquire().unwrap().success();
+    }
+    circuits.get_or_create("c").trip();
+    let scrape = exporter.scrape();
+    assert_eq!(states(&scrape), [2.0, 1.0, 0.0]);
+    assert_eq!(scrape.sum(CALLS, &of_test(&[])), 3.0);
+    assert!(scrape.0.iter().all(|series| series.labels["service"] == "test"), "a key is no label");
+    assert_eq!(scrape.of(FAILURE_RATE, &[]).count(), 0, "several would fight for it");
+
+    drop(circuits);
+    let scrape = exporter.scrape();
+    assert_eq!(states(&scrape), [0.0; 3]);
+}

@@ -1,0 +1,54 @@
+//! A recorder that is installed after the breaker was built. A process has one of them, so this is a
+//! process of its own.
+#![cfg(feature = "metrics")]
+
+#[path = "metrics/scrape.rs"]
+mod scrape;
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::time::advance;
+use tower_breaker::CircuitBreaker;
+
+use crate::scrape::Scrape;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
+    let breakers = ["calls", "refreshed", "operated"].map(|name| {
+        let breaker = CircuitBreaker::builder(name).consecutive_failures(1).build().unwrap();
+        breaker.try_acquire().unwrap().failure();
+        breaker.reset();
+        breaker.try_acquire().unwrap().failure();
+        breaker.try_acquire().unwrap_err();
+        breaker
+    });
+    advance(SECOND * 2).await;
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).unwrap();
+    breakers[0].try_acquire().unwrap_err();
+    breakers[2].force_open();
+    let scrape = || Scrape::parse(&handle.render());
+    let state = |service, state| {
+        scrape().value("circuit_breaker_state", &[("service", service), ("state", state)])
+    };
+    for service in ["calls", "operated"] {
+        assert_eq!(["closed", "open", "half_open"].map(|s| state(service, s)), [0.0, 1.0, 0.0]);
+    }
+    assert_eq!(scrape().of("circuit_breaker_state", &[("service", "refreshed")]).count(), 0);
+
+    tower_breaker::metrics::refresh();
+    assert_eq!(["closed", "open", "half_open"].map(|s| state("refreshed", s)), [0.0, 1.0, 0.0]);
+    let sum = |name, service| scrape().sum(name, &[("service", service)]);
+    for (service, transitions, rejections) in
+        [("calls", 3.0, 1.0), ("refreshed", 3.0, 0.0), ("operated", 4.0, 0.0)]
+    {
+        assert_eq!(sum("circuit_breaker_state_seconds_total", service), 2.0);
+        assert_eq!(sum("circuit_breaker_transitions_total", service), transitions);
+        assert_eq!(sum("circuit_breaker_rejections_total", service), rejections);
+    }
+}

@@ -1,0 +1,404 @@
+//! `failure_retry_after`: a callee that wishes to be left alone is, for as long as it says, within
+//! limits.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower_breaker::{
+    Backoff, Cause, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit, RejectReason,
+    SlidingWindow, State, Transition,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const NS: Duration = Duration::from_nanos(1);
+
+/// Trips at the first failure, is open for a second, closes after one successful probe.
+fn sensitive() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("test")
+        .consecutive_failures(1)
+        .open_duration(SECOND)
+        .half_open(HalfOpen::consecutive_successes(1))
+}
+
+/// Trips on a wish and hardly on anything else.
+fn obedient() -> CircuitBreakerBuilder {
+    sensitive().consecutive_failures(1000).trip_on_retry_after(true)
+}
+
+fn permit(breaker: &CircuitBreaker) -> Permit {
+    breaker.try_acquire().expect("the call should be admitted")
+}
+
+async fn advance(time: Duration) {
+    tokio::time::advance(time).await;
+}
+
+/// How long the circuit is open from now on, by everything that says so and by trying.
+async fn wait(breaker: &CircuitBreaker) -> Duration {
+    assert_eq!(breaker.state(), State::Open);
+    let rejected = breaker.try_acquire().expect_err("it is open");
+    assert_eq!(rejected.reason(), RejectReason::Open);
+    let wait = rejected.retry_after().expect("it is not forced");
+    assert_eq!(breaker.snapshot().retry_after(), Some(wait));
+    assert_eq!(last(breaker).open_duration(), Some(wait));
+    let opened = Instant::now();
+    advance(wait - NS).await;
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), Some(NS));
+    advance(NS).await;
+    drop(permit(breaker));
+    assert_eq!(opened.elapsed(), wait);
+    wait
+}
+
+fn last(breaker: &CircuitBreaker) -> Transition {
+    breaker.history().pop().expect("there was a transition")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_longer_than_the_wait_keeps_the_circuit_open_for_exactly_that_long() {
+    let breaker = sensitive().build().unwrap();
+    permit(&breaker).failure_retry_after(Duration::from_millis(12_345));
+    assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 1 });
+    assert_eq!(wait(&breaker).await, Duration::from_millis(12_345));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wish_counts_from_the_moment_of_the_report() {
+    let breaker = sensitive().build().unwrap();
+    let call = permit(&breaker);
+    advance(7 * SECOND).await;
+    call.failure_retry_after(3 * SECOND);
+    assert_eq!(wait(&breaker).await, 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_shorter_than_the_wait_does_not_shorten_it() {
+    for wish in [Duration::ZERO, NS, SECOND - NS, SECOND] {
+        let breaker = sensitive().build().unwrap();
+        permit(&breaker).failure_retry_after(wish);
+        assert_eq!(wait(&breaker).await, SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_has_no_jitter() {
+    for _ in 0..20 {
+        let breaker =
+            sensitive().open_duration(Backoff::constant(SECOND).jitter(1.0)).build().unwrap();
+        permit(&breaker).failure_retry_after(5 * SECOND);
+        assert_eq!(wait(&breaker).await, 5 * SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_is_capped() {
+    let breaker = sensitive().max_retry_after(10 * SECOND).build().unwrap();
+    for (wish, expected) in [
+        (10 * SECOND - NS, 10 * SECOND - NS),
+        (10 * SECOND, 10 * SECOND),
+        (11 * SECOND, 10 * SECOND),
+    ] {
+        permit(&breaker).failure_retry_after(wish);
+        assert_eq!(wait(&breaker).await, expected);
+        breaker.reset();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_cap_is_five_minutes() {
+    let breaker = sensitive().build().unwrap();
+    permit(&breaker).failure_retry_after(Duration::from_secs(365 * 24 * 3600));
+    assert_eq!(wait(&breaker).await, 300 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_longer_than_the_cap_wins() {
+    let breaker =
+        sensitive().open_duration(60 * SECOND).max_retry_after(10 * SECOND).build().unwrap();
+    permit(&breaker).failure_retry_after(3600 * SECOND);
+    assert_eq!(wait(&breaker).await, 60 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wish_is_no_shorter_than_centuries_without_a_cap() {
+    let breaker = sensitive().max_retry_after(Duration::MAX).build().unwrap();
+    permit(&breaker).failure_retry_after(Duration::MAX);
+    let century = Duration::from_secs(100 * 365 * 24 * 3600);
+    assert!(breaker.try_acquire().unwrap_err().retry_after() > Some(century));
+    assert!(last(&breaker).open_duration() > Some(century));
+    advance(century).await;
+    assert_eq!(breaker.state(), State::Open);
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    permit(&breaker).success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_does_not_trip_has_no_effect_later() {
+    let breaker = sensitive().consecutive_failures(2).build().unwrap();
+    permit(&breaker).failure_retry_after(60 * SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+    permit(&breaker).failure();
+    assert_eq!(wait(&breaker).await, SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_with_a_wish_counts_like_any_other() {
+    let breaker = CircuitBreaker::builder("test")
+        .failure_rate_threshold(1.0)
+        .sliding_window(SlidingWindow::count(10))
+        .build()
+        .unwrap();
+    permit(&breaker).failure_retry_after(SECOND);
+    permit(&breaker).success();
+    permit(&breaker).failure_retry_after(Duration::ZERO);
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.calls(), snapshot.failures()), (3, 2));
+    assert_eq!(snapshot.consecutive_failures(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_trips_on_a_failure_with_a_wish_heeds_it() {
+    let breaker = sensitive()
+        .consecutive_failures(1000)
+        .failure_rate_threshold(0.5)
+        .minimum_calls(4)
+        .build()
+        .unwrap();
+    (0..2).for_each(|_| permit(&breaker).success());
+    permit(&breaker).failure_retry_after(60 * SECOND);
+    permit(&breaker).failure_retry_after(9 * SECOND);
+    assert_eq!(last(&breaker).cause(), Cause::FailureRate { failures: 2, calls: 4 });
+    assert_eq!(wait(&breaker).await, 9 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backoff_goes_on_as_usual_after_a_wish() {
+    let backoff = Backoff::exponential(SECOND, 60 * SECOND).jitter(0.0);
+    let breaker = sensitive().open_duration(backoff).build().unwrap();
+    permit(&breaker).failure_retry_after(30 * SECOND);
+    assert_eq!((last(&breaker).attempt(), wait(&breaker).await), (Some(1), 30 * SECOND));
+    permit(&breaker).failure();
+    assert_eq!((last(&breaker).attempt(), wait(&breaker).await), (Some(2), 2 * SECOND));
+    permit(&breaker).failure_retry_after(3 * SECOND);
+    assert_eq!((last(&breaker).attempt(), wait(&breaker).await), (Some(3), 4 * SECOND));
+    permit(&breaker).success();
+    permit(&breaker).failure();
+    assert_eq!((last(&breaker).attempt(), wait(&breaker).await), (Some(1), SECOND));
+}
+
+// ---- half-open --------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_with_a_wish_keeps_the_circuit_open_for_that_long() {
+    for trips in [false, true] {
+        let breaker = sensitive().trip_on_retry_after(trips).build().unwrap();
+        breaker.trip();
+        wait(&breaker).await;
+        permit(&breaker).failure_retry_after(20 * SECOND);
+        assert_eq!(last(&breaker).cause(), Cause::ProbeFailed);
+        assert_eq!(wait(&breaker).await, 20 * SECOND);
+    }
+}
+
+fn sampling() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("test")
+        .failure_rate_threshold(0.5)
+        .open_duration(SECOND)
+        .half_open(HalfOpen::sample(3))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_heeds_the_wish_of_the_failure_on_which_it_opens_and_no_other() {
+    let breaker = sampling().build().unwrap();
+    for (wishes, expected) in [
+        ([20 * SECOND, 30 * SECOND, 10 * SECOND], 10 * SECOND),
+        ([20 * SECOND, 30 * SECOND, Duration::ZERO], SECOND),
+    ] {
+        breaker.trip();
+        wait(&breaker).await;
+        for wish in wishes {
+            permit(&breaker).failure_retry_after(wish);
+        }
+        assert_eq!(last(&breaker).cause(), Cause::FailureRate { failures: 3, calls: 3 });
+        assert_eq!(wait(&breaker).await, expected);
+        breaker.reset();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_that_closes_ignores_wishes() {
+    let breaker = sampling().build().unwrap();
+    breaker.trip();
+    wait(&breaker).await;
+    permit(&breaker).success();
+    permit(&breaker).success();
+    permit(&breaker).failure_retry_after(20 * SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_opens_at_the_first_wish_if_wishes_trip() {
+    let breaker = sampling().trip_on_retry_after(true).build().unwrap();
+    breaker.trip();
+    wait(&breaker).await;
+    let other = permit(&breaker);
+    permit(&breaker).failure_retry_after(20 * SECOND);
+    assert_eq!(last(&breaker).cause(), Cause::RetryAfter);
+    other.failure_retry_after(90 * SECOND);
+    assert_eq!(wait(&breaker).await, 20 * SECOND);
+}
+
+// ---- what comes too late or is held by an operator ----------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_wish_has_no_effect() {
+    for trips in [false, true] {
+        let breaker = sensitive().trip_on_retry_after(trips).build().unwrap();
+        let (before_open, before_reset) = (permit(&breaker), permit(&breaker));
+        permit(&breaker).failure();
+        before_open.failure_retry_after(60 * SECOND);
+        assert_eq!(wait(&breaker).await, SECOND);
+        breaker.reset();
+        before_reset.failure_retry_after(60 * SECOND);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.snapshot().consecutive_failures(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wish_of_a_probe_that_has_timed_out_has_no_effect() {
+    let breaker = sensitive().probe_timeout(5 * SECOND).build().unwrap();
+    breaker.trip();
+    advance(SECOND).await;
+    let late = permit(&breaker);
+    advance(5 * SECOND).await;
+    late.failure_retry_after(60 * SECOND);
+    assert_eq!(wait(&breaker).await, SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wish_of_a_call_of_a_breaker_that_is_gone_has_no_effect_on_others() {
+    let earlier = obedient().build().unwrap();
+    let late = permit(&earlier);
+    drop(earlier);
+    let others: Vec<CircuitBreaker> = (0..30).map(|_| obedient().build().unwrap()).collect();
+    late.failure_retry_after(60 * SECOND);
+    assert!(others.iter().all(|other| other.state() == State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_does_not_open_what_an_operator_holds_closed() {
+    let breaker = obedient().consecutive_failures(1).build().unwrap();
+    breaker.force_closed();
+    permit(&breaker).failure_retry_after(60 * SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+    breaker.resume();
+    assert_eq!(breaker.state(), State::Closed);
+    permit(&breaker).failure();
+    assert_eq!(wait(&breaker).await, SECOND, "the wish is forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_does_not_change_what_an_operator_holds_open() {
+    let breaker = obedient().build().unwrap();
+    let late = permit(&breaker);
+    breaker.force_open();
+    late.failure_retry_after(60 * SECOND);
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), None);
+    breaker.resume();
+    permit(&breaker).success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_ends_the_wait_that_a_wish_has_made() {
+    let breaker = obedient().build().unwrap();
+    permit(&breaker).failure_retry_after(60 * SECOND);
+    breaker.reset();
+    permit(&breaker).success();
+    permit(&breaker).failure_retry_after(60 * SECOND);
+    breaker.force_closed();
+    permit(&breaker).success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_admitted_when_the_wish_is_over() {
+    let breaker = sensitive().build().unwrap();
+    permit(&breaker).failure_retry_after(20 * SECOND);
+    let asked = Instant::now();
+    breaker.acquire().await.success();
+    assert!((20 * SECOND..21 * SECOND).contains(&asked.elapsed()));
+}
+
+// ---- tripping -----------------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_trips_at_once_if_that_is_set() {
+    let breaker = obedient().build().unwrap();
+    permit(&breaker).failure();
+    assert_eq!(breaker.state(), State::Closed);
+    permit(&breaker).failure_retry_after(NS);
+    assert_eq!(last(&breaker).cause(), Cause::RetryAfter);
+    assert_eq!(wait(&breaker).await, SECOND, "for no less than usual");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_trips_needs_no_minimum_of_calls() {
+    let builder = CircuitBreaker::builder("test")
+        .failure_rate_threshold(1.0)
+        .minimum_calls(100)
+        .open_duration(SECOND)
+        .trip_on_retry_after(true);
+    let breaker = builder.build().unwrap();
+    (0..10).for_each(|_| permit(&breaker).success());
+    permit(&breaker).failure_retry_after(2 * SECOND);
+    assert_eq!(last(&breaker).cause(), Cause::RetryAfter);
+    assert_eq!(wait(&breaker).await, 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_trips_is_capped_too() {
+    let breaker = obedient().max_retry_after(10 * SECOND).build().unwrap();
+    permit(&breaker).failure_retry_after(Duration::MAX);
+    assert_eq!(wait(&breaker).await, 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_of_nothing_trips_nothing() {
+    let breaker = obedient().build().unwrap();
+    permit(&breaker).failure_retry_after(Duration::ZERO);
+    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.snapshot().consecutive_failures(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_does_not_trip_by_default() {
+    for builder in [sensitive().consecutive_failures(2), obedient().trip_on_retry_after(false)] {
+        let breaker = builder.build().unwrap();
+        permit(&breaker).failure_retry_after(60 * SECOND);
+        assert_eq!(breaker.state(), State::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_failures_that_trips_is_named_before_the_wish() {
+    let breaker = obedient().consecutive_failures(1).build().unwrap();
+    permit(&breaker).failure_retry_after(9 * SECOND);
+    assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 1 });
+    assert_eq!(wait(&breaker).await, 9 * SECOND);
+}
+
+#[test]
+fn tripping_on_wishes_is_no_trip_rule_of_its_own() {
+    // So the default rules stay on.
+    let breaker = CircuitBreaker::builder("test").trip_on_retry_after(true).build().unwrap();
+    (0..5).for_each(|_| permit(&breaker).failure());
+    assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 5 });
+}
+
+#[test]
+fn a_cap_of_nothing_is_an_error() {
+    let error = sensitive().max_retry_after(Duration::ZERO).build().unwrap_err();
+    assert_eq!((error.setting(), error.value()), ("max_retry_after", "0ns"));
+    assert!(error.to_string().contains("longer than zero"));
+}

@@ -1,0 +1,146 @@
+//! What the breakers tell through `tracing`.
+#![cfg(feature = "tracing")]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::advance;
+use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, SlidingWindow};
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What is written on this thread.
+struct Log {
+    written: Written,
+    _subscriber: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn new(level: Level) -> Self {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_span_events(FmtSpan::CLOSE)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        Self { written, _subscriber: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// The lines since this was last asked.
+    fn lines(&self) -> Vec<String> {
+        let written = std::mem::take(&mut *self.written.0.lock().unwrap());
+        String::from_utf8(written).unwrap().lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+fn sensitive() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder("payments")
+        .consecutive_failures(1)
+        .open_duration(Backoff::exponential(SECOND, SECOND * 60).jitter(0.0))
+        .half_open(HalfOpen::consecutive_successes(1))
+}
+
+#[tokio::test(start_paused = true)]
+async fn opening_is_a_warning_and_every_other_transition_an_information() {
+    let log = Log::new(Level::INFO);
+    let breaker = sensitive().build().unwrap();
+    breaker.try_acquire().unwrap().failure();
+    assert_eq!(
+        log.lines(),
+        ["WARN tower_breaker: payments: closed -> open (1 failure in a row), next probe in 1.0s \
+             breaker=\"payments\" from=closed to=open cause=\"consecutive_failures\" failures=1 \
+             attempt=1 wait_seconds=1.0"]
+    );
+    advance(SECOND).await;
+    let probe = breaker.try_acquire().unwrap();
+    assert_eq!(
+        log.lines(),
+        ["INFO tower_breaker: payments: open -> half-open (the wait is over) \
+             breaker=\"payments\" from=open to=half-open cause=\"wait_over\""]
+    );
+    probe.failure();
+    let lines = log.lines();
+    assert!(lines[0].starts_with("WARN") && lines[0].ends_with("attempt=2 wait_seconds=2.0"));
+    breaker.reset();
+    assert!(log.lines()[0].starts_with("INFO"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_comes_with_its_counts() {
+    let log = Log::new(Level::WARN);
+    let builder = sensitive()
+        .consecutive_failures(100)
+        .minimum_calls(4)
+        .slow_call_duration_threshold(SECOND)
+        .sliding_window(SlidingWindow::count(4));
+    let failing = builder.clone().failure_rate_threshold(0.75).build().unwrap();
+    failing.try_acquire().unwrap().success();
+    (0..3).for_each(|_| failing.try_acquire().unwrap().failure());
+    assert!(log.lines()[0].contains(" cause=\"failure_rate\" failures=3 calls=4 rate=0.75 "));
+
+    let slow = builder.slow_call_rate_threshold(0.5).build().unwrap();
+    let permits = [(); 4].map(|()| slow.try_acquire().unwrap());
+    advance(SECOND).await;
+    permits.into_iter().for_each(tower_breaker::Permit::success);
+    assert!(log.lines()[0].contains(" cause=\"slow_call_rate\" slow_calls=4 calls=4 rate=1.0 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_there_for_debugging_and_a_healthy_call_is_silent() {
+    let log = Log::new(Level::TRACE);
+    let breaker = sensitive().build().unwrap();
+    breaker.try_acquire().unwrap().success();
+    assert!(log.lines().is_empty());
+    breaker.trip();
+    log.lines();
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(
+        log.lines(),
+        ["DEBUG tower_breaker: the circuit is open breaker=\"payments\" reason=\"open\" \
+             retry_after_seconds=1.0"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_call_says_whether_it_was_rejected_or_a_probe() {
+    let log = Log::new(Level::INFO);
+    let breaker = sensitive().build().unwrap();
+    let span = || {
+        tracing::info_span!(
+            "call",
+            circuit_breaker.rejected = tracing::field::Empty,
+            circuit_breaker.probe = tracing::field::Empty,
+        )
+    };
+    let close = |log: &Log| log.lines().pop().unwrap();
+
+    span().in_scope(|| breaker.try_acquire().unwrap().success());
+    assert!(!close(&log).contains("circuit_breaker"));
+    breaker.trip();
+    span().in_scope(|| breaker.try_acquire().unwrap_err());
+    assert!(close(&log).contains("call{circuit_breaker.rejected=true}"));
+    advance(SECOND).await;
+    span().in_scope(|| breaker.try_acquire().unwrap().success());
+    assert!(close(&log).contains("call{circuit_breaker.probe=true}"));
+}
