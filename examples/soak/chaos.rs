@@ -39,7 +39,7 @@ pub(crate) async fn weather(
 pub(crate) async fn operator(scene: Arc<Scene>, ledger: Arc<Ledger>, mut dice: Dice) {
     let breaker = ledger.breaker();
     while scene.wild.load(Ordering::Relaxed) {
-        tokio::time::sleep(dice.millis(100..600)).await;
+        tokio::time::sleep(dice.millis(200..1500)).await;
         match dice.number(0..4) {
             0 => breaker.trip(),
             1 => breaker.reset(),

@@ -133,7 +133,7 @@ where
 {
     match manner {
         4..10 => drop(timeout(TIMEOUT, body.frame()).await?),
-        10..12 => tokio::time::sleep(TOO_LONG).await,
+        10..16 => tokio::time::sleep(TOO_LONG).await,
         _ => drop(timeout(TIMEOUT, body.collect()).await?.map_err(Into::into)?),
     }
     Ok(())
@@ -152,10 +152,10 @@ impl Admitted {
         let sent = Watched::new(self.call.clone(), sent).await;
         let Some(permit) = self.permit.take() else { return };
         self.call.during(|| match (sent, manner) {
-            (_, 12..16) => permit.ignore(),
-            (_, 16..20) => drop(permit),
+            (_, 16..24) => permit.ignore(),
+            (_, 24..40) => drop(permit),
             (Ok(()), _) => permit.success(),
-            (Err(_), 20..30) => permit.failure_retry_after(TOO_LONG),
+            (Err(_), 40..50) => permit.failure_retry_after(TOO_LONG),
             (Err(_), _) => permit.failure(),
         });
     }
