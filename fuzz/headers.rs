@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arbitrary::Arbitrary;
 use futures_util::FutureExt;
@@ -19,6 +19,9 @@ use tower_breaker::{CircuitBreaker, Classifier, Outcome, SlidingWindow, State};
 const WAIT: Duration = Duration::from_secs(1);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// The first second of the year 10000, of which no date can tell.
+const YEAR_10000: u64 = 253_402_300_800;
+
 const NAMES: [HeaderName; 5] = [
     http::header::RETRY_AFTER,
     http::header::DATE,
@@ -30,10 +33,19 @@ const NAMES: [HeaderName; 5] = [
 #[derive(Debug, Arbitrary)]
 struct Answer<'a> {
     status: u16,
-    headers: Vec<(u8, &'a [u8])>,
+    headers: Vec<(u8, Text<'a>)>,
     body: &'a [u8],
-    trailers: Option<Vec<(u8, &'a [u8])>>,
+    trailers: Option<Vec<(u8, Text<'a>)>>,
     reads_the_body: bool,
+}
+
+/// The value of a header; what is valid would not often be hit by chance.
+#[derive(Debug, Arbitrary)]
+enum Text<'a> {
+    Bytes(&'a [u8]),
+    Small(u8),
+    Number(u64),
+    Date(u64),
 }
 
 fuzz_target!(|answer: Answer<'_>| {
@@ -66,10 +78,18 @@ fuzz_target!(|answer: Answer<'_>| {
     grpc.check(reads, &GrpcClassifier::new(), response());
 });
 
-fn headers(pairs: &[(u8, &[u8])]) -> HeaderMap {
-    let pairs = pairs.iter().filter_map(|(name, value)| {
-        let name = NAMES[usize::from(*name) % NAMES.len()].clone();
-        Some((name, HeaderValue::from_bytes(value).ok()?))
+fn headers(pairs: &[(u8, Text<'_>)]) -> HeaderMap {
+    let pairs = pairs.iter().filter_map(|(name, text)| {
+        let value = match text {
+            Text::Bytes(bytes) => HeaderValue::from_bytes(bytes).ok()?,
+            Text::Small(number) => u16::from(*number).into(),
+            Text::Number(number) => (*number).into(),
+            Text::Date(seconds) => {
+                let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds % YEAR_10000);
+                httpdate::fmt_http_date(date).try_into().expect("a date is text")
+            }
+        };
+        Some((NAMES[usize::from(*name) % NAMES.len()].clone(), value))
     });
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
