@@ -133,6 +133,10 @@ impl Gate {
     /// The inner service is ready.
     #[inline]
     pub(crate) fn grant(&mut self) {
+        if let (Readiness::NotReady(None), None) = (&self.readiness, &self.waiter) {
+            self.readiness = Readiness::Ready(None); // what almost every call needs
+            return;
+        }
         let place = self.take_place();
         self.be(Readiness::Ready(place));
     }
