@@ -194,7 +194,8 @@ impl CircuitBreakerBuilder {
     }
 
     /// Trips on the first failure that is reported
-    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are.
+    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are. A
+    /// wish of zero is none.
     pub fn trip_on_retry_after(mut self, trips: bool) -> Self {
         self.trip_on_retry_after = trips;
         self

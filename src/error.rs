@@ -103,7 +103,8 @@ impl Rejected {
     }
 
     /// How long it was, at the rejection, until the next probe may be admitted; `None` when forced
-    /// open, which only an operator ends.
+    /// open, which only an operator ends. A [service](crate::CircuitBreakerService) decides to reject
+    /// in `poll_ready`, mostly, and what it was then is what it says.
     ///
     /// While open, this is the rest of the wait. While half-open, it is the longest that it can
     /// take, which is when the probes in flight never report: the rest of the oldest one's

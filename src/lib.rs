@@ -41,9 +41,10 @@
 //! * **A result decides only the period that admitted the call.** What was called before a trip
 //!   neither closes nor reopens the circuit afterwards.
 //!
-//! A healthy call allocates nothing and takes no lock, but for one in each bucket of a time window.
-//! Without a window, or with a count window that is full of successes, it does not even write to
-//! memory that another core reads.
+//! A healthy call allocates nothing. It takes no lock either, but where a window counts it: then at
+//! the beginning of each bucket, after a failure, and once in about a thousand calls. Without a window,
+//! or with a count window that is full of successes, it does not even write to memory that another core
+//! reads, unless metrics or the circuits of keys count it.
 //!
 //! # Where to find what
 //!

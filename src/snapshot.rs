@@ -205,7 +205,7 @@ impl Snapshot {
     /// How far each trip rule is from tripping, the nearest first: the one with the greatest
     /// [progress](TripRule::progress). None unless closed. While
     /// [forced closed](crate::CircuitBreaker::force_closed), what they reach trips nothing.
-    pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> {
+    pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
         let rules = (self.state == State::Closed).then(|| TripRule::nearest_first(self));
         rules.into_iter().flatten().flatten()
     }
