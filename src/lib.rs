@@ -78,6 +78,7 @@ mod event;
 mod fallback;
 mod future;
 mod gate;
+mod in_flight;
 #[cfg(feature = "keyed")]
 pub mod keyed;
 mod layer;

@@ -251,7 +251,7 @@ async fn a_probe_that_timed_out_unnoticed_is_seen_and_looking_moves_nothing() {
     let breaker = builder()
         .consecutive_failures(1)
         .probe_timeout(2 * SECOND)
-        .on_transition(move |_| drop(count.fetch_add(1, Ordering::Relaxed)))
+        .on_transition(move |_| _ = count.fetch_add(1, Ordering::Relaxed))
         .build()
         .unwrap();
     breaker.trip();
