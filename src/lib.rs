@@ -52,16 +52,16 @@
 //! |---|---|
 //! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
-//! | settings from a file | `Config`, with the feature `serde` |
+//! | settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
-//! | one circuit for each key, such as a host | `keyed` (feature `keyed`) |
+//! | one circuit for each key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
-//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
+//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html) |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
 //! | an answer in place of a rejection | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
-//! | metrics, log | features `metrics` and `tracing`: [`docs::operators`] |
+//! | metrics, log | [`metrics`](metrics/index.html) and `tracing`, with the features of these names: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
