@@ -96,11 +96,10 @@ async fn silence_over_http2_with_a_timeout_inside() {
         let error = send(&mut client, backend.address, version).await.unwrap_err();
         assert!(error.is::<Elapsed>());
     }
-    let asked = backend.hits();
     for _ in 0..5 {
         assert!(is_rejected(&send(&mut client, backend.address, version).await));
     }
-    assert_eq!(backend.hits(), asked);
+    assert!(backend.hits() <= 2);
 }
 
 #[tokio::test]

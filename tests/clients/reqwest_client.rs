@@ -11,7 +11,7 @@ use tower_breaker::http::retry_after;
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Classifier, Outcome, Permit, State};
 
 use crate::backend::{Backend, DeadPort, End, HalfBody, LENGTH, serve};
-use crate::{SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
+use crate::{HOUR, SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
@@ -70,8 +70,8 @@ async fn an_outage() {
     .await;
 }
 
-/// How long the third caller is told to wait after two answers that ask for two minutes, where the
-/// circuit left to itself is open for a second.
+/// How long the third caller is told to wait after two answers that ask for two hours, where the
+/// circuit left to itself is open for one.
 async fn wait_after_retry_after<C>(
     layer: impl Fn(CircuitBreaker) -> CircuitBreakerLayer<C>,
 ) -> Duration
@@ -79,8 +79,8 @@ where
     C: Classifier<Response, reqwest::Error, Response = Response> + Clone,
 {
     let backend = Backend::start().await;
-    backend.is_busy_for("120");
-    let breaker = builder().open_duration(Duration::from_secs(1)).build().unwrap();
+    backend.is_busy_for("7200");
+    let breaker = builder().max_retry_after(2 * HOUR).build().unwrap();
     let mut client = ServiceBuilder::new().layer(layer(breaker)).service(client());
     for _ in 0..2 {
         let status = send(&mut client, &backend.url()).await.unwrap().status();
@@ -93,13 +93,13 @@ where
 #[tokio::test]
 async fn retry_after_is_heeded_by_a_classifier_that_owns_the_permit() {
     let own = |breaker| CircuitBreakerLayer::new(breaker).classifier(Heedful);
-    assert!(wait_after_retry_after(own).await > Duration::from_secs(60));
+    assert!(wait_after_retry_after(own).await > HOUR);
 }
 
 #[tokio::test]
 async fn retry_after_is_lost_on_a_closure() {
     let closure = |breaker| CircuitBreakerLayer::new(breaker).classifier(verdict);
-    assert!(wait_after_retry_after(closure).await <= Duration::from_secs(1));
+    assert!(wait_after_retry_after(closure).await <= HOUR);
 }
 
 #[tokio::test]
@@ -125,9 +125,10 @@ async fn silence_with_the_clients_own_timeout() {
         let error = send(&mut client, &backend.url()).await.unwrap_err();
         assert!(error.downcast::<reqwest::Error>().unwrap().is_timeout());
     }
-    let asked = backend.hits();
-    assert!(is_rejected(&send(&mut client, &backend.url()).await));
-    assert_eq!(backend.hits(), asked);
+    for _ in 0..5 {
+        assert!(is_rejected(&send(&mut client, &backend.url()).await));
+    }
+    assert!(backend.hits() <= 2);
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! `reqwest::Client` through tower-reqwest: a service from `http::Request` to `http::Response`, which
 //! the classifiers for HTTP fit.
 
-use std::time::Duration;
-
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -14,7 +12,7 @@ use tower_breaker::{CircuitBreakerLayer, Classifier, Permit, State};
 use tower_reqwest::{HttpClientLayer, HttpClientService};
 
 use crate::backend::{Backend, CHUNKED, End, HALF, HalfBody, LENGTH};
-use crate::{SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
+use crate::{HOUR, SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
 
 fn client() -> HttpClientService<Client> {
     HttpClientService::new(Client::builder().no_proxy().build().unwrap())
@@ -72,8 +70,8 @@ async fn an_outage_judged_at_the_end_of_the_stream() {
 #[tokio::test]
 async fn retry_after_is_heeded() {
     let backend = Backend::start().await;
-    backend.is_busy_for("120");
-    let breaker = builder().open_duration(Duration::from_secs(1)).build().unwrap();
+    backend.is_busy_for("7200");
+    let breaker = builder().max_retry_after(2 * HOUR).build().unwrap();
     let layer = CircuitBreakerLayer::new(breaker).classifier(HttpClassifier::new());
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     for _ in 0..2 {
@@ -82,7 +80,7 @@ async fn retry_after_is_heeded() {
     }
     let error = send(&mut client, &backend.url()).await.unwrap_err();
     let wait = rejection(&*error).unwrap().retry_after().unwrap();
-    assert!(wait > Duration::from_secs(60), "{wait:?}");
+    assert!(wait > HOUR, "{wait:?}");
 }
 
 #[tokio::test]
