@@ -1,9 +1,7 @@
-//! The settings of one run, in a form that both sides can read, and how they are drawn.
+//! The settings of one run, in a form that both sides can read.
 
 use std::time::Duration;
 
-use proptest::option;
-use proptest::prelude::*;
 use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
 
 /// A time or a length of time; wide enough that nothing overflows.
@@ -109,7 +107,7 @@ impl Settings {
     }
 
     /// A sample is judged by a rate, so it needs one.
-    fn mend_sample(mut self) -> Self {
+    pub(crate) fn mend_sample(mut self) -> Self {
         if let Some(Probes::Sample(n)) = self.half_open {
             if self.has_no_rate() && !self.has_no_rule() {
                 self.half_open = Some(Probes::ConsecutiveSuccesses(n));
@@ -162,115 +160,4 @@ impl Probes {
         let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
         n as usize
     }
-}
-
-pub(crate) fn settings() -> impl Strategy<Value = Settings> {
-    let rules = (option::weighted(0.4, small_number()), option::of(rate()), slow_calls());
-    let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
-    let recovery = (
-        wait(),
-        option::weighted(0.8, probes()),
-        option::weighted(0.8, duration()),
-        option::of(short()),
-    );
-    let wishes = (option::weighted(0.8, duration()), any::<bool>());
-    (rules, judging, recovery, wishes).prop_map(|(rules, judging, recovery, wishes)| {
-        let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
-        let (window, minimum_calls) = judging;
-        let (wait, half_open, probe_timeout, abandoned_after) = recovery;
-        let (max_retry_after, trip_on_retry_after) = wishes;
-        let settings = Settings {
-            consecutive_failures,
-            failure_rate,
-            slow_duration,
-            slow_rate,
-            window,
-            minimum_calls,
-            wait,
-            half_open,
-            probe_timeout,
-            abandoned_after,
-            max_retry_after,
-            trip_on_retry_after,
-        };
-        settings.mend_sample()
-    })
-}
-
-/// A slow-call rate cannot be without the duration, but the duration can be alone.
-fn slow_calls() -> impl Strategy<Value = (Option<Duration>, Option<f64>)> {
-    prop_oneof![
-        2 => Just((None, None)),
-        1 => short().prop_map(|d| (Some(d), None)),
-        3 => (short(), rate()).prop_map(|(d, rate)| (Some(d), Some(rate))),
-    ]
-}
-
-/// Mostly what a few calls can reach, and the largest.
-fn small_number() -> impl Strategy<Value = u32> {
-    prop_oneof![20 => 1..=6_u32, 4 => 7..=30_u32, 1 => Just(u32::MAX)]
-}
-
-/// Mostly a fraction that a few calls can hit exactly.
-fn rate() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        8 => (1..=10_u32).prop_flat_map(|n| (1..=n, Just(n))).prop_map(|(part, n)| f64::from(part) / f64::from(n)),
-        1 => Just(1.0),
-        1 => Just(f64::MIN_POSITIVE),
-    ]
-}
-
-fn window() -> impl Strategy<Value = Window> {
-    let buckets = prop_oneof![6 => 1..=12_u32, 1 => Just(60)];
-    prop_oneof![
-        6 => (1..=12_u32).prop_map(Window::Count),
-        2 => (60..=70_u32).prop_map(Window::Count),
-        1 => Just(Window::Count(u32::MAX)),
-        9 => (duration(), option::weighted(0.8, buckets))
-            .prop_map(|(length, buckets)| Window::Time { length, buckets }),
-    ]
-}
-
-fn wait() -> impl Strategy<Value = Wait> {
-    prop_oneof![
-        2 => duration().prop_map(Wait::Constant),
-        6 => growing(),
-        // A product of the other factors may not be exact in a float once it is this large, and
-        // the specification does not say how to round it.
-        1 => duration().prop_map(|initial| Wait::Growing { initial, max: Duration::MAX, factor: None }),
-    ]
-}
-
-fn growing() -> impl Strategy<Value = Wait> {
-    let initial = (1..=100_u64).prop_map(Duration::from_millis);
-    let factor = prop::sample::select(vec![1.0, 1.5, 2.0, 3.0, 10.0, f64::MAX]);
-    (initial, 1..=100_u32, option::of(factor)).prop_map(|(initial, times, factor)| Wait::Growing {
-        initial,
-        max: initial * times,
-        factor,
-    })
-}
-
-fn probes() -> impl Strategy<Value = Probes> {
-    prop_oneof![
-        small_number().prop_map(Probes::ConsecutiveSuccesses),
-        small_number().prop_map(Probes::Sample),
-    ]
-}
-
-/// What many calls take as long as.
-fn short() -> impl Strategy<Value = Duration> {
-    prop_oneof![3 => (1..=10_u64).prop_map(Duration::from_millis), 1 => duration()]
-}
-
-/// Of the order of a few steps of the clock, with the extremes.
-pub(crate) fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        20 => (1..=100_u64).prop_map(Duration::from_millis),
-        2 => (1..=60_u64).prop_map(Duration::from_secs),
-        2 => (1..=40_u64).prop_map(Duration::from_nanos),
-        2 => (1..=100_000_000_u64).prop_map(Duration::from_nanos),
-        1 => Just(Duration::from_secs(400 * 24 * 3600)),
-        1 => Just(Duration::MAX),
-    ]
 }

@@ -1,0 +1,45 @@
+//! The arguments.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) const HELP: &str = "\
+Circuits under load, faults, aborts, panics and operators; then everything is counted.
+
+Usage: cargo run --release --features http --example soak -- [OPTIONS]
+
+Options:
+  --seconds <S>   for how long there are faults, 1 to 86400 [default: 4]
+  --clients <N>   how many clients call at the same time, 10 to 10000 [default: 400]
+  --seed <N>      what the random choices start from [default: from the clock]
+  --help          print this
+
+A seed repeats the choices, but not the order in which threads come to them.
+";
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) length: Duration,
+    pub(crate) clients: u32,
+    pub(crate) seed: u64,
+}
+
+/// `None` asks for help. The error says what is wrong and what is allowed.
+pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut plan = Plan { length: Duration::from_secs(4), clients: 400, seed: now.as_secs() };
+    while let Some(name) = args.next() {
+        let mut number = |least: u64, most: u64| {
+            let value = args.next().unwrap_or_default();
+            let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+            number.ok_or(format!("invalid `{name}`: `{value}` (allowed: {least} to {most})"))
+        };
+        match &*name {
+            "--help" | "-h" => return Ok(None),
+            "--seconds" => plan.length = Duration::from_secs(number(1, 86_400)?),
+            "--clients" => plan.clients = number(10, 10_000)? as u32,
+            "--seed" => plan.seed = number(0, u64::MAX)?,
+            _ => return Err(format!("unknown argument `{name}`")),
+        }
+    }
+    Ok(Some(plan))
+}

@@ -1,0 +1,150 @@
+//! Circuits under load, faults, aborts, panics and operators; then everything is counted.
+//!
+//! ```sh
+//! cargo run --release --features http --example soak -- --seconds 60
+//! cargo run --release --features http --example soak -- --help
+//! ```
+//!
+//! Hundreds of clients call a real HTTP backend through nine circuits. The backend fails, hangs,
+//! breaks off, trickles, panics and restarts; calls are aborted; inner services, classifiers and
+//! listeners panic; operators flip switches. Every call is followed from its admission to its end,
+//! and every half-open period is compared with its own probes, one by one.
+//!
+//! It exits with 0 if all is as it should be, with 1 if not, and with 2 if the arguments are wrong.
+
+mod args;
+mod backend;
+mod call;
+mod chaos;
+mod clients;
+mod dice;
+mod findings;
+mod ledger;
+mod memory;
+mod periods;
+mod protected;
+mod report;
+mod settings;
+mod stacks;
+mod watch;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower_breaker::State;
+
+use crate::args::Plan;
+use crate::backend::{Backend, Fault};
+use crate::clients::Scene;
+use crate::dice::Dice;
+use crate::ledger::{Ledger, Ledgers};
+use crate::protected::Panics;
+use crate::report::Run;
+use crate::settings::{LONGEST_WAIT, PROBE_TIMEOUT};
+
+/// For a machine that is busy.
+const SLACK: Duration = Duration::from_secs(2);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let plan = match args::parse(std::env::args().skip(1)) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            print!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("error: {problem}\n\nTry `--help`.");
+            return ExitCode::from(2);
+        }
+    };
+    println!("{} clients, {:?} of faults, --seed {}\n", plan.clients, plan.length, plan.seed);
+    let scene = Arc::new(Scene::default());
+    match run(plan, &scene).await {
+        Ok(run) => {
+            report::table(&run);
+            report::scene(&scene);
+            if report::checks(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: the soak could not run: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
+    let numbered = stacks::NAMES.iter().enumerate();
+    let ledger = |(number, &name)| Ledger::new(number, name, stacks::is_service(name));
+    let ledgers = Ledgers(numbered.map(ledger).collect());
+    let mut backend = Backend::new(ledgers.clone())?;
+    backend.start()?;
+
+    let panics = Panics::default();
+    panics.every(199);
+    scene.wild.store(true, Ordering::Relaxed);
+    let mut clients = JoinSet::new();
+    let mut operators = JoinSet::new();
+    for ledger in &*ledgers.0 {
+        let caller = stacks::build(ledger, &panics);
+        for number in 0..plan.clients as usize / ledgers.0.len() {
+            let dice = Dice::new(plan.seed, (ledger.name, number));
+            let (scene, caller, ledger) = (scene.clone(), caller.clone(), ledger.clone());
+            clients.spawn(clients::client(scene, caller, ledger, backend.uri(), dice));
+        }
+        let dice = Dice::new(plan.seed, (ledger.name, "operator"));
+        operators.spawn(chaos::operator(scene.clone(), ledger.clone(), dice));
+    }
+    let auditor = tokio::spawn(audit(ledgers.clone()));
+
+    let start = Instant::now();
+    let dice = Dice::new(plan.seed, "weather");
+    chaos::weather(&mut backend, start + plan.length / 3, dice).await?;
+    let early = memory::resident();
+    chaos::weather(&mut backend, start + plan.length, Dice::new(plan.seed, "later weather"))
+        .await?;
+    let resident = early.zip(memory::resident());
+
+    scene.wild.store(false, Ordering::Relaxed);
+    operators.join_all().await;
+    panics.every(0);
+    backend.misbehave(Fault::None);
+    let closed_after = closed_after(&ledgers).await;
+
+    scene.over.store(true, Ordering::Relaxed);
+    clients.join_all().await;
+    auditor.abort();
+    ledgers.0.iter().for_each(|ledger| ledger.audit(true));
+    Ok(Run { ledgers, closed_after, resident })
+}
+
+/// Keeps the books short.
+async fn audit(ledgers: Ledgers) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ledgers.0.iter().for_each(|ledger| ledger.audit(false));
+    }
+}
+
+/// Waits until each circuit has been closed; for each how long it took, if it was in time.
+async fn closed_after(ledgers: &Ledgers) -> Vec<Option<Duration>> {
+    let start = Instant::now();
+    let mut closed_after = vec![None; ledgers.0.len()];
+    while start.elapsed() < PROBE_TIMEOUT + LONGEST_WAIT + SLACK {
+        for (ledger, after) in ledgers.0.iter().zip(&mut closed_after) {
+            if after.is_none() && ledger.breaker().state() == State::Closed {
+                *after = Some(start.elapsed());
+            }
+        }
+        if closed_after.iter().all(Option::is_some) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    closed_after
+}

@@ -1,0 +1,266 @@
+//! The circuit and the model, side by side: what is done to one is done to the other.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower_breaker::{CircuitBreaker, Permit, Rejected, Transition};
+
+use crate::ops::{Edge, Mark, Op, Span, Which};
+use crate::reference::{Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
+use crate::settings::{Nanos, Settings};
+
+const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
+
+/// No run lasts longer.
+pub(crate) const LAST: Nanos = 100 * YEAR;
+
+/// Longer than any run, as the circuit's own "never" may be: no number is compared beyond it.
+const NEVER: Nanos = 150 * YEAR;
+
+/// An error says what is wrong.
+pub(crate) type Checked = Result<(), String>;
+
+/// The step that is being taken, for messages.
+#[derive(Clone, Copy)]
+pub(crate) struct At(pub(crate) usize, pub(crate) Op);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(index, op) = self;
+        let op = format!("{op:?}"); // not over several lines
+        write!(f, "op {index}: {op}")
+    }
+}
+
+/// The circuit, the model, and the calls that both have in flight.
+pub(crate) struct Both {
+    settings: Settings,
+    pub(crate) real: CircuitBreaker,
+    model: Model,
+    /// When both were created.
+    start: Instant,
+    in_flight: Vec<Flight>,
+    pub(crate) admitted: usize,
+    orphans: Vec<Permit>,
+}
+
+struct Flight {
+    number: usize,
+    permit: Permit,
+    ticket: Ticket,
+}
+
+impl Both {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let orphans = orphans(settings);
+        Self {
+            settings: settings.clone(),
+            real: settings.build("model"),
+            model: Model::new(settings.clone()),
+            start: Instant::now(),
+            in_flight: Vec::new(),
+            admitted: 0,
+            orphans,
+        }
+    }
+
+    /// Returns which call it ended, if it did.
+    pub(crate) async fn apply(&mut self, at: At) -> Result<Option<(usize, Ending)>, String> {
+        let At(_, op) = at;
+        match op {
+            Op::Acquire => self.acquire(at)?,
+            Op::End(which, ending) => return Ok(self.end(which, ending)),
+            Op::Call(ending) => return self.call(ending, at),
+            Op::Advance(span) => self.advance(span).await,
+            Op::EndOrphan(ending) => self.end_orphan(ending),
+            Op::Trip => {
+                self.real.trip();
+                self.model.trip();
+            }
+            Op::Reset => {
+                self.real.reset();
+                self.model.reset();
+            }
+            Op::ForceOpen => {
+                self.real.force_open();
+                self.model.force_open();
+            }
+            Op::ForceClosed => {
+                self.real.force_closed();
+                self.model.force_closed();
+            }
+            Op::Resume => {
+                self.real.resume();
+                self.model.resume();
+            }
+        }
+        Ok(None)
+    }
+
+    fn acquire(&mut self, at: At) -> Checked {
+        match (self.real.try_acquire(), self.model.try_acquire()) {
+            (Ok(permit), Ok(ticket)) => {
+                self.in_flight.push(Flight { number: self.admitted, permit, ticket });
+                self.admitted += 1;
+                Ok(())
+            }
+            (Err(rejected), Err(refusal)) => {
+                same(&seen_refusal(&rejected), &capped_refusal(refusal), at)
+            }
+            (Ok(_), Err(refusal)) => Err(format!("{at}: admitted, expected {refusal:?}")),
+            (Err(rejected), Ok(_)) => Err(format!("{at}: expected admission, got {rejected:?}")),
+        }
+    }
+
+    fn end(&mut self, which: Which, ending: Ending) -> Option<(usize, Ending)> {
+        let newest = self.in_flight.len().checked_sub(1)?;
+        let flight = self.in_flight.remove(match which {
+            Which::Newest => newest,
+            Which::Oldest => 0,
+            Which::Any(place) => place % (newest + 1),
+        });
+        settle(flight.permit, ending);
+        self.model.settle(flight.ticket, ending);
+        Some((flight.number, ending))
+    }
+
+    fn call(&mut self, ending: Ending, at: At) -> Result<Option<(usize, Ending)>, String> {
+        let before = self.admitted;
+        self.acquire(at)?;
+        let is_admitted = self.admitted > before;
+        Ok(is_admitted.then(|| self.end(Which::Newest, ending)).flatten())
+    }
+
+    fn end_orphan(&mut self, ending: Ending) {
+        if let Some(permit) = self.orphans.pop() {
+            settle(permit, ending);
+        }
+    }
+
+    async fn advance(&mut self, span: Span) {
+        let by = self.length(span).min(LAST - self.model.now());
+        tokio::time::advance(duration(by)).await;
+        self.model.advance(by);
+    }
+
+    fn length(&self, span: Span) -> Nanos {
+        match span {
+            Span::Nothing => 0,
+            Span::Millis(millis) => Nanos::from(millis) * 1_000_000,
+            Span::Year => YEAR,
+            // What takes decades would leave no time for the rest of the run.
+            Span::Until(mark, edge) => match (self.until(mark).min(2 * YEAR), edge) {
+                (length, Edge::JustBefore) => length.saturating_sub(1),
+                (length, Edge::Exactly) => length,
+                (length, Edge::JustAfter) => length + 1,
+            },
+        }
+    }
+
+    fn until(&self, mark: Mark) -> Nanos {
+        let now = self.model.now();
+        let (step, _) = grid(&self.settings);
+        let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos());
+        match mark {
+            Mark::RetryAfter => self.model.look().retry_after.unwrap_or(0),
+            Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
+            Mark::SlowDuration => nanos(self.settings.slow_duration),
+            Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
+            Mark::Bucket => step,
+            Mark::NextBucket => step - now % step,
+            Mark::Expiry => self.model.next_expiry().map_or(0, |time| time - now),
+        }
+    }
+
+    pub(crate) fn compare(&self, at: At) -> Checked {
+        let expected = self.model.look();
+        let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
+        let seen = seen(&self.real);
+        same(&self.real.state(), &seen.state, at)?;
+        same(&seen, &Look { retry_after, ..expected }, at)?;
+        let history = self.real.history();
+        let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
+        let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
+        same(&seen, &expected, at)
+    }
+
+    fn seen_change(&self, transition: &Transition) -> Change {
+        Change {
+            from: transition.from(),
+            to: transition.to(),
+            cause: transition.cause(),
+            at: transition.at().duration_since(self.start).as_nanos(),
+            open_duration: transition.open_duration().map(|d| d.as_nanos().min(NEVER)),
+            attempt: transition.attempt(),
+        }
+    }
+
+    pub(crate) fn abandon_all(&mut self, leak: bool) {
+        for flight in self.in_flight.drain(..) {
+            settle(flight.permit, if leak { Ending::Never } else { Ending::Dropped });
+        }
+    }
+}
+
+/// Permits of an earlier breaker that is gone, and whose memory the next one may have taken over.
+fn orphans(settings: &Settings) -> Vec<Permit> {
+    let earlier = settings.build("earlier");
+    (0..3).map(|_| earlier.try_acquire().expect("a new circuit is closed")).collect()
+}
+
+fn settle(permit: Permit, ending: Ending) {
+    match ending {
+        Ending::Success => permit.success(),
+        Ending::Failure => permit.failure(),
+        Ending::FailureRetryAfter(wish) => permit.failure_retry_after(wish),
+        Ending::Ignored => permit.ignore(),
+        Ending::Dropped => drop(permit),
+        Ending::Never => std::mem::forget(permit),
+    }
+}
+
+fn seen(circuit: &CircuitBreaker) -> Look {
+    let snapshot = circuit.snapshot();
+    let number = |n: u64| usize::try_from(n).expect("a small number");
+    Look {
+        state: snapshot.state(),
+        counts: Counts {
+            calls: number(snapshot.calls()),
+            failures: number(snapshot.failures()),
+            slow_calls: number(snapshot.slow_calls()),
+            consecutive_failures: number(snapshot.consecutive_failures()),
+        },
+        failure_rate: snapshot.failure_rate(),
+        slow_call_rate: snapshot.slow_call_rate(),
+        retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+    }
+}
+
+fn seen_refusal(rejected: &Rejected) -> Refusal {
+    Refusal {
+        reason: rejected.reason(),
+        retry_after: rejected.retry_after().map(|d| d.as_nanos().min(NEVER)),
+    }
+}
+
+fn capped_refusal(refusal: Refusal) -> Refusal {
+    Refusal { retry_after: refusal.retry_after.map(|nanos| nanos.min(NEVER)), ..refusal }
+}
+
+fn capped_change(change: &Change) -> Change {
+    Change { open_duration: change.open_duration.map(|nanos| nanos.min(NEVER)), ..change.clone() }
+}
+
+pub(crate) fn duration(nanos: Nanos) -> Duration {
+    let second = 1_000_000_000;
+    let seconds = u64::try_from(nanos / second).expect("a length of time that can pass");
+    Duration::new(seconds, u32::try_from(nanos % second).expect("less than a second"))
+}
+
+fn same<T: PartialEq + fmt::Debug>(seen: &T, expected: &T, at: At) -> Checked {
+    if seen == expected {
+        return Ok(());
+    }
+    Err(format!("{at}\n    seen: {seen:?}\nexpected: {expected:?}"))
+}

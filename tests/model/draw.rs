@@ -1,0 +1,301 @@
+//! How runs are drawn.
+
+use std::time::Duration;
+
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::ops::{Edge, Mark, Op, Span, Which};
+use crate::reference::Ending;
+use crate::run::Run;
+use crate::settings::{Probes, Settings, Wait, Window};
+
+pub(crate) fn run() -> impl Strategy<Value = Run> {
+    let look_every = prop_oneof![2 => Just(1), 1 => 2..=200_usize];
+    (settings(), ops(), look_every, any::<bool>()).prop_map(
+        |(settings, ops, look_every, leak_at_the_end)| Run {
+            settings,
+            ops,
+            look_every,
+            leak_at_the_end,
+        },
+    )
+}
+
+// ---- what is done ---------------------------------------------------------------------------
+
+/// Up to 200 steps, made of short stories that lead to states which single steps seldom reach.
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(story(), 1..70).prop_map(|stories| {
+        let mut ops = stories.concat();
+        ops.truncate(200);
+        ops
+    })
+}
+
+/// Boxed, since what is drawn is moved around a lot.
+fn story() -> impl Strategy<Value = Vec<Op>> {
+    prop_oneof![
+        10 => step().prop_map(|op| vec![op]).boxed(),
+        3 => failures().boxed(),
+        4 => mixed_calls().boxed(),
+        2 => long_call().boxed(),
+        6 => recovery().boxed(),
+        2 => lost_probes().boxed(),
+        1 => operator().prop_map(|op| vec![op]).boxed(),
+        1 => intervention().boxed(),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => Just(Op::Acquire),
+        6 => end(),
+        3 => ending().prop_map(Op::Call),
+        4 => span().prop_map(Op::Advance),
+        1 => ending().prop_map(Op::EndOrphan),
+    ]
+}
+
+fn failures() -> impl Strategy<Value = Vec<Op>> {
+    (1..=8_usize).prop_map(|n| vec![Op::Call(Ending::Failure); n])
+}
+
+/// Enough calls for a rate, some of them slow and some in buckets of their own.
+fn mixed_calls() -> impl Strategy<Value = Vec<Op>> {
+    let pass = Op::Advance(Span::Until(Mark::Bucket, Edge::Exactly));
+    let call = prop_oneof![
+        4 => ending().prop_map(|ending| vec![Op::Call(ending)]),
+        2 => long_call(),
+        1 => Just(vec![pass]),
+    ];
+    prop::collection::vec(call, 1..=10).prop_map(|calls| calls.concat())
+}
+
+/// A call that takes a while, often as long as it matters.
+fn long_call() -> impl Strategy<Value = Vec<Op>> {
+    let until = |mark| edge().prop_map(move |edge| Span::Until(mark, edge));
+    let how = prop_oneof![
+        1 => (span(), ending()),
+        2 => (until(Mark::SlowDuration), ending()),
+        1 => (until(Mark::AbandonedAfter), Just(Ending::Dropped)),
+    ];
+    how.prop_map(|(span, ending)| {
+        vec![Op::Acquire, Op::Advance(span), Op::End(Which::Newest, ending)]
+    })
+}
+
+/// The circuit opens, the wait passes, and probes are admitted and report.
+fn recovery() -> impl Strategy<Value = Vec<Op>> {
+    let probes = prop::collection::vec(end(), 0..=6);
+    (any::<bool>(), edge(), 1..=6_usize, probes).prop_map(|(trip, edge, n, ends)| {
+        let mut ops = vec![Op::Trip; usize::from(trip)];
+        ops.push(Op::Advance(Span::Until(Mark::RetryAfter, edge)));
+        ops.extend(vec![Op::Acquire; n]);
+        ops.extend(ends);
+        ops
+    })
+}
+
+/// The time of the oldest probe passes while another one may report.
+fn lost_probes() -> impl Strategy<Value = Vec<Op>> {
+    (span(), edge(), operator_or_end()).prop_map(|(apart, edge, then)| {
+        vec![
+            Op::Acquire,
+            Op::Advance(apart),
+            Op::Acquire,
+            Op::Advance(Span::Until(Mark::ProbeDeadline, edge)),
+            then,
+        ]
+    })
+}
+
+fn operator_or_end() -> impl Strategy<Value = Op> {
+    prop_oneof![4 => end(), 1 => operator()]
+}
+
+/// An operator forces something and, some steps later, no longer.
+fn intervention() -> impl Strategy<Value = Vec<Op>> {
+    let force = prop_oneof![Just(Op::ForceOpen), Just(Op::ForceClosed)];
+    (force, prop::collection::vec(step(), 0..=6)).prop_map(|(force, steps)| {
+        let mut ops = vec![force];
+        ops.extend(steps);
+        ops.push(Op::Resume);
+        ops
+    })
+}
+
+fn operator() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        2 => Just(Op::Trip),
+        3 => Just(Op::Reset),
+        1 => Just(Op::ForceOpen),
+        1 => Just(Op::ForceClosed),
+        4 => Just(Op::Resume),
+    ]
+}
+
+fn end() -> impl Strategy<Value = Op> {
+    (which(), ending()).prop_map(|(which, ending)| Op::End(which, ending))
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        2 => Just(Which::Newest),
+        2 => Just(Which::Oldest),
+        1 => (0..8_usize).prop_map(Which::Any),
+    ]
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![
+        8 => Just(Ending::Success),
+        4 => Just(Ending::Failure),
+        2 => wish().prop_map(Ending::FailureRetryAfter),
+        2 => Just(Ending::Ignored),
+        2 => Just(Ending::Dropped),
+        1 => Just(Ending::Never),
+    ]
+}
+
+fn wish() -> impl Strategy<Value = Duration> {
+    prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    prop_oneof![
+        20 => Just(Span::Nothing),
+        60 => (1..=60_u64).prop_map(Span::Millis),
+        1 => Just(Span::Year),
+        80 => (mark(), edge()).prop_map(|(mark, edge)| Span::Until(mark, edge)),
+    ]
+}
+
+fn mark() -> impl Strategy<Value = Mark> {
+    prop_oneof![
+        4 => Just(Mark::RetryAfter),
+        2 => Just(Mark::ProbeDeadline),
+        1 => Just(Mark::SlowDuration),
+        1 => Just(Mark::AbandonedAfter),
+        1 => Just(Mark::Bucket),
+        1 => Just(Mark::NextBucket),
+        3 => Just(Mark::Expiry),
+    ]
+}
+
+fn edge() -> impl Strategy<Value = Edge> {
+    prop_oneof![1 => Just(Edge::JustBefore), 4 => Just(Edge::Exactly), 1 => Just(Edge::JustAfter)]
+}
+
+// ---- settings -------------------------------------------------------------------------------
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let rules = (option::weighted(0.4, small_number()), option::of(rate()), slow_calls());
+    let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
+    let recovery = (
+        wait(),
+        option::weighted(0.8, probes()),
+        option::weighted(0.8, duration()),
+        option::of(short()),
+    );
+    let wishes = (option::weighted(0.8, duration()), any::<bool>());
+    (rules, judging, recovery, wishes).prop_map(|(rules, judging, recovery, wishes)| {
+        let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
+        let (window, minimum_calls) = judging;
+        let (wait, half_open, probe_timeout, abandoned_after) = recovery;
+        let (max_retry_after, trip_on_retry_after) = wishes;
+        let settings = Settings {
+            consecutive_failures,
+            failure_rate,
+            slow_duration,
+            slow_rate,
+            window,
+            minimum_calls,
+            wait,
+            half_open,
+            probe_timeout,
+            abandoned_after,
+            max_retry_after,
+            trip_on_retry_after,
+        };
+        settings.mend_sample()
+    })
+}
+
+/// A slow-call rate cannot be without the duration, but the duration can be alone.
+fn slow_calls() -> impl Strategy<Value = (Option<Duration>, Option<f64>)> {
+    prop_oneof![
+        2 => Just((None, None)),
+        1 => short().prop_map(|d| (Some(d), None)),
+        3 => (short(), rate()).prop_map(|(d, rate)| (Some(d), Some(rate))),
+    ]
+}
+
+/// Mostly what a few calls can reach, and the largest.
+fn small_number() -> impl Strategy<Value = u32> {
+    prop_oneof![20 => 1..=6_u32, 4 => 7..=30_u32, 1 => Just(u32::MAX)]
+}
+
+/// Mostly a fraction that a few calls can hit exactly.
+fn rate() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        8 => (1..=10_u32).prop_flat_map(|n| (1..=n, Just(n))).prop_map(|(part, n)| f64::from(part) / f64::from(n)),
+        1 => Just(1.0),
+        1 => Just(f64::MIN_POSITIVE),
+    ]
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let buckets = prop_oneof![6 => 1..=12_u32, 1 => Just(60)];
+    prop_oneof![
+        6 => (1..=12_u32).prop_map(Window::Count),
+        2 => (60..=70_u32).prop_map(Window::Count),
+        1 => Just(Window::Count(u32::MAX)),
+        9 => (duration(), option::weighted(0.8, buckets))
+            .prop_map(|(length, buckets)| Window::Time { length, buckets }),
+    ]
+}
+
+fn wait() -> impl Strategy<Value = Wait> {
+    prop_oneof![
+        2 => duration().prop_map(Wait::Constant),
+        6 => growing(),
+        // A product of the other factors may not be exact in a float once it is this large, and
+        // the specification does not say how to round it.
+        1 => duration().prop_map(|initial| Wait::Growing { initial, max: Duration::MAX, factor: None }),
+    ]
+}
+
+fn growing() -> impl Strategy<Value = Wait> {
+    let initial = (1..=100_u64).prop_map(Duration::from_millis);
+    let factor = prop::sample::select(vec![1.0, 1.5, 2.0, 3.0, 10.0, f64::MAX]);
+    (initial, 1..=100_u32, option::of(factor)).prop_map(|(initial, times, factor)| Wait::Growing {
+        initial,
+        max: initial * times,
+        factor,
+    })
+}
+
+fn probes() -> impl Strategy<Value = Probes> {
+    prop_oneof![
+        small_number().prop_map(Probes::ConsecutiveSuccesses),
+        small_number().prop_map(Probes::Sample),
+    ]
+}
+
+/// What many calls take as long as.
+fn short() -> impl Strategy<Value = Duration> {
+    prop_oneof![3 => (1..=10_u64).prop_map(Duration::from_millis), 1 => duration()]
+}
+
+/// Of the order of a few steps of the clock, with the extremes.
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        20 => (1..=100_u64).prop_map(Duration::from_millis),
+        2 => (1..=60_u64).prop_map(Duration::from_secs),
+        2 => (1..=40_u64).prop_map(Duration::from_nanos),
+        2 => (1..=100_000_000_u64).prop_map(Duration::from_nanos),
+        1 => Just(Duration::from_secs(400 * 24 * 3600)),
+        1 => Just(Duration::MAX),
+    ]
+}
