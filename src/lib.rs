@@ -63,6 +63,7 @@
 //! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | metrics, log | [`metrics`](metrics/index.html) and `tracing`, with the features of these names: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
+//! | HTTP: what to count, for whom, retries, recipes, what each choice costs | [`docs::http`] |
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 
@@ -142,6 +143,10 @@ pub use crate::window::SlidingWindow;
 pub mod docs {
     #[doc = include_str!("docs/design.md")]
     pub mod design {}
+
+    #[cfg(all(feature = "grpc", feature = "keyed"))]
+    #[doc = include_str!("docs/http.md")]
+    pub mod http {}
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}
