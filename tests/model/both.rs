@@ -1,0 +1,273 @@
+//! The real circuit and the model, taken through the same steps.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tokio::time::Instant;
+use tower_breaker::{CircuitBreaker, Permit, Rejected, Transition};
+
+use crate::Checked;
+use crate::ops::{Edge, Mark, Op, Span, Which};
+use crate::reference::{Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
+use crate::settings::{Nanos, Settings};
+use crate::story::{Event, Story};
+
+const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
+
+/// No run lasts longer.
+pub(crate) const LAST: Nanos = 100 * YEAR;
+
+/// Longer than any run, as the circuit's own "never" may be: no number is compared beyond it.
+const NEVER: Nanos = 150 * YEAR;
+
+/// The circuit, the model, and the calls that both have in flight.
+pub(crate) struct Both {
+    settings: Settings,
+    pub(crate) real: CircuitBreaker,
+    model: Model,
+    /// When both were created.
+    start: Instant,
+    in_flight: Vec<Flight>,
+    pub(crate) admitted: usize,
+    orphans: Vec<Permit>,
+    /// No step of time is longer: what takes decades would leave no time for the rest of the run.
+    longest: Nanos,
+    story: Story,
+}
+
+struct Flight {
+    number: usize,
+    permit: Permit,
+    ticket: Ticket,
+}
+
+impl Both {
+    /// For a run of so many steps.
+    pub(crate) fn new(settings: &Settings, steps: usize) -> Self {
+        let orphans = orphans(settings);
+        Self {
+            settings: settings.clone(),
+            real: settings.build("model"),
+            model: Model::new(settings.clone()),
+            start: Instant::now(),
+            in_flight: Vec::new(),
+            admitted: 0,
+            orphans,
+            longest: (2 * YEAR).min(4 * LAST / steps as Nanos),
+            story: Story::default(),
+        }
+    }
+
+    /// Returns which call it ended, if it did.
+    pub(crate) async fn apply(&mut self, op: Op) -> Result<Option<(usize, Ending)>, TestCaseError> {
+        self.story.begin(self.model.now(), op);
+        let mut ended = None;
+        match op {
+            Op::Acquire => self.acquire()?,
+            Op::End(which, ending) => ended = self.end(which, ending),
+            Op::Call(ending) => {
+                let before = self.admitted;
+                self.acquire()?;
+                if self.admitted > before {
+                    ended = self.end(Which::Newest, ending);
+                }
+            }
+            Op::Advance(span) => self.advance(span).await,
+            Op::EndOrphan(ending) => self.end_orphan(ending),
+            Op::Trip => {
+                self.real.trip();
+                self.model.trip();
+            }
+            Op::Reset => {
+                self.real.reset();
+                self.model.reset();
+            }
+            Op::ForceOpen => {
+                self.real.force_open();
+                self.model.force_open();
+            }
+            Op::ForceClosed => {
+                self.real.force_closed();
+                self.model.force_closed();
+            }
+            Op::Resume => {
+                self.real.resume();
+                self.model.resume();
+            }
+        }
+        self.story.end(self.model.state());
+        Ok(ended)
+    }
+
+    /// The error, and what led to it.
+    pub(crate) fn told(&self, error: TestCaseError) -> TestCaseError {
+        match error {
+            TestCaseError::Fail(reason) => {
+                TestCaseError::fail(format!("{reason}\n\nwhat happened:\n{}", self.story))
+            }
+            TestCaseError::Reject(_) => error,
+        }
+    }
+
+    fn acquire(&mut self) -> Checked {
+        match (self.real.try_acquire(), self.model.try_acquire()) {
+            (Ok(permit), Ok(ticket)) => {
+                self.story.tell(Event::Admitted(self.admitted));
+                self.in_flight.push(Flight { number: self.admitted, permit, ticket });
+                self.admitted += 1;
+                Ok(())
+            }
+            (Err(rejected), Err(refusal)) => {
+                self.story.tell(Event::Rejected(refusal));
+                prop_assert_eq!(seen_refusal(&rejected), capped_refusal(refusal));
+                Ok(())
+            }
+            (Ok(_), Err(refusal)) => {
+                Err(TestCaseError::fail(format!("admitted, expected {refusal:?}")))
+            }
+            (Err(rejected), Ok(_)) => {
+                Err(TestCaseError::fail(format!("expected admission, got {rejected:?}")))
+            }
+        }
+    }
+
+    fn end(&mut self, which: Which, ending: Ending) -> Option<(usize, Ending)> {
+        let newest = self.in_flight.len().checked_sub(1)?;
+        let flight = self.in_flight.remove(match which {
+            Which::Newest => newest,
+            Which::Oldest => 0,
+            Which::Any(place) => place % (newest + 1),
+        });
+        self.story.tell(Event::Ended(flight.number, ending));
+        settle(flight.permit, ending);
+        self.model.settle(flight.ticket, ending);
+        Some((flight.number, ending))
+    }
+
+    fn end_orphan(&mut self, ending: Ending) {
+        if let Some(permit) = self.orphans.pop() {
+            settle(permit, ending);
+        }
+    }
+
+    async fn advance(&mut self, span: Span) {
+        let by = self.length(span).min(LAST - self.model.now());
+        self.story.tell(Event::Passed(duration(by)));
+        tokio::time::advance(duration(by)).await;
+        self.model.advance(by);
+    }
+
+    fn length(&self, span: Span) -> Nanos {
+        match span {
+            Span::Nothing => 0,
+            Span::Millis(millis) => Nanos::from(millis) * 1_000_000,
+            Span::Year => YEAR.min(self.longest),
+            Span::Until(mark, edge) => match (self.until(mark).min(self.longest), edge) {
+                (length, Edge::JustBefore) => length.saturating_sub(1),
+                (length, Edge::Exactly) => length,
+                (length, Edge::JustAfter) => length + 1,
+            },
+        }
+    }
+
+    fn until(&self, mark: Mark) -> Nanos {
+        let now = self.model.now();
+        let (step, _) = grid(&self.settings);
+        let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos());
+        match mark {
+            Mark::RetryAfter => self.model.look().retry_after.unwrap_or(0),
+            Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
+            Mark::SlowDuration => nanos(self.settings.slow_duration),
+            Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
+            Mark::Bucket => step,
+            Mark::NextBucket => step - now % step,
+            Mark::Expiry => self.model.next_expiry().map_or(0, |time| time - now),
+        }
+    }
+
+    pub(crate) fn compare(&self) -> Checked {
+        let expected = self.model.look();
+        let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
+        let seen = seen(&self.real);
+        prop_assert_eq!(self.real.state(), seen.state, "state() and snapshot()");
+        prop_assert_eq!(seen, Look { retry_after, ..expected }, "what is seen, and the model");
+        let history = self.real.history();
+        let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
+        let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
+        prop_assert_eq!(seen, expected, "the transitions, and the model's");
+        Ok(())
+    }
+
+    fn seen_change(&self, transition: &Transition) -> Change {
+        Change {
+            from: transition.from(),
+            to: transition.to(),
+            cause: transition.cause(),
+            at: transition.at().duration_since(self.start).as_nanos(),
+            open_duration: transition.open_duration().map(|d| d.as_nanos().min(NEVER)),
+            attempt: transition.attempt(),
+        }
+    }
+
+    pub(crate) fn abandon_all(&mut self, leak: bool) {
+        for flight in self.in_flight.drain(..) {
+            settle(flight.permit, if leak { Ending::Never } else { Ending::Dropped });
+        }
+    }
+}
+
+/// Permits of an earlier breaker that is gone, and whose memory the next one may have taken over.
+fn orphans(settings: &Settings) -> Vec<Permit> {
+    let earlier = settings.build("earlier");
+    (0..3).map(|_| earlier.try_acquire().expect("a new circuit is closed")).collect()
+}
+
+fn settle(permit: Permit, ending: Ending) {
+    match ending {
+        Ending::Success => permit.success(),
+        Ending::Failure => permit.failure(),
+        Ending::FailureRetryAfter(wish) => permit.failure_retry_after(wish),
+        Ending::Ignored => permit.ignore(),
+        Ending::Dropped => drop(permit),
+        Ending::Never => std::mem::forget(permit),
+    }
+}
+
+fn seen(circuit: &CircuitBreaker) -> Look {
+    let snapshot = circuit.snapshot();
+    let number = |n: u64| usize::try_from(n).expect("a small number");
+    Look {
+        state: snapshot.state(),
+        counts: Counts {
+            calls: number(snapshot.calls()),
+            failures: number(snapshot.failures()),
+            slow_calls: number(snapshot.slow_calls()),
+            consecutive_failures: number(snapshot.consecutive_failures()),
+        },
+        failure_rate: snapshot.failure_rate(),
+        slow_call_rate: snapshot.slow_call_rate(),
+        retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+    }
+}
+
+fn seen_refusal(rejected: &Rejected) -> Refusal {
+    Refusal {
+        reason: rejected.reason(),
+        retry_after: rejected.retry_after().map(|d| d.as_nanos().min(NEVER)),
+    }
+}
+
+fn capped_refusal(refusal: Refusal) -> Refusal {
+    Refusal { retry_after: refusal.retry_after.map(|nanos| nanos.min(NEVER)), ..refusal }
+}
+
+fn capped_change(change: &Change) -> Change {
+    Change { open_duration: change.open_duration.map(|nanos| nanos.min(NEVER)), ..change.clone() }
+}
+
+pub(crate) fn duration(nanos: Nanos) -> Duration {
+    let second = 1_000_000_000;
+    let seconds = u64::try_from(nanos / second).expect("a length of time that can pass");
+    Duration::new(seconds, u32::try_from(nanos % second).expect("less than a second"))
+}
