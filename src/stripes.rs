@@ -76,7 +76,7 @@ mod tests {
     fn a_full_counter_counts_no_further_and_does_not_spill_into_the_slice() {
         let stripes = Stripes::new();
         let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
-        own.store(7 << COUNT_BITS | COUNT_MASK - 1, Ordering::Relaxed);
+        own.store((7 << COUNT_BITS) | (COUNT_MASK - 1), Ordering::Relaxed);
         assert!(stripes.count_success(7));
         assert!(!stripes.count_success(7));
         assert!(!stripes.count_success(8));
