@@ -38,11 +38,11 @@ const ROWS: [&str; 8] = [
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, row, calls] = &args[..] {
-        if let Ok(calls) = calls.parse() {
-            run(row, calls);
-            return ExitCode::SUCCESS;
-        }
+    if let [_, row, calls] = &args[..]
+        && let Ok(calls) = calls.parse()
+    {
+        run(row, calls);
+        return ExitCode::SUCCESS;
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
     let counts: BTreeMap<&str, f64> = ROWS.iter().map(|row| (*row, per_call(row))).collect();
@@ -59,7 +59,10 @@ fn main() -> ExitCode {
         let is_over = count > budget * SLACK;
         passed &= !is_over;
         let verdict = if is_over { "  over its budget" } else { "" };
-        println!("{row:<50} {count:>12.1} {budget:>8.1} {:>8.2}{verdict}", count / counts[BASELINE]);
+        println!(
+            "{row:<50} {count:>12.1} {budget:>8.1} {:>8.2}{verdict}",
+            count / counts[BASELINE]
+        );
     }
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -119,7 +119,8 @@ impl CircuitBreaker {
     /// asks for admission.
     #[must_use]
     pub fn state(&self) -> State {
-        self.snapshot().state()
+        // What time can do by itself, it does to probes.
+        if self.circuit().is_closed() { State::Closed } else { self.snapshot().state() }
     }
 
     /// One consistent look at the circuit.

@@ -32,6 +32,7 @@ use arc_swap::ArcSwapOption;
 use crate::clock::{self, NEVER, Tick};
 use crate::error::{Refusal, RejectReason};
 use crate::event::{Interest, OperatorAction};
+use crate::in_flight::InFlight;
 use crate::listeners::Listeners;
 use crate::observers::Observers;
 use crate::permit::{Permit, Place};
@@ -53,7 +54,7 @@ pub(crate) struct Circuit {
     /// Who observes calls, if anybody does: here, so that a call need not count references to them.
     observers: ArcSwapOption<Observers>,
     /// The calls in flight, if somebody wants to know.
-    in_flight: AtomicU64,
+    in_flight: InFlight,
     pub(crate) waiters: Waiters,
 }
 
@@ -89,7 +90,7 @@ impl Circuit {
             stripes: Stripes::new(),
             behind: Mutex::default(),
             observers: ArcSwapOption::empty(),
-            in_flight: AtomicU64::default(),
+            in_flight: InFlight::default(),
             waiters: Waiters::default(),
         }
     }
@@ -106,6 +107,7 @@ impl Circuit {
         let now = clock::now();
         let machine = Machine::new(rules, behind.last_ticket, seed, now);
         listeners.metrics.start(now);
+        self.in_flight.start(machine.last_ticket());
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
         if listeners.want(Interest::Calls) {
@@ -166,7 +168,7 @@ impl Circuit {
     #[inline]
     fn permit(&'static self, word: Word, began: Tick) -> Permit {
         if word.is(Word::COUNTED) {
-            self.in_flight.fetch_add(1, Ordering::Relaxed);
+            self.in_flight.add();
         }
         Permit::new(self, word, began)
     }
@@ -182,13 +184,13 @@ impl Circuit {
     fn ask(&self, now: Tick) -> Result<Admission, Refusal> {
         let word = self.word();
         if word.is(Word::OPEN) && word.is(Word::FORCED) {
-            return Err(Refusal { reason: RejectReason::ForcedOpen, wait: 0 });
+            return Err(Refusal { reason: RejectReason::ForcedOpen, until: 0 });
         }
         if word.is(Word::OPEN) {
             // If this is already the end of a later wait, the circuit opens again just now.
             let until = self.front.open_until.load(Ordering::Acquire);
             if now < until {
-                return Err(Refusal { reason: RejectReason::Open, wait: until - now });
+                return Err(Refusal { reason: RejectReason::Open, until });
             }
         }
         let admitted = self.with(None, |machine| machine.acquire(now));
@@ -234,7 +236,7 @@ impl Circuit {
             self.settle(clock::now, word.ticket(), began, report);
         }
         if word.is(Word::COUNTED) {
-            self.in_flight.fetch_sub(1, Ordering::Release);
+            self.in_flight.remove(word.ticket());
         }
     }
 
@@ -351,7 +353,7 @@ impl Circuit {
     /// after it has settled.
     #[cfg(feature = "keyed")]
     fn word_without_calls(&self) -> Option<Word> {
-        (self.in_flight.load(Ordering::Acquire) == 0).then(|| self.word())
+        self.in_flight.is_none().then(|| self.word())
     }
 
     #[inline]

@@ -194,7 +194,8 @@ impl CircuitBreakerBuilder {
     }
 
     /// Trips on the first failure that is reported
-    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are.
+    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are. A
+    /// wish of zero is none.
     pub fn trip_on_retry_after(mut self, trips: bool) -> Self {
         self.trip_on_retry_after = trips;
         self
@@ -277,18 +278,14 @@ impl CircuitBreakerBuilder {
             failure_rate = Some(0.5);
         }
         let judges_rates = failure_rate.is_some() || self.slow_call_rate.is_some();
-        let probes = match self.half_open.0 {
-            ProbeRule::ConsecutiveSuccesses(n) => n,
-            ProbeRule::Sample(n) if judges_rates => n,
-            ProbeRule::Sample(n) => {
-                return Err(ConfigError::new(
-                    "half_open",
-                    format!("a sample of {n} without a rate rule"),
-                    "a sample together with `failure_rate_threshold` or `slow_call_rate_threshold`",
-                ));
-            }
-        };
-        at_least_one("half_open", probes)?;
+        if let (ProbeRule::Sample(n), false) = (self.half_open.0, judges_rates) {
+            return Err(ConfigError::new(
+                "half_open",
+                format!("a sample of {n} without a rate rule"),
+                "a sample together with `failure_rate_threshold` or `slow_call_rate_threshold`",
+            ));
+        }
+        at_least_one("half_open", self.half_open.0.probes())?;
 
         Ok(Rules {
             consecutive_failures: consecutive_failures.map(u64::from),
@@ -363,6 +360,13 @@ pub struct HalfOpen(pub(crate) ProbeRule);
 pub(crate) enum ProbeRule {
     ConsecutiveSuccesses(u32),
     Sample(u32),
+}
+
+impl ProbeRule {
+    pub(crate) fn probes(self) -> u32 {
+        let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
+        n
+    }
 }
 
 impl HalfOpen {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Nanos;
+use crate::clock::{self, Tick};
 
 /// The boxed error of Tower's middleware.
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -102,8 +102,8 @@ impl Rejected {
         self.refusal.reason
     }
 
-    /// How long it was, at the rejection, until the next probe may be admitted; `None` when forced
-    /// open, which only an operator ends.
+    /// How long it is, from now on, until the next probe may be admitted, by what was known at the
+    /// rejection; zero when that is over. `None` when forced open, which only an operator ends.
     ///
     /// While open, this is the rest of the wait. While half-open, it is the longest that it can
     /// take, which is when the probes in flight never report: the rest of the oldest one's
@@ -165,13 +165,14 @@ impl fmt::Display for RejectReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: RejectReason,
-    /// Until the next probe may be admitted; meaningless if forced open.
-    pub(crate) wait: Nanos,
+    /// When the next probe may be admitted; meaningless if forced open.
+    pub(crate) until: Tick,
 }
 
 impl Refusal {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        (self.reason != RejectReason::ForcedOpen).then(|| Duration::from_nanos(self.wait))
+        let wait = || Duration::from_nanos(self.until.saturating_sub(clock::now()));
+        (self.reason != RejectReason::ForcedOpen).then(wait)
     }
 }
 

@@ -122,7 +122,7 @@ impl Gate {
         match left {
             None => cx.waker().wake_by_ref(),
             // Without a runtime there is no timer. Then only the inner service and the circuit wake
-            // the caller, which is better than to panic.
+            // the caller, which is better than to panic. Whether a runtime has timers cannot be asked.
             Some(left) if tokio::runtime::Handle::try_current().is_ok() => {
                 self.waiter().wake_in(left, cx);
             }
@@ -133,6 +133,10 @@ impl Gate {
     /// The inner service is ready.
     #[inline]
     pub(crate) fn grant(&mut self) {
+        if let (Readiness::NotReady(None), None) = (&self.readiness, &self.waiter) {
+            self.readiness = Readiness::Ready(None); // what almost every call needs
+            return;
+        }
         let place = self.take_place();
         self.be(Readiness::Ready(place));
     }

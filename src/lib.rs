@@ -41,9 +41,10 @@
 //! * **A result decides only the period that admitted the call.** What was called before a trip
 //!   neither closes nor reopens the circuit afterwards.
 //!
-//! A healthy call allocates nothing and takes no lock, but for one in each bucket of a time window.
-//! Without a window, or with a count window that is full of successes, it does not even write to
-//! memory that another core reads.
+//! A healthy call allocates nothing. It takes no lock either, but where a window counts it: then at
+//! the beginning of each bucket, after a failure, and once in about a thousand calls. Without a window,
+//! or with a count window that is full of successes, it does not even write to memory that another core
+//! reads, unless metrics or the circuits of keys count it.
 //!
 //! # Where to find what
 //!
@@ -51,17 +52,18 @@
 //! |---|---|
 //! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
-//! | settings from a file | `Config`, with the feature `serde` |
+//! | settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
-//! | one circuit for each key, such as a host | `keyed` (feature `keyed`) |
+//! | one circuit for each key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
 //! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
-//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`mod@http`], [`grpc`], [`mod@tower_http`] |
+//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html) |
 //! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
 //! | an answer in place of a rejection | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
-//! | metrics, log | features `metrics` and `tracing`: [`docs::operators`] |
+//! | metrics, log | [`metrics`](metrics/index.html) and `tracing`, with the features of these names: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
+//! | HTTP: what to count, for whom, retries, recipes, what each choice costs | [`docs::http`] |
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 
@@ -77,6 +79,7 @@ mod event;
 mod fallback;
 mod future;
 mod gate;
+mod in_flight;
 #[cfg(feature = "keyed")]
 pub mod keyed;
 mod layer;
@@ -140,6 +143,10 @@ pub use crate::window::SlidingWindow;
 pub mod docs {
     #[doc = include_str!("docs/design.md")]
     pub mod design {}
+
+    #[cfg(all(feature = "grpc", feature = "keyed"))]
+    #[doc = include_str!("docs/http.md")]
+    pub mod http {}
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}

@@ -21,6 +21,11 @@ use crate::permit::Permit;
 /// `call` returns the rejection; so is it while half-open, when all probes are in flight. Otherwise
 /// it is ready when the inner service is. A clone starts without readiness.
 ///
+/// A call that is rejected although the inner service was ready, because the circuit opened in
+/// between, leaves it ready. If that reserves something, as `ConcurrencyLimit` and `Buffer` do, it stays
+/// reserved until this service is called again or dropped. So where services are kept long and used
+/// seldom, put such layers outside.
+///
 /// # Errors
 /// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
 /// [fallback](crate::CircuitBreakerLayer::fallback), [`CircuitBreakerError::Inner`] with the error of
@@ -28,7 +33,9 @@ use crate::permit::Permit;
 /// and passed on.
 ///
 /// # Panics
-/// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call.
+/// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call. `poll_ready`
+/// panics in a tokio runtime without timers if it has to wait while half-open: for an inner service
+/// that is not ready, as the place of a probe ends in time.
 #[derive(Clone)]
 pub struct CircuitBreakerService<S, C = ErrorsAsFailures, F = NoFallback> {
     inner: S,

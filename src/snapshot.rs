@@ -9,7 +9,6 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::trip_rule::TripRule;
-use crate::config::ProbeRule;
 use crate::rules::Rules;
 use crate::transition::Cause;
 use crate::window::Counts;
@@ -205,7 +204,7 @@ impl Snapshot {
     /// How far each trip rule is from tripping, the nearest first: the one with the greatest
     /// [progress](TripRule::progress). None unless closed. While
     /// [forced closed](crate::CircuitBreaker::force_closed), what they reach trips nothing.
-    pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> {
+    pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
         let rules = (self.state == State::Closed).then(|| TripRule::nearest_first(self));
         rules.into_iter().flatten().flatten()
     }
@@ -221,8 +220,8 @@ impl Snapshot {
     /// half-open.
     #[must_use]
     pub fn probes_to_close(&self) -> Option<u64> {
-        let (ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n)) = self.rules.half_open;
-        (self.state == State::HalfOpen).then(|| u64::from(n) - self.calls())
+        let probes = u64::from(self.rules.half_open.probes());
+        (self.state == State::HalfOpen).then(|| probes - self.calls())
     }
 
     /// How long it takes until the oldest probe in flight has

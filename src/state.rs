@@ -85,14 +85,13 @@ enum Phase {
 impl Machine {
     /// A closed circuit that gives tickets after `last_ticket`. `seed` is for the jitter.
     pub(crate) fn new(rules: Rules, last_ticket: Ticket, seed: u64, now: Tick) -> Self {
-        let (ProbeRule::ConsecutiveSuccesses(probes) | ProbeRule::Sample(probes)) = rules.half_open;
         let ticket = last_ticket + 1;
         Self {
             rules,
             phase: Phase::Closed { ticket, run: 0 },
             forced: false,
             window: rules.window.map(|window| window.open(now)),
-            probes: Probes::new(probes, rules.probe_timeout),
+            probes: Probes::new(rules.half_open.probes(), rules.probe_timeout),
             last_ticket: ticket,
             opened: 0,
             openings: 0,
@@ -214,7 +213,7 @@ impl Machine {
             tally: self.tally(now),
             rules: self.rules,
             opened: self.opened,
-            retry_after: self.retry_after(now).map(Duration::from_nanos),
+            retry_after: self.next_probe(now).map(until),
             probes_in_flight: self.probes.count(),
             next_probe_timeout: self.probes.first_deadline().map(until),
         }
@@ -378,8 +377,7 @@ impl Machine {
 
     /// Whether a probe may be admitted beside those in flight and those that have reported.
     fn has_place(&self, reported: &Tally) -> bool {
-        let (ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n)) = self.rules.half_open;
-        self.probes.count() + reported.counts.calls < n.into()
+        self.probes.count() + reported.counts.calls < self.rules.half_open.probes().into()
     }
 
     fn admit_probe(&mut self) -> Admission {
@@ -395,23 +393,22 @@ impl Machine {
                 Phase::Open { .. } => RejectReason::Open,
                 Phase::Closed { .. } | Phase::HalfOpen { .. } => RejectReason::HalfOpen,
             },
-            wait: self.retry_after(self.now).unwrap_or(0),
+            until: self.next_probe(self.now).unwrap_or(self.now),
         }
     }
 
     /// Until when no probe is admitted if nothing happens before: while half-open without a place,
     /// until the oldest probe's time and the open period after it are over.
-    fn retry_after(&self, now: Tick) -> Option<Nanos> {
-        let at = match self.phase {
-            Phase::Closed { .. } => return None,
-            Phase::Open { .. } if self.forced => return None,
-            Phase::Open { until, .. } => until,
-            Phase::HalfOpen { ref tally } if self.has_place(tally) => now,
+    fn next_probe(&self, now: Tick) -> Option<Tick> {
+        match self.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open { .. } if self.forced => None,
+            Phase::Open { until, .. } => Some(until),
+            Phase::HalfOpen { ref tally } if self.has_place(tally) => Some(now),
             Phase::HalfOpen { .. } => {
-                self.probes.first_deadline().unwrap_or(now).saturating_add(self.wait())
+                Some(self.probes.first_deadline().unwrap_or(now).saturating_add(self.wait()))
             }
-        };
-        Some(at.saturating_sub(now))
+        }
     }
 
     // ---- transitions --------------------------------------------------------------------------

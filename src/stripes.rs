@@ -54,3 +54,43 @@ impl Stripes {
         self.0.iter().map(|stripe| swap(stripe) & COUNT_MASK).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_is_counted_in_the_present_slice_only() {
+        let stripes = Stripes::new();
+        assert!(stripes.count_success(0));
+        assert!(!stripes.count_success(1));
+        assert_eq!(stripes.start_slice(1), 1);
+        assert!(!stripes.count_success(0));
+        assert!(stripes.count_success(1));
+        assert!(stripes.count_success(1));
+        assert_eq!(stripes.start_slice(2), 2);
+        assert_eq!(stripes.start_slice(3), 0);
+    }
+
+    #[test]
+    fn a_full_counter_counts_no_further_and_does_not_spill_into_the_slice() {
+        let stripes = Stripes::new();
+        let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
+        own.store((7 << COUNT_BITS) | (COUNT_MASK - 1), Ordering::Relaxed);
+        assert!(stripes.count_success(7));
+        assert!(!stripes.count_success(7));
+        assert!(!stripes.count_success(8));
+        assert_eq!(stripes.start_slice(8), COUNT_MASK);
+    }
+
+    #[test]
+    fn successes_of_all_threads_are_collected() {
+        let stripes = Stripes::new();
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| assert!(stripes.count_success(0)));
+            }
+        });
+        assert_eq!(stripes.start_slice(1), 40);
+    }
+}

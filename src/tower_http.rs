@@ -17,6 +17,9 @@
 //! classifiers of this crate. What class a failure has does not matter, so errors are not asked for
 //! it.
 //!
+//! It is tower-http 0.7 whose traits these are; another minor version of it will come with another
+//! minor version of this crate.
+//!
 //! A [`MakeClassifier`](::tower_http::classify::MakeClassifier), such as a `SharedClassifier`, does
 //! not fit, because it wants to see the request: take the classifier that it makes.
 //!

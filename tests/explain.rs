@@ -161,6 +161,13 @@ async fn open_it_says_why_which_attempt_it_is_and_when_it_probes() {
     assert_eq!(breaker.snapshot().trip_rules().count(), 0);
 }
 
+#[test]
+fn trip_rules_outlive_the_snapshot_that_they_are_taken_from() {
+    let breaker = CircuitBreaker::new("explained");
+    let rules = breaker.snapshot().trip_rules();
+    assert_eq!(rules.count(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_operators_hold_is_said() {
     let breaker = builder().consecutive_failures(2).build().unwrap();
@@ -244,7 +251,7 @@ async fn a_probe_that_timed_out_unnoticed_is_seen_and_looking_moves_nothing() {
     let breaker = builder()
         .consecutive_failures(1)
         .probe_timeout(2 * SECOND)
-        .on_transition(move |_| drop(count.fetch_add(1, Ordering::Relaxed)))
+        .on_transition(move |_| _ = count.fetch_add(1, Ordering::Relaxed))
         .build()
         .unwrap();
     breaker.trip();

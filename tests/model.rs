@@ -13,45 +13,58 @@ mod reference;
 mod run;
 #[path = "model/settings.rs"]
 mod settings;
+#[path = "model/story.rs"]
+mod story;
 
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestCaseError};
+use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseError};
 
 use crate::draw::run;
-use crate::run::{admits_no_probe_too_many, agrees, is_not_wedged, with_paused_clock};
+use crate::run::{admits_no_probe_too_many, agrees, check, is_not_wedged};
 
-/// A multiple of the default, so that PROPTEST_CASES still scales it. With the default generator of
-/// random numbers, drawing the runs would take most of the time.
-fn cases(times: u32) -> ProptestConfig {
+/// So many cases if PROPTEST_CASES does not say otherwise, and in proportion if it does. With the
+/// default generator of random numbers, drawing the runs would take most of the time.
+fn cases(by_default: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
-        cases: times * default.cases,
+        cases: (default.cases * by_default / 256).max(1),
         max_shrink_iters: 100_000,
         rng_algorithm: RngAlgorithm::XorShift,
+        // Beside this file, in `model.regressions`: run before all others.
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..default
     }
 }
 
 proptest! {
-    #![proptest_config(cases(8))]
+    #![proptest_config(cases(2048))]
 
     #[test]
-    fn the_circuit_agrees_with_the_model_at_every_step(run in run()) {
-        with_paused_clock(agrees(&run)).map_err(TestCaseError::fail)?;
+    fn the_circuit_agrees_with_the_model_at_every_step(run in run(200)) {
+        check(&run, agrees).map_err(TestCaseError::fail)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(32))]
+
+    #[test]
+    fn the_circuit_agrees_with_the_model_through_thousands_of_steps(run in run(8000)) {
+        check(&run, agrees).map_err(TestCaseError::fail)?;
     }
 }
 
 // What holds whatever the model says.
 proptest! {
-    #![proptest_config(cases(2))]
+    #![proptest_config(cases(512))]
 
     #[test]
-    fn probes_are_never_too_many_in_a_half_open_period(run in run()) {
-        with_paused_clock(admits_no_probe_too_many(&run)).map_err(TestCaseError::fail)?;
+    fn probes_are_never_too_many_in_a_half_open_period(run in run(200)) {
+        check(&run, admits_no_probe_too_many).map_err(TestCaseError::fail)?;
     }
 
     #[test]
-    fn the_circuit_is_never_wedged(run in run()) {
-        with_paused_clock(is_not_wedged(&run)).map_err(TestCaseError::fail)?;
+    fn the_circuit_is_never_wedged(run in run(200)) {
+        check(&run, is_not_wedged).map_err(TestCaseError::fail)?;
     }
 }

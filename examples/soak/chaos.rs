@@ -45,9 +45,9 @@ pub(crate) async fn operator(scene: Arc<Scene>, ledger: Arc<Ledger>, mut dice: D
             1 => breaker.reset(),
             switch => {
                 if switch == 2 {
-                    breaker.force_open()
+                    breaker.force_open();
                 } else {
-                    breaker.force_closed()
+                    breaker.force_closed();
                 }
                 tokio::time::sleep(dice.millis(30..200)).await;
                 breaker.resume();

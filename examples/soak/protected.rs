@@ -30,10 +30,9 @@ impl Panics {
     /// Here it panics, if it is time. What is already unwinding may not.
     pub(crate) fn maybe(&self) {
         let (every, count) = (self.0.0.load(Ordering::Relaxed), &self.0.1);
-        if every > 0 && count.fetch_add(1, Ordering::Relaxed) % every == every - 1 {
-            if !std::thread::panicking() {
-                std::panic::resume_unwind(Box::new(Injected)); // which prints nothing
-            }
+        let is_due = every > 0 && count.fetch_add(1, Ordering::Relaxed) % every == every - 1;
+        if is_due && !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new(Injected)); // which prints nothing
         }
     }
 }

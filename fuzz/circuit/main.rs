@@ -13,15 +13,17 @@ mod reference;
 mod run;
 #[path = "../../tests/model/settings.rs"]
 mod settings;
+#[path = "../../tests/model/story.rs"]
+mod story;
 
 use libfuzzer_sys::fuzz_target;
 
-use crate::run::{Run, admits_no_probe_too_many, agrees, is_not_wedged, with_paused_clock};
+use crate::run::{Run, admits_no_probe_too_many, agrees, check, is_not_wedged};
 
 fuzz_target!(|run: Run| {
-    let checked = with_paused_clock(agrees(&run))
-        .and_then(|()| with_paused_clock(admits_no_probe_too_many(&run)))
-        .and_then(|()| with_paused_clock(is_not_wedged(&run)));
+    let checked = check(&run, agrees)
+        .and_then(|()| check(&run, admits_no_probe_too_many))
+        .and_then(|()| check(&run, is_not_wedged));
     if let Err(problem) = checked {
         panic!("{problem}\n{run:?}");
     }

@@ -18,8 +18,8 @@ use crate::sync::{Mutex, lock};
 /// Circuits by key, all with the settings of one template: a cheap handle, whose clones are the same
 /// registry.
 ///
-/// The circuit of a key is made when it is first asked for. Its name is `template/key`. The [module](crate::keyed)
-/// says when it goes.
+/// The circuit of a key is made when it is first asked for. Its name is `template/key`. The
+/// [module](crate::keyed) says when it goes.
 ///
 /// `Hash`, `Eq` and `Drop` of the keys run with a lock held, so they must not ask the registry.
 ///

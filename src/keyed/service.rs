@@ -12,7 +12,7 @@ use crate::future::ResponseFuture;
 use crate::gate::NOT_READY;
 use crate::keyed::{CircuitBreakerRegistry, KeyedLayer, PickCircuit};
 
-/// A service behind one circuit for each key; made by [`KeyedLayer`](crate::keyed::KeyedLayer).
+/// A service behind one circuit for each key; made by [`KeyedLayer`].
 ///
 /// # Readiness
 /// Only a request has a key, so `poll_ready` asks the inner service alone, and `call` picks the

@@ -1,4 +1,4 @@
-//! The circuit and the model, side by side: what is done to one is done to the other.
+//! The real circuit and the model, taken through the same steps.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tower_breaker::{CircuitBreaker, Permit, Rejected, Transition};
 use crate::ops::{Edge, Mark, Op, Span, Which};
 use crate::reference::{Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
 use crate::settings::{Nanos, Settings};
+use crate::story::{Event, Story};
 
 const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
 
@@ -21,18 +22,6 @@ const NEVER: Nanos = 150 * YEAR;
 /// An error says what is wrong.
 pub(crate) type Checked = Result<(), String>;
 
-/// The step that is being taken, for messages.
-#[derive(Clone, Copy)]
-pub(crate) struct At(pub(crate) usize, pub(crate) Op);
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(index, op) = self;
-        let op = format!("{op:?}"); // not over several lines
-        write!(f, "op {index}: {op}")
-    }
-}
-
 /// The circuit, the model, and the calls that both have in flight.
 pub(crate) struct Both {
     settings: Settings,
@@ -43,6 +32,9 @@ pub(crate) struct Both {
     in_flight: Vec<Flight>,
     pub(crate) admitted: usize,
     orphans: Vec<Permit>,
+    /// No step of time is longer: what takes decades would leave no time for the rest of the run.
+    longest: Nanos,
+    story: Story,
 }
 
 struct Flight {
@@ -52,7 +44,8 @@ struct Flight {
 }
 
 impl Both {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// For a run of so many steps.
+    pub(crate) fn new(settings: &Settings, steps: usize) -> Self {
         let orphans = orphans(settings);
         Self {
             settings: settings.clone(),
@@ -62,16 +55,25 @@ impl Both {
             in_flight: Vec::new(),
             admitted: 0,
             orphans,
+            longest: (2 * YEAR).min(4 * LAST / steps as Nanos),
+            story: Story::default(),
         }
     }
 
     /// Returns which call it ended, if it did.
-    pub(crate) async fn apply(&mut self, at: At) -> Result<Option<(usize, Ending)>, String> {
-        let At(_, op) = at;
+    pub(crate) async fn apply(&mut self, op: Op) -> Result<Option<(usize, Ending)>, String> {
+        self.story.begin(self.model.now(), op);
+        let mut ended = None;
         match op {
-            Op::Acquire => self.acquire(at)?,
-            Op::End(which, ending) => return Ok(self.end(which, ending)),
-            Op::Call(ending) => return self.call(ending, at),
+            Op::Acquire => self.acquire()?,
+            Op::End(which, ending) => ended = self.end(which, ending),
+            Op::Call(ending) => {
+                let before = self.admitted;
+                self.acquire()?;
+                if self.admitted > before {
+                    ended = self.end(Which::Newest, ending);
+                }
+            }
             Op::Advance(span) => self.advance(span).await,
             Op::EndOrphan(ending) => self.end_orphan(ending),
             Op::Trip => {
@@ -95,21 +97,29 @@ impl Both {
                 self.model.resume();
             }
         }
-        Ok(None)
+        self.story.end(self.model.state());
+        Ok(ended)
     }
 
-    fn acquire(&mut self, at: At) -> Checked {
+    /// What is wrong, and what led to it.
+    pub(crate) fn told(&self, problem: &str) -> String {
+        format!("{problem}\n\nwhat happened:\n{}", self.story)
+    }
+
+    fn acquire(&mut self) -> Checked {
         match (self.real.try_acquire(), self.model.try_acquire()) {
             (Ok(permit), Ok(ticket)) => {
+                self.story.tell(Event::Admitted(self.admitted));
                 self.in_flight.push(Flight { number: self.admitted, permit, ticket });
                 self.admitted += 1;
                 Ok(())
             }
             (Err(rejected), Err(refusal)) => {
-                same(&seen_refusal(&rejected), &capped_refusal(refusal), at)
+                self.story.tell(Event::Rejected(refusal));
+                same(&seen_refusal(&rejected), &capped_refusal(refusal), "the rejection")
             }
-            (Ok(_), Err(refusal)) => Err(format!("{at}: admitted, expected {refusal:?}")),
-            (Err(rejected), Ok(_)) => Err(format!("{at}: expected admission, got {rejected:?}")),
+            (Ok(_), Err(refusal)) => Err(format!("admitted, expected {refusal:?}")),
+            (Err(rejected), Ok(_)) => Err(format!("expected admission, got {rejected:?}")),
         }
     }
 
@@ -120,16 +130,10 @@ impl Both {
             Which::Oldest => 0,
             Which::Any(place) => place % (newest + 1),
         });
+        self.story.tell(Event::Ended(flight.number, ending));
         settle(flight.permit, ending);
         self.model.settle(flight.ticket, ending);
         Some((flight.number, ending))
-    }
-
-    fn call(&mut self, ending: Ending, at: At) -> Result<Option<(usize, Ending)>, String> {
-        let before = self.admitted;
-        self.acquire(at)?;
-        let is_admitted = self.admitted > before;
-        Ok(is_admitted.then(|| self.end(Which::Newest, ending)).flatten())
     }
 
     fn end_orphan(&mut self, ending: Ending) {
@@ -140,6 +144,7 @@ impl Both {
 
     async fn advance(&mut self, span: Span) {
         let by = self.length(span).min(LAST - self.model.now());
+        self.story.tell(Event::Passed(duration(by)));
         tokio::time::advance(duration(by)).await;
         self.model.advance(by);
     }
@@ -148,9 +153,8 @@ impl Both {
         match span {
             Span::Nothing => 0,
             Span::Millis(millis) => Nanos::from(millis) * 1_000_000,
-            Span::Year => YEAR,
-            // What takes decades would leave no time for the rest of the run.
-            Span::Until(mark, edge) => match (self.until(mark).min(2 * YEAR), edge) {
+            Span::Year => YEAR.min(self.longest),
+            Span::Until(mark, edge) => match (self.until(mark).min(self.longest), edge) {
                 (length, Edge::JustBefore) => length.saturating_sub(1),
                 (length, Edge::Exactly) => length,
                 (length, Edge::JustAfter) => length + 1,
@@ -173,16 +177,16 @@ impl Both {
         }
     }
 
-    pub(crate) fn compare(&self, at: At) -> Checked {
+    pub(crate) fn compare(&self) -> Checked {
         let expected = self.model.look();
         let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
         let seen = seen(&self.real);
-        same(&self.real.state(), &seen.state, at)?;
-        same(&seen, &Look { retry_after, ..expected }, at)?;
+        same(&self.real.state(), &seen.state, "state() and snapshot()")?;
+        same(&seen, &Look { retry_after, ..expected }, "what is seen, and the model")?;
         let history = self.real.history();
         let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
         let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
-        same(&seen, &expected, at)
+        same(&seen, &expected, "the transitions, and the model's")
     }
 
     fn seen_change(&self, transition: &Transition) -> Change {
@@ -258,9 +262,9 @@ pub(crate) fn duration(nanos: Nanos) -> Duration {
     Duration::new(seconds, u32::try_from(nanos % second).expect("less than a second"))
 }
 
-fn same<T: PartialEq + fmt::Debug>(seen: &T, expected: &T, at: At) -> Checked {
+fn same<T: PartialEq + fmt::Debug>(seen: &T, expected: &T, what: &str) -> Checked {
     if seen == expected {
         return Ok(());
     }
-    Err(format!("{at}\n    seen: {seen:?}\nexpected: {expected:?}"))
+    Err(format!("{what}\n    seen: {seen:?}\nexpected: {expected:?}"))
 }

@@ -10,10 +10,11 @@ use crate::reference::Ending;
 use crate::run::Run;
 use crate::settings::{Probes, Settings, Wait, Window};
 
-pub(crate) fn run() -> impl Strategy<Value = Run> {
+/// The steps come first, because they are also made fewer first, and runs are quick then.
+pub(crate) fn run(most_steps: usize) -> impl Strategy<Value = Run> {
     let look_every = prop_oneof![2 => Just(1), 1 => 2..=200_usize];
-    (settings(), ops(), look_every, any::<bool>()).prop_map(
-        |(settings, ops, look_every, leak_at_the_end)| Run {
+    (ops(most_steps), settings(), look_every, any::<bool>()).prop_map(
+        |(ops, settings, look_every, leak_at_the_end)| Run {
             settings,
             ops,
             look_every,
@@ -24,11 +25,13 @@ pub(crate) fn run() -> impl Strategy<Value = Run> {
 
 // ---- what is done ---------------------------------------------------------------------------
 
-/// Up to 200 steps, made of short stories that lead to states which single steps seldom reach.
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(story(), 1..70).prop_map(|stories| {
+/// Steps, `most` at most, made of short stories that lead to states which single steps seldom reach.
+///
+/// How many there are is drawn first, so that a long failing run is first cut off where it fails.
+fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    (1..=most, prop::collection::vec(story(), 1..=most.div_ceil(3))).prop_map(|(steps, stories)| {
         let mut ops = stories.concat();
-        ops.truncate(200);
+        ops.truncate(steps);
         ops
     })
 }
@@ -39,6 +42,7 @@ fn story() -> impl Strategy<Value = Vec<Op>> {
         10 => step().prop_map(|op| vec![op]).boxed(),
         3 => failures().boxed(),
         4 => mixed_calls().boxed(),
+        1 => successes().boxed(),
         2 => long_call().boxed(),
         6 => recovery().boxed(),
         2 => lost_probes().boxed(),
@@ -59,6 +63,12 @@ fn step() -> impl Strategy<Value = Op> {
 
 fn failures() -> impl Strategy<Value = Vec<Op>> {
     (1..=8_usize).prop_map(|n| vec![Op::Call(Ending::Failure); n])
+}
+
+/// Mostly a few, sometimes enough to fill a window several times.
+fn successes() -> impl Strategy<Value = Vec<Op>> {
+    let n = prop_oneof![4 => 1..=8_usize, 1 => 9..=300_usize];
+    n.prop_map(|n| vec![Op::Call(Ending::Success); n])
 }
 
 /// Enough calls for a rate, some of them slow and some in buckets of their own.

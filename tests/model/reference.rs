@@ -321,7 +321,7 @@ impl Model {
         Some((oldest.completed / step + buckets) * step)
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match self.phase {
             Phase::Closed { .. } => State::Closed,
             Phase::Open { .. } | Phase::ForcedOpen { .. } => State::Open,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tower_breaker::{RejectReason, State};
 
-use crate::both::{At, Both, Checked, LAST, duration};
+use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
 use crate::reference::Ending;
 use crate::settings::Settings;
@@ -18,47 +18,47 @@ pub(crate) struct Run {
     pub(crate) leak_at_the_end: bool,
 }
 
-/// A step a line, whatever the formatter would do.
+/// Without the steps: the error tells what happened in them.
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, ops, look_every, leak_at_the_end } = self;
-        let settings = format!("{settings:?}");
-        writeln!(f, "look_every: {look_every}, leak_at_the_end: {leak_at_the_end}\n{settings}")?;
-        ops.iter().enumerate().try_for_each(|(index, op)| writeln!(f, "{}", At(index, *op)))
+        let settings = format!("{settings:?}"); // not over several lines
+        write!(f, "{} steps, look_every: {look_every}, ", ops.len())?;
+        write!(f, "leak_at_the_end: {leak_at_the_end}, {settings}")
     }
 }
 
-/// Each run has a clock of its own.
-pub(crate) fn with_paused_clock(run: impl Future<Output = Checked>) -> Checked {
+/// Takes a new circuit and a new model through the run, with a clock of their own.
+pub(crate) fn check(run: &Run, promise: impl AsyncFnOnce(&Run, &mut Both) -> Checked) -> Checked {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime")
-        .block_on(run)
+        .block_on(async {
+            let mut both = Both::new(&run.settings, run.ops.len());
+            promise(run, &mut both).await.map_err(|problem| both.told(&problem))
+        })
 }
 
-pub(crate) async fn agrees(run: &Run) -> Checked {
-    let mut both = Both::new(&run.settings);
+pub(crate) async fn agrees(run: &Run, both: &mut Both) -> Checked {
     for (index, op) in run.ops.iter().enumerate() {
-        let at = At(index, *op);
-        both.apply(at).await?;
+        both.apply(*op).await?;
         if (index + 1) % run.look_every == 0 || index + 1 == run.ops.len() {
-            both.compare(at)?;
+            both.compare()?;
         }
     }
     Ok(())
 }
 
 /// Goes by the circuit alone: a half-open period ends when the state is another one.
-pub(crate) async fn admits_no_probe_too_many(run: &Run) -> Checked {
+pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Checked {
     let places = run.settings.half_open().places();
-    let mut both = Both::new(&run.settings);
     let mut successes = 0;
     let mut probes = Vec::new();
-    for (index, op) in run.ops.iter().enumerate() {
+    for op in &run.ops {
         let before = both.admitted;
-        let ended = both.apply(At(index, *op)).await?;
+        let ended = both.apply(*op).await?;
         if both.real.state() != State::HalfOpen {
             (successes, probes) = (0, Vec::new());
             continue;
@@ -72,21 +72,20 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run) -> Checked {
         }
         let taken = probes.len() + successes;
         if taken > places {
-            return Err(format!("{}: {taken} probes of {places}", At(index, *op)));
+            return Err(format!("{taken} probes of {places}"));
         }
     }
     Ok(())
 }
 
-pub(crate) async fn is_not_wedged(run: &Run) -> Checked {
+pub(crate) async fn is_not_wedged(run: &Run, both: &mut Both) -> Checked {
     let wait = run.settings.wait.longest().max(run.settings.max_retry_after());
     let longest = run.settings.probe_timeout() + wait;
     if longest > LAST {
         return Ok(());
     }
-    let mut both = Both::new(&run.settings);
-    for (index, op) in run.ops.iter().enumerate() {
-        both.apply(At(index, *op)).await?;
+    for op in &run.ops {
+        both.apply(*op).await?;
     }
     both.abandon_all(run.leak_at_the_end);
     tokio::time::advance(duration(longest)).await;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower::Layer;
@@ -86,6 +87,20 @@ async fn a_rejection_says_how_long_to_wait() {
 }
 
 // ---- between poll_ready and call --------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_says_how_long_it_still_is_whenever_it_was_granted() {
+    let breaker = breaker();
+    let (mut service, _) = behind(&breaker);
+    breaker.trip();
+    assert_ready_ok!(service.poll_ready());
+    advance(SECOND / 4).await;
+    let error = service.call("rejected").await.unwrap_err();
+    let rejected = error.rejected().unwrap();
+    assert_eq!(rejected.retry_after(), Some(SECOND * 3 / 4));
+    advance(SECOND).await;
+    assert_eq!(rejected.retry_after(), Some(Duration::ZERO));
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_ready_stays_until_call() {
