@@ -19,7 +19,7 @@ impl<'b> Arbitrary<'b> for Run {
         let settings = settings(u)?;
         let look_every = u.choose_index(4)? + 1;
         let leak_at_the_end = u.arbitrary()?;
-        let mut ops = Vec::new();
+        let mut ops = vec![op(u)?];
         while !u.is_empty() && ops.len() < STEPS {
             ops.push(op(u)?);
         }
