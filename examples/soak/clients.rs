@@ -83,7 +83,9 @@ pub(crate) async fn client(
             },
         }
         scene.longest.fetch_max(started.elapsed().as_millis() as u64, Ordering::Relaxed);
-        tokio::time::sleep(dice.millis(5..50)).await;
+        // Without faults no call may be late only because there are so many.
+        let pause = dice.millis(5..50);
+        tokio::time::sleep(if wild { pause } else { 4 * pause }).await;
     }
 }
 
