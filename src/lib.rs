@@ -63,7 +63,7 @@
 //! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | metrics, log | [`metrics`](metrics/index.html) and `tracing`, with the features of these names: [`docs::operators`] |
 //! | the order of layers, and what each order does | [`docs::layers`] |
-//! | HTTP: what to count, for whom, retries, recipes, what each choice costs | [`docs::http`] |
+//! | HTTP: what to count, for whom, retries, recipes, what each choice costs | [`docs::http`](docs/http/index.html), with the features `grpc` and `keyed` |
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 

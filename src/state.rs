@@ -453,3 +453,5 @@ impl Machine {
 
 #[cfg(test)]
 mod exhaustive;
+#[cfg(test)]
+mod tests;

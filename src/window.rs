@@ -220,3 +220,25 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_count_window_that_is_full_of_successes_is_not_changed_by_another() {
+        let mut window = SlidingWindow::count(2).open(0);
+        window.record(false, false);
+        assert_eq!(window.effect_of_success(), Effect::CountedUntil(NEVER));
+        window.record(false, false);
+        assert_eq!(window.effect_of_success(), Effect::Nothing);
+        window.record(false, true);
+        assert_eq!(window.effect_of_success(), Effect::CountedUntil(NEVER));
+
+        let mut window = SlidingWindow::time(Duration::from_nanos(30)).buckets(3).open(100);
+        assert_eq!(window.effect_of_success(), Effect::CountedUntil(110));
+        window.advance(125);
+        window.record(false, false);
+        assert_eq!(window.effect_of_success(), Effect::CountedUntil(130));
+    }
+}

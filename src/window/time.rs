@@ -163,6 +163,13 @@ mod tests {
     }
 
     #[test]
+    fn no_success_takes_no_bucket() {
+        let mut window = TimeWindow::new(30, 3, 0);
+        window.record_successes(0);
+        assert!(window.buckets.is_empty());
+    }
+
+    #[test]
     fn the_longest_window_and_the_latest_time_do_not_overflow() {
         for buckets in [1, 10, u32::MAX] {
             let mut window = TimeWindow::new(NEVER, buckets, 5);

@@ -188,9 +188,12 @@ async fn requests_that_were_in_flight_at_the_trip_are_answered_and_decide_nothin
     entered.notified().await;
 
     breaker.trip();
+    let_a_probe_through(&breaker);
     go.notify_one();
     assert_eq!(in_flight.await.unwrap().unwrap().status(), StatusCode::OK);
-    assert_eq!(breaker.state(), State::Open);
-    let next = client().get(&url).send().await.unwrap();
-    assert_eq!(next.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(breaker.state(), State::HalfOpen, "it was no probe");
+
+    go.notify_one();
+    assert_eq!(client().get(&url).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(breaker.state(), State::Closed);
 }
