@@ -233,3 +233,36 @@ unknown field `failure_treshold`, expected one of `consecutive_failures`, \
          at line 2 column 3"
     );
 }
+
+#[test]
+fn a_value_of_another_kind_is_refused_with_what_is_expected() {
+    let duration = "a duration with its unit, such as \"30s\" or \"1m 30s\",";
+    let wrong = [
+        ("trip_on_retry_after", "\"yes\"", "true or false"),
+        ("trip_on_retry_after", "1", "true or false"),
+        ("consecutive_failures", "\"five\"", "a whole number up to 4294967295"),
+        ("consecutive_failures", "4294967296", "a whole number up to 4294967295"),
+        ("consecutive_failures", "-1", "a whole number up to 4294967295"),
+        ("consecutive_failures", "2.5", "a whole number up to 4294967295"),
+        ("failure_rate_threshold", "true", "a number"),
+        ("failure_rate_threshold", "\"50%\"", "a number"),
+        ("probe_timeout", "30", duration),
+        ("probe_timeout", "true", duration),
+        ("probe_timeout", "\"soon\"", duration),
+    ];
+    for (setting, value, expected) in wrong {
+        let message = json::<Config>(&format!("{{\"{setting}\": {value}}}"));
+        assert!(message.contains(&format!("expected {expected} for `{setting}`")), "{message}");
+    }
+}
+
+#[test]
+fn a_rate_may_be_a_whole_number_in_every_format() {
+    let builder = crate::default().failure_rate_threshold(1.0);
+    let configs: [Config; 3] = [
+        toml::from_str("failure_rate_threshold = 1").unwrap(),
+        serde_json::from_str("{\"failure_rate_threshold\": 1}").unwrap(),
+        serde_norway::from_str("failure_rate_threshold: 1").unwrap(),
+    ];
+    configs.iter().for_each(|config| crate::assert_same(config, &builder));
+}

@@ -1,5 +1,7 @@
 //! Point 2: what is counted, when it is judged, and what a snapshot shows.
 
+use std::task::{Context, Waker};
+
 use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, HalfOpen, SlidingWindow, State};
 
 use crate::{MS, SECOND, advance, permit, until_half_open};
@@ -180,4 +182,17 @@ async fn looking_never_moves_the_state() {
     assert_eq!(breaker.snapshot().retry_after(), Some(std::time::Duration::ZERO));
     let _probe = permit(&breaker);
     assert_eq!(breaker.state(), State::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_takes_its_time_is_booked_when_it_ends() {
+    let breaker = rate(1.0).minimum_calls(9).build().unwrap();
+    let mut call = Box::pin(breaker.call(async {
+        tokio::time::sleep(SECOND).await;
+        Err::<(), _>("late")
+    }));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(breaker.snapshot().calls(), 0);
+    call.await.unwrap_err();
+    assert_eq!(breaker.snapshot().failures(), 1);
 }

@@ -1,6 +1,7 @@
 //! Point 7: calls that are dropped before they have a result.
 
 use std::future::pending;
+use std::task::{Context, Waker};
 
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
@@ -104,4 +105,13 @@ async fn a_call_that_is_ignored_is_not_abandoned_however_long_it_took() {
         call.ignore();
         assert_eq!(breaker.state(), state);
     }
+}
+
+#[test]
+fn a_future_that_is_dropped_while_it_waits_is_not_counted() {
+    let breaker = sensitive().build().unwrap();
+    let mut call = Box::pin(breaker.call(pending::<Result<(), ()>>()));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(call);
+    assert_eq!(breaker.state(), State::Closed);
 }
