@@ -34,22 +34,24 @@ pub(crate) fn now() -> Tick {
 /// In a model time passes only when the model says so.
 #[cfg(tower_breaker_loom)]
 pub(crate) fn now() -> Tick {
-    model::NOW.load(std::sync::atomic::Ordering::SeqCst)
+    model::NOW.get()
 }
 
 /// The clock of the models in `tests/loom.rs`.
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
 pub mod model {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::cell::Cell;
     use std::time::Duration;
 
-    /// Not one of loom's: everybody sees the same time.
-    pub(super) static NOW: AtomicU64 = AtomicU64::new(super::MIDDLE);
+    thread_local! {
+        /// The threads of a model are one thread to the system, and other models are others.
+        pub(super) static NOW: Cell<u64> = const { Cell::new(super::MIDDLE) };
+    }
 
     /// Sets the clock to so long after the beginning.
     pub fn set_time(since: Duration) {
-        NOW.store(super::MIDDLE + super::nanos(since), Ordering::SeqCst);
+        NOW.set(super::MIDDLE + super::nanos(since));
     }
 }
 

@@ -42,7 +42,7 @@
 //!   neither closes nor reopens the circuit afterwards.
 //!
 //! A healthy call allocates nothing. It takes no lock either, but where a window counts it: then at
-//! the beginning of each bucket, after a failure, and once in about a thousand calls. Without a window,
+//! the beginning of each bucket, after a failure. Without a window,
 //! or with a count window that is full of successes, it does not even write to memory that another core
 //! reads, unless metrics or the circuits of keys count it.
 //!

@@ -9,16 +9,16 @@ use crate::sync::{AtomicU64, Ordering, own_stripe};
 /// The successes of the present slice, spread over cache lines.
 pub(crate) struct Stripes(Box<[Stripe]>);
 
-/// The number of the slice in the upper bits, the successes counted in it in the lower ones. 54 bits
-/// of the number fit: to be mistaken for another, a slice would have to end 2^54 times between two
+/// The number of the slice in the upper bits, the successes counted in it in the lower ones. 40 bits
+/// of the number fit: to be mistaken for another, a slice would have to end 2^40 times between two
 /// instructions of one thread.
 #[derive(Default)]
 #[repr(align(64))]
 struct Stripe(AtomicU64);
 
-/// A thousand successes; the next one takes the lock, which starts a new slice. So a count window
-/// learns soon that it is full of them, and that further ones change nothing.
-const COUNT_BITS: u32 = 10;
+/// 16 million successes; the next one takes the lock, which starts a new slice. Much fewer would not do:
+/// whoever ends a slice sends the others to the lock, too, and they end the next one.
+const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// One for each core, up to 16, and a power of two.
