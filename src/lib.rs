@@ -41,10 +41,9 @@
 //! * **A result decides only the period that admitted the call.** What was called before a trip
 //!   neither closes nor reopens the circuit afterwards.
 //!
-//! A healthy call allocates nothing. It takes no lock either, but where a window counts it: then at
-//! the beginning of each bucket, after a failure. Without a window,
-//! or with a count window that is full of successes, it does not even write to memory that another core
-//! reads, unless metrics or the circuits of keys count it.
+//! A healthy call allocates nothing. It takes no lock either, but for the first ones of a bucket of a
+//! time window, and after a failure. Where no window counts it, and metrics and the circuits of keys do
+//! not, it writes nothing at all; where one does, it writes to memory that hardly any other core reads.
 //!
 //! # Where to find what
 //!

@@ -54,7 +54,9 @@ impl Tenant {
         let listeners = self.listeners.want_news().then_some(&self.listeners);
         let note = |news| listeners.iter().for_each(|listeners| listeners.note(&news));
         let mut action = action.map(News::OperatorAction);
+        let mut last = None;
         for change in self.machine.take_changes() {
+            last = Some(change.at);
             self.listeners.metrics.note(&change);
             if change.cause == Cause::ProbeTimedOut {
                 note(News::ProbeTimedOut); // that was before anybody acted
@@ -67,8 +69,8 @@ impl Tenant {
             self.history.push_front(change);
         }
         action.into_iter().for_each(note);
-        if let Some(last) = self.history.front() {
-            self.listeners.metrics.look(&self.machine, last.at);
+        if let Some(last) = last {
+            self.listeners.metrics.look(&self.machine, last);
         }
         listeners.cloned()
     }
