@@ -16,7 +16,7 @@ use criterion::measurement::WallTime;
 use http::Request;
 use quick_cache::sync::{Cache, EntryAction};
 use tower::{Layer, Service};
-use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, KeyedLayer, PickCircuit};
+use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, HostPort, KeyedLayer, PickCircuit};
 use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer};
 use tower_breaker_benches::{criterion, median};
 
@@ -89,12 +89,12 @@ impl<Request> Service<Request> for Inner {
 struct ByHostOfReference;
 
 impl PickCircuit<&Request<()>> for ByHostOfReference {
-    type Key = String;
+    type Key = HostPort;
 
     fn pick(
         &self,
         request: &&Request<()>,
-        circuits: &CircuitBreakerRegistry<String>,
+        circuits: &CircuitBreakerRegistry<HostPort>,
     ) -> CircuitBreaker {
         ByHost.pick(*request, circuits)
     }

@@ -56,7 +56,7 @@ async fn main() -> Result<(), BoxError> {
     }
 
     println!("and does");
-    let broken = circuits.get(hosts[1].as_str()).expect("it was used just now");
+    let broken = circuits.get(&hosts[1].as_str().into()).expect("it was used just now");
     broken.reset();
     println!("   {}: {}", broken.name(), broken.state());
     Ok(())

@@ -95,8 +95,8 @@
 //! A call whose circuit is kept costs one lookup in the cache, including its read lock and the count
 //! of handles, beside what it costs without keys; nothing is allocated, and the clock is not read for
 //! it. With a closure, the key is made for each call, so prefer keys that are cheap to make. By host,
-//! to read host and port out of the request takes about twice as long as the lookup. All circuits are
-//! in one shard of the cache, because of several shards one could be full of open circuits while the
+//! host and port are read where they stand in the request, and nothing is copied. All circuits are in
+//! one shard of the cache, because of several shards one could be full of open circuits while the
 //! others are empty; so many cores meet at one lock, which they share for reading.
 //!
 //! A new circuit takes the lock for writing. In a full registry the cache looks for one that is at
@@ -115,7 +115,7 @@ mod service;
 
 pub use self::builder::CircuitBreakerRegistryBuilder;
 #[cfg(feature = "http")]
-pub use self::host::ByHost;
+pub use self::host::{ByHost, HostPort};
 pub use self::layer::KeyedLayer;
 pub use self::pick::PickCircuit;
 pub use self::registry::CircuitBreakerRegistry;

@@ -1,101 +1,172 @@
-//! [`ByHost`].
+//! [`ByHost`] and its key.
+
+use std::fmt::{self, Display};
+use std::hash::{Hash, Hasher};
 
 use http::Request;
 use http::header::HOST;
+use quick_cache::Equivalent;
 
 use crate::breaker::CircuitBreaker;
 use crate::keyed::{CircuitBreakerRegistry, PickCircuit};
 
-/// Picks the circuit of an HTTP request by host and port. The keys are strings such as
-/// `api.example.com:443` or `[::1]:8080`.
+/// Picks the circuit of an HTTP request by [host and port](HostPort).
 ///
 /// The host is that of the URI, else of the `Host` header
-/// ([RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)), in lower case. If
-/// there is no port, it is the default one of the URI's scheme: 80 for `http` and `ws`, 443 for
-/// `https` and `wss`; without a scheme that it knows, the key is the host alone. Requests without a
-/// host, or with one that is longer than a name can be (255 bytes,
-/// [RFC 1035, section 2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)), share the circuit
-/// with the key `-`.
+/// ([RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)). If there is no
+/// port, it is the default one of the URI's scheme: 80 for `http` and `ws`, 443 for `https` and `wss`;
+/// without a scheme that it knows, there is none. Requests without a host, with one that is longer than a
+/// name can be (255 bytes,
+/// [RFC 1035, section 2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)), with a `Host` header
+/// that cannot be one, or with a port above 65535 share a circuit.
 ///
 /// It allocates nothing unless the circuit has to be made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ByHost;
 
 impl<B> PickCircuit<Request<B>> for ByHost {
-    type Key = String;
+    type Key = HostPort;
 
+    #[inline]
     fn pick(
         &self,
         request: &Request<B>,
-        circuits: &CircuitBreakerRegistry<String>,
+        circuits: &CircuitBreakerRegistry<HostPort>,
     ) -> CircuitBreaker {
-        let Some(origin) = Origin::of(request) else {
-            return circuits.get_or_create(NO_HOST);
-        };
-        // To clear the large buffer takes longer than all the rest.
-        let (mut small, mut large);
-        let buffer: &mut [u8] = if origin.len() <= SMALL {
-            small = [0; SMALL];
-            &mut small
-        } else {
-            large = [0; LONGEST_HOST + LONGEST_PORT];
-            &mut large
-        };
-        circuits.get_or_create(origin.write(buffer))
+        let key = Borrowed::of(request).unwrap_or(Borrowed::NO_HOST);
+        circuits.find_or_create(&key, || key.to_owned())
     }
 }
 
-const NO_HOST: &str = "-";
-const LONGEST_HOST: usize = 255;
-const LONGEST_PORT: usize = ":65535".len();
-const SMALL: usize = 64;
-
-struct Origin<'a> {
-    host: &'a str,
-    port: &'a str,
+/// A host and a port: the key of a circuit that is picked [by host](ByHost).
+///
+/// It is printed as `api.example.com:443` or `[::1]:8080`, in lower case; without the port if none is
+/// known, and as `-` if there is no host.
+///
+/// # Example
+/// ```
+/// use tower_breaker::CircuitBreaker;
+/// use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
+///
+/// let template = CircuitBreaker::builder("backend");
+/// let circuits = CircuitBreakerRegistry::builder(template).build()?;
+/// let layer = KeyedLayer::by_host(circuits.clone());
+///
+/// // An operator's switch, once there have been calls to this host.
+/// if let Some(breaker) = circuits.get(&"api.example.com:443".into()) {
+///     breaker.force_open();
+/// }
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    host: Box<str>,
+    /// 0 if it is not known.
+    port: u16,
 }
 
-impl<'a> Origin<'a> {
+impl From<&str> for HostPort {
+    /// The key of requests with this authority, such as `api.example.com:443`, in upper or lower case.
+    /// Without a port it is the key of requests that have neither a port nor a scheme.
+    fn from(authority: &str) -> Self {
+        Borrowed::read(authority, 0).unwrap_or(Borrowed::NO_HOST).to_owned()
+    }
+}
+
+impl Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.host, self.port) {
+            ("", _) => f.write_str("-"),
+            (host, 0) => f.write_str(host),
+            (host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl Hash for HostPort {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrowed { host: &self.host, port: self.port }.hash(state);
+    }
+}
+
+/// The same as it stands in a request. To copy it first, in order to write it in lower case, takes
+/// longer than to look for its circuit.
+#[derive(Clone, Copy)]
+struct Borrowed<'a> {
+    host: &'a str,
+    port: u16,
+}
+
+const LONGEST_HOST: usize = 255;
+
+/// The bit that letters have in lower case only, in each of eight bytes.
+const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
+
+/// Whether there is none of the characters that [`LOWER_CASE`] makes of others, so that nobody can name
+/// many hosts that are hashed alike. No host has them, and a URI that is parsed has not, except for `~`.
+fn is_hashed_well(authority: &str) -> bool {
+    !authority.bytes().any(|byte| matches!(byte, b'`' | b'{'..=b'~'))
+}
+
+impl<'a> Borrowed<'a> {
+    const NO_HOST: Self = Self { host: "", port: 0 };
+
     #[inline]
     fn of<B>(request: &'a Request<B>) -> Option<Self> {
         let uri = request.uri();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => request.headers().get(HOST)?.to_str().ok()?,
+            None => {
+                request.headers().get(HOST)?.to_str().ok().filter(|host| is_hashed_well(host))?
+            }
         };
+        let default_port = match uri.scheme_str() {
+            Some("http" | "ws") => 80,
+            Some("https" | "wss") => 443,
+            _ => 0,
+        };
+        Self::read(authority, default_port)
+    }
+
+    #[inline]
+    fn read(authority: &'a str, default_port: u16) -> Option<Self> {
         let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (host, port) = match address.rsplit_once(':') {
-            // Not one of the colons in an IPv6 address.
-            Some((host, port)) if !port.ends_with(']') => (host, port),
+        // Digits at the end are a port if there is a colon before them.
+        let (host, port) = match address.bytes().rposition(|byte| !byte.is_ascii_digit()) {
+            Some(at) if address.as_bytes()[at] == b':' => (&address[..at], &address[at + 1..]),
             _ => (address, ""),
         };
-        let port = match (port, uri.scheme_str()) {
-            ("", Some("http" | "ws")) => "80",
-            ("", Some("https" | "wss")) => "443",
-            _ => port,
-        };
-        let fits = !host.is_empty() && host.len() <= LONGEST_HOST && port.len() < LONGEST_PORT;
-        fits.then_some(Self { host, port })
+        let port = if port.is_empty() { default_port } else { port.parse().ok()? };
+        (!host.is_empty() && host.len() <= LONGEST_HOST).then_some(Self { host, port })
     }
 
-    fn len(&self) -> usize {
-        self.host.len() + ":".len() + self.port.len()
+    fn to_owned(self) -> HostPort {
+        HostPort { host: self.host.to_ascii_lowercase().into(), port: self.port }
     }
+}
 
-    /// `host:port` in lower case.
+impl Hash for Borrowed<'_> {
+    /// Eight bytes at a time; the last eight may overlap with those before.
     #[inline]
-    fn write<'b>(&self, buffer: &'b mut [u8]) -> &'b str {
-        let Self { host, port } = self;
-        let end = host.len();
-        buffer[..end].copy_from_slice(host.as_bytes());
-        let mut len = end;
-        if !port.is_empty() {
-            buffer[end] = b':';
-            len = self.len();
-            buffer[end + 1..len].copy_from_slice(port.as_bytes());
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = self.host.as_bytes();
+        let last = bytes.last_chunk().map_or_else(
+            || bytes.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+            |last| u64::from_le_bytes(*last),
+        );
+        while let Some((word, rest)) = bytes.split_first_chunk() {
+            state.write_u64(u64::from_le_bytes(*word) | LOWER_CASE);
+            bytes = rest;
         }
-        let written = &mut buffer[..len];
-        written.make_ascii_lowercase();
-        std::str::from_utf8(written).expect("it is made of strings")
+        state.write_u64(last | LOWER_CASE);
+        state.write_u16(self.port);
+    }
+}
+
+impl Equivalent<HostPort> for Borrowed<'_> {
+    #[inline]
+    fn equivalent(&self, key: &HostPort) -> bool {
+        self.port == key.port && self.host.eq_ignore_ascii_case(&key.host)
     }
 }

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::classify::ErrorsAsFailures;
 use crate::fallback::NoFallback;
 #[cfg(feature = "http")]
-use crate::keyed::ByHost;
+use crate::keyed::{ByHost, HostPort};
 use crate::keyed::{CircuitBreakerRegistry, KeyedService};
 
 /// Puts a [`CircuitBreakerRegistry`] in front of a service: each request goes through the circuit of
@@ -34,10 +34,10 @@ impl<K, P> KeyedLayer<K, P> {
 }
 
 #[cfg(feature = "http")]
-impl KeyedLayer<String, ByHost> {
+impl KeyedLayer<HostPort, ByHost> {
     /// A layer that picks the circuit [by host and port](ByHost) of the HTTP request.
     #[must_use]
-    pub fn by_host(circuits: CircuitBreakerRegistry<String>) -> Self {
+    pub fn by_host(circuits: CircuitBreakerRegistry<HostPort>) -> Self {
         Self::new(circuits, ByHost)
     }
 }

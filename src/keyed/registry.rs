@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, UnitWeighter};
+use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, UnitWeighter};
 
 use crate::breaker::CircuitBreaker;
 use crate::clock::{self, Nanos, Tick};
@@ -136,23 +136,33 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         K: Borrow<Q> + Display,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
+        self.find_or_create(key, || key.to_owned())
+    }
+
+    /// The same for whatever can be compared with a key and made one.
+    #[inline]
+    pub(super) fn find_or_create<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> CircuitBreaker
+    where
+        K: Display,
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
         let breaker = match self.shared.circuits.get(key) {
             Some(breaker) => breaker,
-            None => self.create(key),
+            None => self.create(key, to_owned),
         };
         breaker.mark_used();
         breaker
     }
 
     #[cold]
-    fn create<Q>(&self, key: &Q) -> CircuitBreaker
+    fn create<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> CircuitBreaker
     where
-        K: Borrow<Q> + Display,
-        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        K: Display,
+        Q: Equivalent<K> + Hash + ?Sized,
     {
         self.sweep();
         let Shared { template, capacity, circuits, door, .. } = &*self.shared;
-        let own = key.to_owned();
+        let own = to_owned();
         let newcomer = template.for_key(&own).build().expect("the template was validated");
         let mut evicted = Vec::new();
         let mut door = lock(door);

@@ -55,7 +55,7 @@ async fn hosts_without_end_stay_within_the_capacity_and_open_circuits_stay() {
 
     assert_eq!(circuits.len(), CAPACITY as usize);
     for host in &broken {
-        let breaker = circuits.get(format!("{host}:80").as_str()).expect("it is kept");
+        let breaker = circuits.get(&format!("{host}:80").as_str().into()).expect("it is kept");
         assert_eq!(breaker.state(), State::Open);
     }
 }

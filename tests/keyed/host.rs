@@ -5,8 +5,9 @@ use std::future::ready;
 
 use http::Request;
 use http::header::HOST;
+use proptest::prelude::{prop_assert_eq, proptest};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_breaker::keyed::KeyedLayer;
+use tower_breaker::keyed::{HostPort, KeyedLayer};
 
 use crate::builder;
 
@@ -32,12 +33,16 @@ async fn host_and_port_are_those_of_the_uri() {
         ("http://example.com:8080/", "example.com:8080"),
         ("https://example.com:80/", "example.com:80"),
         ("HTTP://EXAMPLE.Com/Path", "example.com:80"),
+        ("http://shard12/", "shard12:80"),
+        ("http://12/", "12:80"),
         ("http://user@example.com/", "example.com:80"),
         ("http://user:secret@example.com:81/", "example.com:81"),
         ("http://127.0.0.1:3000/", "127.0.0.1:3000"),
         ("http://[::1]/", "[::1]:80"),
         ("https://[2001:DB8::1]/", "[2001:db8::1]:443"),
         ("http://user@[::1]:8080/", "[::1]:8080"),
+        ("http://example.com:65535/", "example.com:65535"),
+        ("http://example.com:65536/", "-"),
         ("example.com:443", "example.com:443"), // as CONNECT asks
         ("other://example.com/", "example.com"),
         ("/path", "-"),
@@ -60,6 +65,7 @@ async fn without_an_authority_the_host_header_counts() {
         ("", "-"),
         (":80", "-"),
         ("h\u{f6}st", "-"),
+        ("not~a~host", "-"),
     ] {
         let header = http::HeaderValue::from_bytes(host.as_bytes()).unwrap();
         let request = Request::get("/path").header(HOST, header).body(()).unwrap();
@@ -71,4 +77,39 @@ async fn without_an_authority_the_host_header_counts() {
 async fn the_uri_goes_before_the_host_header() {
     let request = Request::get("http://a.example/").header(HOST, "b.example").body(()).unwrap();
     assert_eq!(key(request).await, "a.example:80");
+}
+
+#[tokio::test]
+async fn a_key_from_text_is_that_of_the_requests() {
+    for (uri, text) in [
+        ("http://example.com/", "example.com:80"),
+        ("http://Example.COM/", "EXAMPLE.com:80"),
+        (
+            "https://a-host-with-a-longer-name.example.com/",
+            "A-HOST-with-a-longer-name.example.com:443",
+        ),
+        ("http://x:81/", "X:81"),
+        ("http://[::1]/", "[::1]:80"),
+        ("example.com", "example.com"),
+        ("/", ""),
+        ("/", "example.com:port:99999"),
+    ] {
+        let circuits = builder().build().unwrap();
+        let service = KeyedLayer::by_host(circuits.clone())
+            .layer(service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(()))));
+        service.oneshot(Request::get(uri).body(()).unwrap()).await.unwrap();
+        assert!(circuits.get(&HostPort::from(text)).is_some(), "{text} is {uri}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn hosts_that_differ_in_case_only_have_one_circuit(host in "[a-zA-Z0-9.-]{1,40}", other in "[a-zA-Z0-9.-]{1,40}") {
+        let circuits = builder().build().unwrap();
+        for key in [&*host, &*host.to_uppercase(), &*other] {
+            circuits.get_or_create(&HostPort::from(key));
+        }
+        let same = host.eq_ignore_ascii_case(&other);
+        prop_assert_eq!(circuits.len(), if same { 1 } else { 2 });
+    }
 }

@@ -59,6 +59,6 @@ async fn only_the_circuit_of_the_failing_server_opens() {
         assert_eq!(rejected.reason(), RejectReason::Open);
     }
     assert_eq!(send(healthy).await.unwrap().status(), StatusCode::OK);
-    let state = |of: SocketAddr| circuits.get(&of.to_string()).unwrap().state();
+    let state = |of: SocketAddr| circuits.get(&of.to_string().as_str().into()).unwrap().state();
     assert_eq!([healthy, failing, refusing].map(state), [State::Closed, State::Open, State::Open]);
 }
