@@ -1,5 +1,7 @@
 //! The classifiers of tower-http, on real sockets and in front of hand-made responses.
 
+#![cfg(feature = "tower-http")]
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::ready;

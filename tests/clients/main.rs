@@ -3,6 +3,8 @@
 //! The clock is a real one, so nothing depends on it: a circuit that is open stays open, and is
 //! brought to its next probe by hand.
 
+#![cfg(all(feature = "http", feature = "grpc", feature = "keyed"))]
+
 mod axum_server;
 mod backend;
 mod connector;

@@ -1,5 +1,7 @@
 //! Verdicts for gRPC: tonic's clients and servers on real sockets, and a server that speaks no gRPC.
 
+#![cfg(feature = "grpc")]
+
 mod hints;
 mod rejections;
 mod servers;

@@ -2,6 +2,8 @@
 //!
 //! Where the clock is a real one, nothing depends on it: a circuit that is open stays open.
 
+#![cfg(all(feature = "http", feature = "grpc", feature = "tower-http"))]
+
 mod allocations;
 mod broken_bodies;
 mod leases;
