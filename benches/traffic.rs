@@ -34,7 +34,6 @@ const HALF: Duration = Duration::from_millis(200);
 const NAMES: [&str; 3] = ["without", "with", "without, once more"];
 const WITH: usize = 1;
 const ORDER: [usize; 6] = [0, 1, 2, 2, 1, 0];
-
 const PERCENTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
 fn main() {
@@ -77,10 +76,9 @@ async fn alternate<T>(rounds: usize, measure: impl AsyncFn(usize) -> T) -> [Vec<
 fn print_rates(rates: &[Vec<f64>; 3]) -> f64 {
     let by_round = |rates: &Vec<f64>| rates.chunks(2).map(|two| (two[0] + two[1]) / 2.0).collect();
     let rates: [Vec<f64>; 3] = rates.each_ref().map(by_round);
-    println!(
-        "requests per second over {CONNECTIONS} connections, and their ratio to those without"
-    );
-    println!("in the same round: quartiles of {} rounds\n", rates[0].len());
+    let rounds = rates[0].len();
+    println!("requests per second over {CONNECTIONS} connections, and the ratio to those without");
+    println!("in the same round: quartiles of {rounds} rounds\n");
     let [_, unit, _] = quartiles(rates[0].clone());
     for (name, own) in NAMES.iter().zip(&rates) {
         let [low, median, high] = quartiles(own.clone());
@@ -93,16 +91,12 @@ fn print_rates(rates: &[Vec<f64>; 3]) -> f64 {
 }
 
 fn print_latencies(rate: f64, latencies: &[Vec<[f64; 4]>; 3]) {
+    let times = latencies[0].len();
     println!(
-        "\nmicroseconds from when a request was due to the end of the answer, {rate:.0} requests"
+        "\nmicroseconds from when a request was due to the end of the answer, at {rate:.0} per"
     );
-    println!(
-        "per second: percentiles, of each the median of {} times {HALF:?}\n",
-        latencies[0].len()
-    );
-    print!("{:<20}", "");
-    PERCENTILES.iter().for_each(|percentile| print!(" {:>7.1} %", percentile * 100.0));
-    println!();
+    println!("second: percentiles, of each the median of {times} times {HALF:?}\n");
+    println!("{:<20} {:>9} {:>9} {:>9} {:>9}", "", "50 %", "90 %", "99 %", "99.9 %");
     for (name, own) in NAMES.iter().zip(latencies) {
         print!("{name:<20}");
         for column in 0..PERCENTILES.len() {
@@ -128,8 +122,7 @@ async fn closed_loop(client: &impl HttpClient, uri: &Uri) -> f64 {
             requests
         });
     }
-    let requests: f64 = tasks.join_all().await.iter().sum();
-    requests / begin.elapsed().as_secs_f64()
+    tasks.join_all().await.iter().sum::<f64>() / begin.elapsed().as_secs_f64()
 }
 
 /// Percentiles of the latency, in microseconds. When a request is due does not depend on the earlier
