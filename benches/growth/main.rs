@@ -53,7 +53,7 @@ fn main() {
 fn threads() -> Panel {
     fn of(service: impl Service<u32> + Clone + Send + 'static) -> impl Fn(u32) -> Measure {
         move |threads| {
-            let (service, length) = (service.clone(), Duration::from_millis(100));
+            let (service, length) = (service.clone(), Duration::from_millis(20));
             Box::new(move || f64::from(threads) * 1e3 / throughput(threads, length, &service))
         }
     }
@@ -137,23 +137,24 @@ fn shuffled(size: u32) -> Vec<u32> {
     keys
 }
 
-/// A time window holds what there is, so it is emptied before each time: when the clock starts it
-/// holds half of the calls. With fewer than a thousand, reading the clock would show.
+/// A time window holds what there is, so it is emptied before each time, and the last calls are timed
+/// that it is to hold, at most half of them. With fewer than a thousand, reading the clock would show.
 fn filling(half_fails: bool) -> impl Fn(u32) -> Measure {
     move |size| {
         let breaker = time_window();
         let mut service = behind(&breaker, Inner { half_fails });
         let times = (CALLS / size).max(1);
+        let first = size - CALLS.min(size / 2);
         Box::new(move || {
             let mut time = Duration::ZERO;
             for _ in 0..times {
                 breaker.reset();
-                (0..size / 2).for_each(|n| call(&mut service, n));
+                (0..first).for_each(|n| call(&mut service, n));
                 let begin = Instant::now();
-                (size / 2..size).for_each(|n| call(&mut service, n));
+                (first..size).for_each(|n| call(&mut service, n));
                 time += begin.elapsed();
             }
-            time.as_secs_f64() * 1e9 / f64::from(times * (size / 2))
+            time.as_secs_f64() * 1e9 / f64::from(times * (size - first))
         })
     }
 }
