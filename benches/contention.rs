@@ -5,14 +5,12 @@
 //! cd benches && cargo bench --bench contention [-- 4]
 //! ```
 
-use std::sync::Barrier;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tower::Service;
 use tower_breaker_benches::{
-    BASELINE, INNER, Inner, behind, call, concurrency_limit, consecutive, count_window, open,
-    time_window, time_window_and_slow_calls,
+    BASELINE, INNER, Inner, behind, concurrency_limit, consecutive, count_window, open, quartiles,
+    throughput, time_window, time_window_and_slow_calls,
 };
 use tower_resilience_circuitbreaker::CircuitBreakerLayer as ResilienceLayer;
 
@@ -40,44 +38,14 @@ fn main() {
     measure("tower-resilience", threads, &resilience.layer_fn(INNER));
 }
 
-fn measure<S: Service<u32> + Clone + Send>(name: &str, threads: usize, service: &S) {
+fn measure<S: Service<u32> + Clone + Send>(name: &str, threads: u32, service: &S) {
     // In turn, so that whatever else the machine does meets both.
     let mut one = Vec::new();
     let mut many = Vec::new();
     for _ in 0..ROUNDS {
-        one.push(throughput(1, service));
-        many.push(throughput(threads, service));
+        one.push(throughput(1, ROUND, service));
+        many.push(throughput(threads, ROUND, service));
     }
-    let (one, many) = (median(one), median(many));
+    let [[_, one, _], [_, many, _]] = [one, many].map(quartiles);
     println!("{name:<45} {one:>8.1} {many:>13.1} {:>8.2}", many / one);
-}
-
-/// In million calls per second, all threads together.
-fn throughput<S: Service<u32> + Clone + Send>(threads: usize, service: &S) -> f64 {
-    let start = Barrier::new(threads);
-    let rates = thread::scope(|scope| {
-        let run = || {
-            let mut service = service.clone();
-            let start = &start;
-            scope.spawn(move || {
-                (0..1000).for_each(|n| call(&mut service, n));
-                start.wait();
-                let begin = Instant::now();
-                let mut calls = 0_u32;
-                while begin.elapsed() < ROUND {
-                    (0..1000).for_each(|n| call(&mut service, n));
-                    calls += 1000;
-                }
-                f64::from(calls) / begin.elapsed().as_secs_f64() / 1e6
-            })
-        };
-        let running: Vec<_> = (0..threads).map(|_| run()).collect();
-        running.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<f64>>()
-    });
-    rates.iter().sum()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -5,8 +5,10 @@ use std::future::{Future, Ready, ready};
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Barrier;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
@@ -90,6 +92,35 @@ pub fn open() -> CircuitBreaker {
     breaker
 }
 
+/// Million calls per second through clones of a service, one for each thread, all together.
+pub fn throughput<S: Service<u32> + Clone + Send>(
+    threads: u32,
+    length: Duration,
+    service: &S,
+) -> f64 {
+    let start = Barrier::new(threads as usize);
+    let rates = thread::scope(|scope| {
+        let run = || {
+            let mut service = service.clone();
+            let start = &start;
+            scope.spawn(move || {
+                (0..1000).for_each(|n| call(&mut service, n));
+                start.wait();
+                let begin = Instant::now();
+                let mut calls = 0_u32;
+                while begin.elapsed() < length {
+                    (0..1000).for_each(|n| call(&mut service, n));
+                    calls += 1000;
+                }
+                f64::from(calls) / begin.elapsed().as_secs_f64() / 1e6
+            })
+        };
+        let running: Vec<_> = (0..threads).map(|_| run()).collect();
+        running.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<f64>>()
+    });
+    rates.iter().sum()
+}
+
 /// Measures one call through a service.
 pub fn measure<S: Service<u32>>(
     group: &mut BenchmarkGroup<'_, WallTime>,
@@ -123,6 +154,12 @@ pub fn median(group: &str, name: &str) -> Option<f64> {
     let file = home.unwrap_or_else(default).join(group).join(name).join("new/estimates.json");
     let estimates: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
     estimates["median"]["point_estimate"].as_f64()
+}
+
+/// The quartiles; the one in the middle is the median.
+pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])
 }
 
 /// Prints the medians of a group that has just been measured, and their ratios to one of them.

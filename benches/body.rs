@@ -1,0 +1,118 @@
+//! What it costs to read the body of a response to its end, if that is where the verdict is.
+//!
+//! ```sh
+//! cd benches && cargo bench --bench body
+//! ```
+//!
+//! The circuit is the cheapest, one that counts consecutive failures, so that the body is what shows.
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::hint::black_box;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use axum::body::Bytes;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion};
+use http::Response;
+use http_body::{Body, Frame};
+use http_body_util::Full;
+use tower::{Layer, Service};
+use tower_breaker::CircuitBreakerLayer;
+use tower_breaker::http::HttpClassifier;
+use tower_breaker_benches::{consecutive, criterion, median, print_ratios};
+
+const PLAIN: &str = "no breaker";
+const AT_HEAD: &str = "verdict at the head";
+const AT_END: &str = "verdict at the end of the stream";
+const NAMES: [&str; 3] = [PLAIN, AT_HEAD, AT_END];
+
+const ONE_FRAME: &str = "a body of one frame";
+const MANY_FRAMES: &str = "a body of 1000 frames";
+const FRAMES: u32 = 1000;
+
+const DATA: Bytes = Bytes::from_static(&[b'x'; 1024]);
+
+fn main() {
+    let mut criterion = criterion();
+    kind(&mut criterion, ONE_FRAME, || Full::new(DATA));
+    kind(&mut criterion, MANY_FRAMES, || Frames(FRAMES));
+    criterion.final_summary();
+    print_ratios(ONE_FRAME, PLAIN, &NAMES);
+    print_ratios(MANY_FRAMES, PLAIN, &NAMES);
+    let times = [AT_HEAD, AT_END].map(|name| median(MANY_FRAMES, name));
+    if let [Some(at_head), Some(at_end)] = times {
+        let more = (at_end - at_head) / f64::from(FRAMES);
+        println!("a frame takes {more:.1} ns more if the verdict is at the end of the stream");
+    }
+}
+
+/// Measures one kind of body without a breaker, and behind one with the verdict at either end.
+fn kind<B: Body>(criterion: &mut Criterion, name: &str, body: impl Fn() -> B + Copy) {
+    let mut group = criterion.benchmark_group(name);
+    let layer = || CircuitBreakerLayer::new(consecutive());
+    let classifier = HttpClassifier::new();
+    measure(&mut group, PLAIN, Answer(body));
+    measure(&mut group, AT_HEAD, layer().classifier(classifier).layer(Answer(body)));
+    let at_end = classifier.at_end_of_stream();
+    measure(&mut group, AT_END, layer().classifier(at_end).layer(Answer(body)));
+    group.finish();
+}
+
+/// Measures one call, and the body of its response read to the end.
+fn measure<S, B>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut service: S)
+where
+    S: Service<(), Response = Response<B>>,
+    B: Body,
+{
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let Poll::Ready(Ok(response)) = pin!(service.call(())).poll(&mut cx) else {
+                unreachable!("it answers at once");
+            };
+            let mut body = pin!(response.into_body());
+            while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut cx) {
+                black_box(frame.is_ok());
+            }
+        });
+    });
+}
+
+/// Answers at once, with a body that is made by a closure.
+struct Answer<F>(F);
+
+impl<B, F: Fn() -> B> Service<()> for Answer<F> {
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<B>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(Response::new((self.0)())))
+    }
+}
+
+/// A body of so many frames, which does not know its end before it is there.
+struct Frames(u32);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = self.0.checked_sub(1).map(|left| {
+            self.0 = left;
+            Ok(Frame::data(DATA))
+        });
+        Poll::Ready(frame)
+    }
+}
