@@ -107,6 +107,20 @@ fn a_success_is_not_counted_after_a_reset_that_came_before_it_or_between() {
 }
 
 #[test]
+fn a_stale_success_is_not_counted_in_a_later_slice_either() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let stale = permit(&breaker);
+        let other = spawn(move || stale.success());
+        breaker.reset(); // ends its slice,
+        permit(&breaker).failure(); // and this the next one
+        other.join().unwrap();
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (1, 1));
+    });
+}
+
+#[test]
 fn a_stale_success_does_not_end_a_run_of_failures() {
     model(|| {
         let breaker = builder().consecutive_failures(2).build().unwrap();

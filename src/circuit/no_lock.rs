@@ -1,11 +1,15 @@
 //! Which calls take no lock: somebody else holds it while they are made.
 
+use std::future::ready;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use tokio_test::{assert_ready_ok, task};
+use tower::{Layer, Service, service_fn};
+
 use crate::sync::lock;
-use crate::{CircuitBreaker, CircuitBreakerBuilder, SlidingWindow};
+use crate::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, SlidingWindow};
 
 /// Makes calls while the lock is held, and fails if they wait for it.
 #[track_caller]
@@ -71,6 +75,17 @@ fn a_success_takes_no_lock_if_the_window_holds_failures_that_cannot_trip() {
             assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (105, 4));
         }
     }
+}
+
+#[test]
+fn a_service_takes_no_lock_to_become_ready_and_to_succeed() {
+    let breaker = builder().consecutive_failures(5).build().unwrap();
+    without_the_lock(&breaker, |breaker| {
+        let inner = service_fn(|()| ready(Ok::<_, ()>(())));
+        let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(inner);
+        assert_ready_ok!(task::spawn(()).enter(|cx, _| service.poll_ready(cx)));
+        assert_ready_ok!(task::spawn(service.call(())).poll());
+    });
 }
 
 #[test]
