@@ -40,7 +40,7 @@ use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::Stripes;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::tenant::Tenant;
 use crate::transition::Transition;
 use crate::waiters::Waiters;
@@ -260,16 +260,7 @@ impl Circuit {
         began: Tick,
         report: Report,
     ) -> bool {
-        let behind = lock(&self.behind);
-        if report == Report::Success {
-            // Most that come here came when a slice ended. To end the next one for them would send
-            // others here, and so on.
-            if let Some(is_current) = self.settle_success(&clock, ticket, began) {
-                return is_current;
-            }
-        }
-        let settle = |tenant: &mut Tenant| tenant.machine.settle(clock, ticket, began, report);
-        self.with_tenant(behind, None, settle).unwrap_or(false)
+        self.with(None, |machine| machine.settle(clock, ticket, began, report)).unwrap_or(false)
     }
 
     /// Settles a success that changes nothing, or that can be counted in the present slice.
@@ -321,7 +312,7 @@ impl Circuit {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let snapshot = self.with_tenant(lock(&self.behind), None, |tenant| {
+        let snapshot = self.with_tenant(None, |tenant| {
             tenant.listeners.metrics.look(&tenant.machine, now);
             tenant.machine.snapshot(now)
         });
@@ -332,7 +323,7 @@ impl Circuit {
     #[cfg(feature = "metrics")]
     pub(crate) fn refresh_metrics(&self) {
         let now = clock::now();
-        let listeners = self.with_tenant(lock(&self.behind), None, |tenant| {
+        let listeners = self.with_tenant(None, |tenant| {
             tenant.listeners.metrics.look(&tenant.machine, now);
             tenant.listeners.clone()
         });
@@ -377,15 +368,15 @@ impl Circuit {
         action: Option<OperatorAction>,
         act: impl FnOnce(&mut Machine) -> R,
     ) -> Option<R> {
-        self.with_tenant(lock(&self.behind), action, |tenant| act(&mut tenant.machine))
+        self.with_tenant(action, |tenant| act(&mut tenant.machine))
     }
 
     fn with_tenant<R>(
         &self,
-        mut behind: MutexGuard<'_, Behind>,
         action: Option<OperatorAction>,
         act: impl FnOnce(&mut Tenant) -> R,
     ) -> Option<R> {
+        let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
         let tenant = behind.tenant.as_mut()?;
         let result = act(tenant);
