@@ -36,6 +36,13 @@ fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("no lock").minimum_calls(10)
 }
 
+/// With a rule for slow calls, none of which comes.
+fn timed() -> CircuitBreakerBuilder {
+    builder()
+        .slow_call_rate_threshold(0.5)
+        .slow_call_duration_threshold(Duration::from_secs(3600))
+}
+
 #[test]
 fn a_call_that_is_abandoned_or_ignored_takes_no_lock() {
     let breaker = builder().build().unwrap();
@@ -53,20 +60,19 @@ fn a_success_takes_no_lock_if_there_is_no_window() {
 
 #[test]
 fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
-    let builder = builder().failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
-    let breaker = builder.build().unwrap();
-    (0..10).for_each(|_| succeed(&breaker));
-    without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+    for builder in [builder(), timed()] {
+        let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
+        let breaker = builder.build().unwrap();
+        (0..10).for_each(|_| succeed(&breaker));
+        without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+    }
 }
 
 #[test]
 fn a_success_takes_no_lock_if_the_window_holds_failures_that_cannot_trip() {
     let hour = SlidingWindow::time(Duration::from_secs(36_000));
     for window in [SlidingWindow::count(1000), hour] {
-        let timed = builder()
-            .slow_call_rate_threshold(0.5)
-            .slow_call_duration_threshold(Duration::from_secs(3600));
-        for builder in [builder(), timed] {
+        for builder in [builder(), timed()] {
             let builder = builder.failure_rate_threshold(0.5).sliding_window(window);
             let breaker = builder.build().unwrap();
             (0..4).for_each(|_| breaker.try_acquire().unwrap().failure());
