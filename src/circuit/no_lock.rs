@@ -38,9 +38,7 @@ fn builder() -> CircuitBreakerBuilder {
 
 /// With a rule for slow calls, none of which comes.
 fn timed() -> CircuitBreakerBuilder {
-    builder()
-        .slow_call_rate_threshold(0.5)
-        .slow_call_duration_threshold(Duration::from_secs(3600))
+    builder().slow_call_rate_threshold(0.5).slow_call_duration_threshold(Duration::from_secs(3600))
 }
 
 #[test]
@@ -64,6 +62,7 @@ fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
         let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
         let breaker = builder.build().unwrap();
         (0..10).for_each(|_| succeed(&breaker));
+        assert_eq!(breaker.snapshot().calls(), 10); // the lock was taken since, so this is known
         without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
     }
 }
