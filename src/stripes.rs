@@ -73,6 +73,15 @@ mod tests {
     }
 
     #[test]
+    fn an_old_slice_is_not_mistaken_for_one_that_is_many_slices_later() {
+        let stripes = Stripes::new();
+        for bit in 0..u64::BITS - COUNT_BITS {
+            stripes.start_slice(1 << bit);
+            assert!(!stripes.count_success(0), "slices wrap at bit {bit}");
+        }
+    }
+
+    #[test]
     fn a_full_counter_counts_no_further_and_does_not_spill_into_the_slice() {
         let stripes = Stripes::new();
         let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
