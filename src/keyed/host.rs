@@ -67,9 +67,11 @@ pub struct HostPort {
 
 impl From<&str> for HostPort {
     /// The key of requests with this authority, such as `api.example.com:443`, in upper or lower case.
-    /// Without a port it is the key of requests that have neither a port nor a scheme.
+    /// Without a port it is the key of requests that have neither a port nor a scheme; what cannot be
+    /// an authority has the key of requests without a host.
     fn from(authority: &str) -> Self {
-        Borrowed::read(authority, 0).unwrap_or(Borrowed::NO_HOST).to_owned()
+        let read = Some(authority).filter(can_be_in_a_uri).and_then(|text| Borrowed::read(text, 0));
+        read.unwrap_or(Borrowed::NO_HOST).to_owned()
     }
 }
 
@@ -103,10 +105,10 @@ const LONGEST_HOST: usize = 255;
 /// The bit that letters have in lower case only, in each of eight bytes.
 const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
-/// Whether there is none of the characters that [`LOWER_CASE`] makes of others, so that nobody can name
-/// many hosts that are hashed alike. No host has them, and a URI that is parsed has not, except for `~`.
-fn is_hashed_well(authority: &str) -> bool {
-    !authority.bytes().any(|byte| matches!(byte, b'`' | b'{'..=b'~'))
+/// Whether there is none of the characters that no URI can have and that [`LOWER_CASE`] makes the same as
+/// others, so that nobody can name many hosts that are hashed alike.
+fn can_be_in_a_uri(authority: &&str) -> bool {
+    !authority.bytes().any(|byte| matches!(byte, b'^' | b'`' | b'{'..=b'}'))
 }
 
 impl<'a> Borrowed<'a> {
@@ -117,9 +119,7 @@ impl<'a> Borrowed<'a> {
         let uri = request.uri();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => {
-                request.headers().get(HOST)?.to_str().ok().filter(|host| is_hashed_well(host))?
-            }
+            None => request.headers().get(HOST)?.to_str().ok().filter(can_be_in_a_uri)?,
         };
         let default_port = match uri.scheme_str() {
             Some("http" | "ws") => 80,
