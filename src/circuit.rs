@@ -39,7 +39,7 @@ use crate::permit::{Permit, Place};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
-use crate::stripes::Stripes;
+use crate::stripes::{ROOM, Stripes};
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::tenant::Tenant;
 use crate::transition::Transition;
@@ -68,9 +68,10 @@ struct Front {
     open_until: AtomicU64,
     /// From how many nanoseconds on a call is slow.
     slow_after: AtomicU64,
-    /// The number of the present slice, and when it ends.
+    /// The number of the present slice, when it ends, and how many successes a stripe may count in it.
     slice: AtomicU64,
     slice_end: AtomicU64,
+    slice_room: AtomicU64,
 }
 
 #[derive(Default)]
@@ -110,6 +111,12 @@ impl Circuit {
         self.in_flight.start(machine.last_ticket());
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
+        // When successes may have filled a count window, it is looked at, because from then on they may
+        // change nothing.
+        let size = rules.window.and_then(|window| window.size());
+        self.front
+            .slice_room
+            .store(size.map_or(ROOM, |size| ROOM.min(size.into())), Ordering::Release);
         if listeners.want(Interest::Calls) {
             let observers = Observers::new(listeners.clone(), rules, machine.last_ticket());
             self.observers.store(Some(Arc::new(observers)));
@@ -211,21 +218,23 @@ impl Circuit {
         began: Tick,
         report: Report,
     ) -> bool {
-        let without_lock = match report {
-            Report::Success => self.settle_success(&clock, ticket, began),
-            Report::Failure | Report::FailureRetryAfter(_) => None,
-            Report::Ignored | Report::Abandoned => {
-                let word = self.word();
-                // Unless a probe gives its place back, or the call counts as a failure.
-                let may_matter = report == Report::Abandoned && word.is(Word::TIMED);
-                let changes_nothing = word.is(Word::CLOSED) && !may_matter;
-                changes_nothing.then_some(word.ticket() == ticket)
-            }
+        let word = self.word();
+        let changes_nothing = match report {
+            // Which is almost always so where nothing goes by time.
+            Report::Success => word.is(Word::SUCCESS_IS_NOTHING) && !word.is(Word::TIMED),
+            Report::Failure | Report::FailureRetryAfter(_) => false,
+            // Unless a probe gives its place back,
+            Report::Ignored => word.is(Word::CLOSED),
+            // or the call counts as a failure.
+            Report::Abandoned => word.is(Word::CLOSED) && !word.is(Word::TIMED),
         };
-        match without_lock {
-            Some(is_current) => is_current,
-            None => self.settle_with_lock(clock, ticket, began, report),
+        if changes_nothing {
+            return word.ticket() == ticket;
         }
+        if report == Report::Success {
+            return self.settle_success(clock, ticket, began);
+        }
+        self.settle_with_lock(clock, ticket, began, report)
     }
 
     /// Takes the result of a call that is watched.
@@ -263,9 +272,16 @@ impl Circuit {
         self.with(None, |machine| machine.settle(clock, ticket, began, report)).unwrap_or(false)
     }
 
+    /// Not inlined, so that what goes with every call stays small.
+    #[inline(never)]
+    fn settle_success(&self, clock: impl Fn() -> Tick, ticket: Ticket, began: Tick) -> bool {
+        let without_lock = self.settle_success_without_lock(&clock, ticket, began);
+        without_lock.unwrap_or_else(|| self.settle_with_lock(clock, ticket, began, Report::Success))
+    }
+
     /// Settles a success that changes nothing, or that can be counted in the present slice.
     #[inline]
-    fn settle_success(
+    fn settle_success_without_lock(
         &self,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
@@ -273,25 +289,25 @@ impl Circuit {
     ) -> Option<bool> {
         let slice = self.front.slice.load(Ordering::Acquire);
         let word = self.word();
-        let slow_after = self.front.slow_after.load(Ordering::Acquire);
-        let is_slow = |now: Tick| now.saturating_sub(began) >= slow_after;
         let is_current = word.ticket() == ticket;
-        if word.is(Word::SUCCESS_IS_NOTHING) {
-            // Whether the ticket is worthless or not.
-            let changes_nothing = slow_after == NEVER || !is_slow(clock());
-            return changes_nothing.then_some(is_current);
-        }
-        if !word.is(Word::SUCCESS_IS_COUNTED) || !is_current {
+        // Whether the ticket is worthless or not.
+        let changes_nothing = word.is(Word::SUCCESS_IS_NOTHING);
+        let is_counted = word.is(Word::SUCCESS_IS_COUNTED) && is_current;
+        if !(changes_nothing || is_counted) {
             return None;
         }
-        let slice_end = self.front.slice_end.load(Ordering::Acquire);
-        if slice_end != NEVER || slow_after != NEVER {
+        let ends =
+            if changes_nothing { NEVER } else { self.front.slice_end.load(Ordering::Acquire) };
+        let slow_after = self.front.slow_after.load(Ordering::Acquire);
+        if ends != NEVER || slow_after != NEVER {
             let now = clock();
-            if now >= slice_end || is_slow(now) {
+            if now >= ends || now.saturating_sub(began) >= slow_after {
                 return None;
             }
         }
-        self.stripes.count_success(slice).then_some(true)
+        let room = self.front.slice_room.load(Ordering::Acquire);
+        let is_settled = changes_nothing || self.stripes.count_success(slice, room);
+        is_settled.then_some(is_current)
     }
 
     // ---- everything else ----------------------------------------------------------------------

@@ -137,6 +137,11 @@ impl Gate {
             self.readiness = Readiness::Ready(None); // what almost every call needs
             return;
         }
+        self.stop_waiting();
+    }
+
+    #[cold]
+    fn stop_waiting(&mut self) {
         let place = self.take_place();
         self.be(Readiness::Ready(place));
     }
@@ -159,21 +164,29 @@ impl Gate {
             return None;
         }
         let permit = self.breaker.circuit().admit_if_closed()?;
-        self.readiness = Readiness::NotReady(None);
+        // Not to be dropped, though there is nothing to drop: if anything could panic here, the permit
+        // would have to be in memory, and to move it from there takes as long as all the rest.
+        std::mem::forget(std::mem::replace(&mut self.readiness, Readiness::NotReady(None)));
         Some(permit)
     }
 
     /// Admits or rejects a call.
     pub(crate) fn enter(&mut self) -> Result<Permit, Rejected> {
-        match std::mem::replace(&mut self.readiness, Readiness::NotReady(None)) {
-            Readiness::Ready(place) => match place.and_then(|place| self.breaker.begin(place)) {
-                Some(permit) => Ok(permit),
-                None => self.breaker.try_acquire(),
-            },
-            Readiness::Rejecting(refusal) => Err(self.breaker.reject(refusal)),
+        let place = match &mut self.readiness {
+            Readiness::Ready(place) => place.take(),
+            Readiness::Rejecting(refusal) => {
+                let refusal = *refusal;
+                self.readiness = Readiness::NotReady(None);
+                return Err(self.breaker.reject(refusal));
+            }
             Readiness::NotReady(_) => {
                 panic!("{NOT_READY}")
             }
+        };
+        self.readiness = Readiness::NotReady(None);
+        match place.and_then(|place| self.breaker.begin(place)) {
+            Some(permit) => Ok(permit),
+            None => self.breaker.try_acquire(),
         }
     }
 

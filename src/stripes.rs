@@ -16,10 +16,13 @@ pub(crate) struct Stripes(Box<[Stripe]>);
 #[repr(align(64))]
 struct Stripe(AtomicU64);
 
-/// 16 million successes; the next one takes the lock, which starts a new slice. Much fewer would not do:
-/// whoever ends a slice sends the others to the lock, too, and they end the next one.
 const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// A stripe has room for no more than 16 million successes; the next one takes the lock, which starts a
+/// new slice. Much fewer would not do: whoever ends a slice sends the others to the lock, too, and they
+/// end the next one.
+pub(crate) const ROOM: u64 = COUNT_MASK;
 
 /// One for each core, up to 16, and a power of two.
 static STRIPES: LazyLock<usize> = LazyLock::new(|| {
@@ -32,13 +35,13 @@ impl Stripes {
         Self((0..*STRIPES).map(|_| Stripe::default()).collect())
     }
 
-    /// Counts a success if `slice` is still the present one. If not, or if the counter is full, the
-    /// caller has to take the lock.
+    /// Counts a success if `slice` is still the present one, and if fewer than `room` (at most [`ROOM`])
+    /// are counted in this stripe. If not, the caller has to take the lock.
     #[inline]
-    pub(crate) fn count_success(&self, slice: u64) -> bool {
+    pub(crate) fn count_success(&self, slice: u64, room: u64) -> bool {
         let Stripe(stripe) = &self.0[own_stripe() & (self.0.len() - 1)];
         let mut seen = stripe.load(Ordering::Relaxed);
-        while seen & !COUNT_MASK == slice << COUNT_BITS && seen & COUNT_MASK != COUNT_MASK {
+        while seen & !COUNT_MASK == slice << COUNT_BITS && seen & COUNT_MASK < room {
             match stripe.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return true,
@@ -62,12 +65,12 @@ mod tests {
     #[test]
     fn a_success_is_counted_in_the_present_slice_only() {
         let stripes = Stripes::new();
-        assert!(stripes.count_success(0));
-        assert!(!stripes.count_success(1));
+        assert!(stripes.count_success(0, ROOM));
+        assert!(!stripes.count_success(1, ROOM));
         assert_eq!(stripes.start_slice(1), 1);
-        assert!(!stripes.count_success(0));
-        assert!(stripes.count_success(1));
-        assert!(stripes.count_success(1));
+        assert!(!stripes.count_success(0, ROOM));
+        assert!(stripes.count_success(1, ROOM));
+        assert!(stripes.count_success(1, ROOM));
         assert_eq!(stripes.start_slice(2), 2);
         assert_eq!(stripes.start_slice(3), 0);
     }
@@ -77,8 +80,18 @@ mod tests {
         let stripes = Stripes::new();
         for bit in 0..u64::BITS - COUNT_BITS {
             stripes.start_slice(1 << bit);
-            assert!(!stripes.count_success(0), "slices wrap at bit {bit}");
+            assert!(!stripes.count_success(0, ROOM), "slices wrap at bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_stripe_counts_no_more_than_there_is_room_for() {
+        let stripes = Stripes::new();
+        assert!(stripes.count_success(0, 2));
+        assert!(stripes.count_success(0, 2));
+        assert!(!stripes.count_success(0, 2));
+        assert_eq!(stripes.start_slice(1), 2);
+        assert!(stripes.count_success(1, 2));
     }
 
     #[test]
@@ -86,9 +99,9 @@ mod tests {
         let stripes = Stripes::new();
         let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
         own.store((7 << COUNT_BITS) | (COUNT_MASK - 1), Ordering::Relaxed);
-        assert!(stripes.count_success(7));
-        assert!(!stripes.count_success(7));
-        assert!(!stripes.count_success(8));
+        assert!(stripes.count_success(7, ROOM));
+        assert!(!stripes.count_success(7, ROOM));
+        assert!(!stripes.count_success(8, ROOM));
         assert_eq!(stripes.start_slice(8), COUNT_MASK);
     }
 
@@ -97,7 +110,7 @@ mod tests {
         let stripes = Stripes::new();
         std::thread::scope(|scope| {
             for _ in 0..40 {
-                scope.spawn(|| assert!(stripes.count_success(0)));
+                scope.spawn(|| assert!(stripes.count_success(0, ROOM)));
             }
         });
         assert_eq!(stripes.start_slice(1), 40);

@@ -87,6 +87,14 @@ impl SlidingWindow {
         }
     }
 
+    /// How many calls a count window holds.
+    pub(crate) fn size(&self) -> Option<u32> {
+        match self.extent {
+            Extent::Calls(size) => Some(size),
+            Extent::Time(_) => None,
+        }
+    }
+
     /// How many calls must be counted before a rate is judged: a count window cannot hold more than
     /// its size.
     pub(crate) fn minimum_calls(&self, minimum: u32) -> u64 {

@@ -9,6 +9,7 @@ use tokio_test::{assert_ready_ok, task};
 use tower::{Layer, Service, service_fn};
 
 use crate::sync::lock;
+use crate::word::Word;
 use crate::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, SlidingWindow};
 
 /// Makes calls while the lock is held, and fails if they wait for it.
@@ -61,9 +62,21 @@ fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
     for builder in [builder(), timed()] {
         let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
         let breaker = builder.build().unwrap();
-        (0..10).for_each(|_| succeed(&breaker));
-        assert_eq!(breaker.snapshot().calls(), 10); // the lock was taken since, so this is known
+        (0..11).for_each(|_| succeed(&breaker));
         without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+    }
+}
+
+#[test]
+fn a_window_that_successes_have_filled_is_known_to_be_full_though_nobody_asks() {
+    for builder in [builder(), timed()] {
+        let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
+        let breaker = builder.build().unwrap();
+        let is_known = || breaker.circuit().word().is(Word::SUCCESS_IS_NOTHING);
+        (0..10).for_each(|_| succeed(&breaker));
+        assert!(!is_known());
+        succeed(&breaker);
+        assert!(is_known());
     }
 }
 

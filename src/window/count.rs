@@ -33,9 +33,11 @@ impl CountWindow {
             self.ring.push(0);
         }
         let word = &mut self.ring[index];
-        if self.counts.calls == u64::from(self.size) {
+        // On a copy: to read back at once what was just written costs more than all the rest.
+        let mut counts = self.counts;
+        if counts.calls == u64::from(self.size) {
             let oldest = *word >> shift;
-            self.counts.subtract(Counts {
+            counts.subtract(Counts {
                 calls: 1,
                 failures: u64::from(oldest & FAILED != 0),
                 slow: u64::from(oldest & SLOW != 0),
@@ -43,7 +45,8 @@ impl CountWindow {
         }
         let entry = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
         *word = *word & !((FAILED | SLOW) << shift) | entry << shift;
-        self.counts.record(failed, slow);
+        counts.record(failed, slow);
+        self.counts = counts;
         self.next = if self.next + 1 == self.size { 0 } else { self.next + 1 };
     }
 
