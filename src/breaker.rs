@@ -332,10 +332,20 @@ impl CircuitBreaker {
         is_shared
     }
 
-    /// Always written, as the count of handles beside it was written just now.
+    /// Admits a call if the circuit is closed, and marks the circuit as used.
+    #[inline]
+    pub(crate) fn admit_kept(&self) -> Option<Permit> {
+        let permit = self.circuit().admit_if_closed()?;
+        self.mark_used();
+        Some(permit)
+    }
+
+    /// Written only if it is news, since all cores read it.
     #[inline]
     pub(crate) fn mark_used(&self) {
-        self.lease.is_used.store(true, Ordering::Relaxed);
+        if !self.lease.is_used.load(Ordering::Relaxed) {
+            self.lease.is_used.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn take_used(&self) -> bool {

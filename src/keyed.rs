@@ -92,12 +92,12 @@
 //!
 //! # What it costs
 //!
-//! A call whose circuit is kept costs one lookup in the cache, including its read lock and the count
-//! of handles, beside what it costs without keys; nothing is allocated, and the clock is not read for
-//! it. With a closure, the key is made for each call, so prefer keys that are cheap to make. By host,
-//! host and port are read where they stand in the request, and nothing is copied. All circuits are in
-//! one shard of the cache, because of several shards one could be full of open circuits while the
-//! others are empty; so many cores meet at one lock, which they share for reading.
+//! A call whose circuit is kept costs one lookup in the cache, with a lock that is shared for reading,
+//! and a count of the calls in flight, beside what it costs without keys; nothing is allocated, and the
+//! clock is not read for it. With a closure, the key is made for each call, so prefer keys that are
+//! cheap to make. By host, host and port are read where they stand in the request, and nothing is
+//! copied. The circuits are in one cache without shards, because of several one could be full of open
+//! circuits while the others are empty; so many cores meet at its lock.
 //!
 //! A new circuit takes the lock for writing. In a full registry the cache looks for one that is at
 //! rest, which takes the longer the more are busy; while all are, it is tried only now and then.

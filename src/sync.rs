@@ -15,14 +15,31 @@ pub(crate) use loom::sync::{
 
 // Models know no registry.
 #[cfg(feature = "keyed")]
-pub(crate) use std::sync::atomic::{AtomicBool, fence};
+pub(crate) use std::sync::{
+    RwLock,
+    atomic::{AtomicBool, fence},
+};
 
 use std::sync::PoisonError;
+#[cfg(feature = "keyed")]
+use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks, also after a panic: no user code runs under any lock of this crate, and what is behind
 /// them is changed only in ways that leave it usable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`lock`]. The keys of users are hashed and compared under such a lock, but that changes nothing.
+#[cfg(feature = "keyed")]
+#[inline]
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(feature = "keyed")]
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number that is the thread's own, and that threads get in turn.

@@ -3,12 +3,13 @@
 use std::fmt::{self, Display};
 use std::hash::{Hash, Hasher};
 
-use http::Request;
 use http::header::HOST;
+use http::{HeaderMap, Request};
 use quick_cache::Equivalent;
 
-use crate::breaker::CircuitBreaker;
+use crate::error::Rejected;
 use crate::keyed::{CircuitBreakerRegistry, PickCircuit};
+use crate::permit::Permit;
 
 /// Picks the circuit of an HTTP request by [host and port](HostPort).
 ///
@@ -28,13 +29,13 @@ impl<B> PickCircuit<Request<B>> for ByHost {
     type Key = HostPort;
 
     #[inline]
-    fn pick(
+    fn try_acquire(
         &self,
         request: &Request<B>,
         circuits: &CircuitBreakerRegistry<HostPort>,
-    ) -> CircuitBreaker {
+    ) -> Result<Permit, Rejected> {
         let key = Borrowed::of(request).unwrap_or(Borrowed::NO_HOST);
-        circuits.find_or_create(&key, || key.to_owned())
+        circuits.ask(&key, || key.to_owned())
     }
 }
 
@@ -102,8 +103,8 @@ struct Borrowed<'a> {
 
 const LONGEST_HOST: usize = 255;
 
-/// The bit that letters have in lower case only, in each of eight bytes.
-const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
+/// The bit that letters have in lower case only, in each of sixteen bytes.
+const LOWER_CASE: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
 
 /// Whether there is none of the characters that no URI can have and that [`LOWER_CASE`] makes the same as
 /// others, so that nobody can name many hosts that are hashed alike.
@@ -111,15 +112,22 @@ fn can_be_in_a_uri(authority: &&str) -> bool {
     !authority.bytes().any(|byte| matches!(byte, b'^' | b'`' | b'{'..=b'}'))
 }
 
+#[cold]
+fn host_header(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST)?.to_str().ok().filter(can_be_in_a_uri)
+}
+
 impl<'a> Borrowed<'a> {
     const NO_HOST: Self = Self { host: "", port: 0 };
 
-    #[inline]
+    // Inlined in any case, as the next one: to pass an `Option<Self>` through memory would take longer
+    // than to read it from the request.
+    #[inline(always)]
     fn of<B>(request: &'a Request<B>) -> Option<Self> {
         let uri = request.uri();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => request.headers().get(HOST)?.to_str().ok().filter(can_be_in_a_uri)?,
+            None => host_header(request.headers())?,
         };
         let default_port = match uri.scheme_str() {
             Some("http" | "ws") => 80,
@@ -129,9 +137,11 @@ impl<'a> Borrowed<'a> {
         Self::read(authority, default_port)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(authority: &'a str, default_port: u16) -> Option<Self> {
-        let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        // Almost never, and that is known sooner than where.
+        let has_user = authority.as_bytes().contains(&b'@');
+        let address = if has_user { authority.rsplit_once('@')?.1 } else { authority };
         // Digits at the end are a port if there is a colon before them.
         let (host, port) = match address.bytes().rposition(|byte| !byte.is_ascii_digit()) {
             Some(at) if address.as_bytes()[at] == b':' => (&address[..at], &address[at + 1..]),
@@ -147,19 +157,22 @@ impl<'a> Borrowed<'a> {
 }
 
 impl Hash for Borrowed<'_> {
-    /// Eight bytes at a time; the last eight may overlap with those before.
+    /// Sixteen bytes at a time; the last sixteen may overlap with those before.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut bytes = self.host.as_bytes();
-        let last = bytes.last_chunk().map_or_else(
-            || bytes.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
-            |last| u64::from_le_bytes(*last),
-        );
-        while let Some((word, rest)) = bytes.split_first_chunk() {
-            state.write_u64(u64::from_le_bytes(*word) | LOWER_CASE);
-            bytes = rest;
+        let bytes = self.host.as_bytes();
+        let last = match (bytes.last_chunk(), bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(sixteen), ..) => u128::from_le_bytes(*sixteen),
+            (None, Some(first), Some(last)) => {
+                u128::from(u64::from_le_bytes(*first)) << 64 | u128::from(u64::from_le_bytes(*last))
+            }
+            _ => bytes.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)).into(),
+        };
+        for word in bytes.chunks_exact(16) {
+            let word = u128::from_le_bytes(word.try_into().expect("there are sixteen"));
+            state.write_u128(word | LOWER_CASE);
         }
-        state.write_u64(last | LOWER_CASE);
+        state.write_u128(last | LOWER_CASE);
         state.write_u16(self.port);
     }
 }
@@ -167,6 +180,7 @@ impl Hash for Borrowed<'_> {
 impl Equivalent<HostPort> for Borrowed<'_> {
     #[inline]
     fn equivalent(&self, key: &HostPort) -> bool {
-        self.port == key.port && self.host.eq_ignore_ascii_case(&key.host)
+        let is_same = |host: &str| self.host == host || self.host.eq_ignore_ascii_case(host);
+        self.port == key.port && is_same(&key.host)
     }
 }

@@ -1,12 +1,13 @@
-//! Which circuit a request belongs to.
+//! [`PickCircuit`]: which circuit a request belongs to.
 
 use std::fmt::Display;
 use std::hash::Hash;
 
-use crate::breaker::CircuitBreaker;
+use crate::error::Rejected;
 use crate::keyed::CircuitBreakerRegistry;
+use crate::permit::Permit;
 
-/// Picks the circuit of a request.
+/// Picks the circuit of a request, and asks it for admission.
 ///
 /// A closure `|request: &Request| -> Key` is one; write the type of its argument out, so that Rust
 /// sees that it works for references of any lifetime.
@@ -18,8 +19,8 @@ use crate::keyed::CircuitBreakerRegistry;
 ///
 /// # Example
 /// ```
-/// use tower_breaker::CircuitBreaker;
 /// use tower_breaker::keyed::{CircuitBreakerRegistry, PickCircuit};
+/// use tower_breaker::{Permit, Rejected};
 ///
 /// struct Query { tenant: String }
 ///
@@ -28,8 +29,12 @@ use crate::keyed::CircuitBreakerRegistry;
 /// impl PickCircuit<Query> for ByTenant {
 ///     type Key = String;
 ///
-///     fn pick(&self, query: &Query, circuits: &CircuitBreakerRegistry<String>) -> CircuitBreaker {
-///         circuits.get_or_create(query.tenant.as_str())
+///     fn try_acquire(
+///         &self,
+///         query: &Query,
+///         circuits: &CircuitBreakerRegistry<String>,
+///     ) -> Result<Permit, Rejected> {
+///         circuits.try_acquire(query.tenant.as_str())
 ///     }
 /// }
 /// ```
@@ -37,13 +42,16 @@ pub trait PickCircuit<Request> {
     /// The key of the registry.
     type Key;
 
-    /// The circuit of this request; mostly
-    /// [`get_or_create`](CircuitBreakerRegistry::get_or_create) with a key that is in it.
-    fn pick(
+    /// Asks the circuit of this request; mostly
+    /// [`try_acquire`](CircuitBreakerRegistry::try_acquire) with a key that is in it.
+    ///
+    /// # Errors
+    /// A [`Rejected`] if the call is not admitted.
+    fn try_acquire(
         &self,
         request: &Request,
         circuits: &CircuitBreakerRegistry<Self::Key>,
-    ) -> CircuitBreaker;
+    ) -> Result<Permit, Rejected>;
 }
 
 impl<F, Request, K> PickCircuit<Request> for F
@@ -54,7 +62,11 @@ where
     type Key = K;
 
     #[inline]
-    fn pick(&self, request: &Request, circuits: &CircuitBreakerRegistry<K>) -> CircuitBreaker {
-        circuits.get_or_create(&self(request))
+    fn try_acquire(
+        &self,
+        request: &Request,
+        circuits: &CircuitBreakerRegistry<K>,
+    ) -> Result<Permit, Rejected> {
+        circuits.try_acquire(&self(request))
     }
 }

@@ -6,14 +6,16 @@ use std::fmt::{self, Display};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
+use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, UnitWeighter};
 
 use crate::breaker::CircuitBreaker;
 use crate::clock::{self, Nanos, Tick};
 use crate::config::CircuitBreakerBuilder;
+use crate::error::Rejected;
 use crate::keyed::CircuitBreakerRegistryBuilder;
-use crate::sync::{Mutex, lock};
+use crate::permit::Permit;
+use crate::sync::{RwLock, read, write};
 
 /// Circuits by key, all with the settings of one template: a cheap handle, whose clones are the same
 /// registry.
@@ -36,15 +38,16 @@ use crate::sync::{Mutex, lock};
 ///     .build()?;
 ///
 /// for _ in 0..3 {
-///     shards.get_or_create(&7).try_acquire().unwrap().failure();
+///     shards.try_acquire(&7).unwrap().failure();
 /// }
-/// assert_eq!(shards.get_or_create(&7).state(), State::Open);
-/// assert_eq!(shards.get_or_create(&8).state(), State::Closed);
+/// assert!(shards.try_acquire(&7).is_err());
+/// shards.try_acquire(&8).unwrap().success();
 ///
 /// for breaker in shards.list() {
 ///     println!("{}: {:?}", breaker.name(), breaker.snapshot());
 /// }
 /// if let Some(breaker) = shards.get(&7) {
+///     assert_eq!(breaker.state(), State::Open);
 ///     breaker.reset(); // an operator knows better
 /// }
 /// # Ok::<(), ConfigError>(())
@@ -57,12 +60,11 @@ struct Shared<K> {
     template: CircuitBreakerBuilder,
     capacity: usize,
     idle_timeout: Nanos,
-    circuits: Cache<K, CircuitBreaker, UnitWeighter, DefaultHashBuilder, KeepBusy>,
-    /// Newcomers are let in one at a time, so that no more than one is too many.
-    door: Mutex<Door>,
+    kept: RwLock<Kept<K>>,
 }
 
-struct Door {
+struct Kept<K> {
+    circuits: Cache<K, CircuitBreaker, UnitWeighter, DefaultHashBuilder, KeepBusy>,
     sweep_due: Tick,
     /// So many newcomers are turned away before one is let in on trial.
     turned_away: usize,
@@ -102,82 +104,119 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         capacity: usize,
         idle_timeout: Nanos,
     ) -> Self {
-        // One shard: of several, one could be full of open circuits while the others are empty.
         let options = OptionsBuilder::new()
-            .shards(1)
             .estimated_items_capacity(capacity)
             .weight_capacity(capacity as u64)
             .build();
-        let shared = Shared {
-            template,
-            capacity,
-            idle_timeout,
+        let kept = Kept {
             circuits: Cache::with_options(
                 options.expect("both capacities are set"),
                 UnitWeighter,
                 DefaultHashBuilder::default(),
                 KeepBusy,
             ),
-            door: Mutex::new(Door {
-                sweep_due: clock::now().saturating_add(idle_timeout),
-                turned_away: 0,
-            }),
+            sweep_due: clock::now().saturating_add(idle_timeout),
+            turned_away: 0,
         };
+        let shared = Shared { template, capacity, idle_timeout, kept: RwLock::new(kept) };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Asks the circuit of a key for admission, as
+    /// [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire) does. The circuit is made
+    /// if there is none.
+    ///
+    /// This is what a [`KeyedLayer`](crate::keyed::KeyedLayer) does for a call. It is cheaper than to
+    /// ask for a handle first.
+    ///
+    /// # Errors
+    /// A [`Rejected`] if the call is not admitted.
+    #[inline]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Result<Permit, Rejected>
+    where
+        K: Borrow<Q> + Display,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        self.ask(key, || key.to_owned())
+    }
+
+    /// The same for whatever can be compared with a key and made one.
+    ///
+    /// Inlined in any case, and with a result of its own for each way: if both wrote theirs to the same
+    /// place, it would be in memory, and to read a permit from there takes as long as to look it up.
+    #[inline(always)]
+    pub(super) fn ask<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> Result<Permit, Rejected>
+    where
+        K: Display,
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        let kept = read(&self.shared.kept);
+        let found = kept.circuits.get(key);
+        // With the lock held, so that the call is in flight before the circuit can be dropped. What
+        // else there may be to do may call listeners.
+        if let Some(permit) = found.and_then(CircuitBreaker::admit_kept) {
+            return Ok(permit);
+        }
+        let found = found.cloned();
+        drop(kept);
+        match self.found_or_created(found, key, to_owned).try_acquire() {
+            Ok(permit) => Ok(permit),
+            Err(rejected) => Err(rejected),
+        }
     }
 
     /// The circuit of a key, which is made if there is none. Whoever asks in this way uses it.
     ///
     /// If there is no room and all others are busy, the circuit that is returned is not kept: who asks
     /// next with this key gets another one.
-    #[inline]
     pub fn get_or_create<Q>(&self, key: &Q) -> CircuitBreaker
     where
         K: Borrow<Q> + Display,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        self.find_or_create(key, || key.to_owned())
+        let found = read(&self.shared.kept).circuits.get(key).cloned();
+        self.found_or_created(found, key, || key.to_owned())
     }
 
-    /// The same for whatever can be compared with a key and made one.
-    #[inline]
-    pub(super) fn find_or_create<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> CircuitBreaker
+    #[cold]
+    fn found_or_created<Q>(
+        &self,
+        found: Option<CircuitBreaker>,
+        key: &Q,
+        to_owned: impl FnOnce() -> K,
+    ) -> CircuitBreaker
     where
         K: Display,
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        let breaker = match self.shared.circuits.get(key) {
-            Some(breaker) => breaker,
-            None => self.create(key, to_owned),
-        };
+        let breaker = found.unwrap_or_else(|| self.create(key, to_owned()));
         breaker.mark_used();
         breaker
     }
 
-    #[cold]
-    fn create<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> CircuitBreaker
+    fn create<Q>(&self, key: &Q, own: K) -> CircuitBreaker
     where
         K: Display,
         Q: Equivalent<K> + Hash + ?Sized,
     {
         self.sweep();
-        let Shared { template, capacity, circuits, door, .. } = &*self.shared;
-        let own = to_owned();
+        let Shared { template, capacity, kept, .. } = &*self.shared;
         let newcomer = template.for_key(&own).build().expect("the template was validated");
+        // Declared before the lock is taken, hence dropped after it is released.
         let mut evicted = Vec::new();
-        let mut door = lock(door);
+        let Kept { circuits, turned_away, .. } = &mut *write(kept);
         if let Some(breaker) = circuits.get(key) {
-            return breaker; // somebody was faster
+            return breaker.clone(); // somebody was faster
         }
-        if door.turned_away > 0 && circuits.len() >= *capacity {
-            door.turned_away -= 1;
+        if *turned_away > 0 && circuits.len() >= *capacity {
+            *turned_away -= 1;
             return newcomer;
         }
         circuits.insert_with_lifecycle(own, newcomer.clone(), &mut evicted);
         // The cache looks at all its entries for one to evict, and grows if there is none.
         if circuits.len() > *capacity {
             evicted.extend(circuits.remove(key));
-            door.turned_away = *capacity / LOOKED_AT;
+            *turned_away = *capacity / LOOKED_AT;
         }
         newcomer
     }
@@ -190,27 +229,21 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.shared.circuits.peek(key)
+        read(&self.shared.kept).circuits.peek(key).cloned()
     }
 
     /// All circuits, in no particular order: for operators. Looking does not count as use, but the
     /// circuits stay at least as long as the handles.
     #[must_use]
     pub fn list(&self) -> Vec<CircuitBreaker> {
-        let _door = lock(&self.shared.door);
-        let list = RefCell::new(Vec::with_capacity(self.shared.circuits.len()));
-        self.shared.circuits.retain(|_, breaker| {
-            list.borrow_mut().push(breaker.clone());
-            true
-        });
-        list.into_inner()
+        let kept = read(&self.shared.kept);
+        kept.circuits.iter().map(|(_, breaker)| breaker.clone()).collect()
     }
 
     /// How many circuits there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let _door = lock(&self.shared.door);
-        self.shared.circuits.len()
+        read(&self.shared.kept).circuits.len()
     }
 
     /// Whether there are none.
@@ -226,13 +259,20 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     /// Each new circuit sweeps, so there is no need to call it, unless circuits are to go although no
     /// new ones come.
     pub fn sweep(&self) {
+        let Shared { kept, idle_timeout, .. } = &*self.shared;
         let now = clock::now();
-        if !self.is_sweep_due(now) {
+        // Looked at first, so that those who find nothing to do hinder no calls.
+        if now < read(kept).sweep_due {
             return;
         }
-        // Kept so that they are dropped without the lock.
+        // Declared before the lock is taken, hence dropped after it is released.
         let swept = RefCell::new(Vec::new());
-        self.shared.circuits.retain(|_, breaker| {
+        let Kept { circuits, sweep_due, .. } = &mut *write(kept);
+        if now < *sweep_due {
+            return; // somebody was faster
+        }
+        *sweep_due = now.saturating_add(*idle_timeout);
+        circuits.retain(|_, breaker| {
             // The mark stays while it is busy, so its idle time begins when it no longer is.
             let is_busy = breaker.is_shared() || !breaker.circuit().is_idle(now);
             let stays = is_busy || breaker.take_used();
@@ -241,15 +281,6 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
             }
             stays
         });
-    }
-
-    fn is_sweep_due(&self, now: Tick) -> bool {
-        let mut door = lock(&self.shared.door);
-        let is_due = now >= door.sweep_due;
-        if is_due {
-            door.sweep_due = now.saturating_add(self.shared.idle_timeout);
-        }
-        is_due
     }
 }
 

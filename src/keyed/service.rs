@@ -87,8 +87,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         assert!(std::mem::take(&mut self.is_ready), "{NOT_READY}");
         let KeyedLayer { circuits, picker, classifier, fallback } = &self.layer;
-        let breaker = picker.pick(&request, circuits);
-        match breaker.try_acquire() {
+        match picker.try_acquire(&request, circuits) {
             Ok(permit) => {
                 let (future, permit) = permit.failing_on_panic(|| self.inner.call(request));
                 ResponseFuture::admitted(future, permit, classifier.clone())

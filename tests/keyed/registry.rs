@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use tower_breaker::keyed::CircuitBreakerRegistry;
-use tower_breaker::{CircuitBreaker, ConfigError, State};
+use tower_breaker::{CircuitBreaker, ConfigError, RejectReason, SlidingWindow, State};
 
 use crate::{builder, numbered};
 
@@ -76,6 +76,65 @@ fn two_who_make_the_circuit_of_one_key_at_once_get_one_circuit() {
     one.trip();
     assert_eq!(other.state(), State::Open);
     assert_eq!(circuits.get(&Meeting).unwrap().state(), State::Open);
+}
+
+#[test]
+fn to_ask_the_registry_is_to_ask_the_circuit_of_the_key() {
+    let circuits = numbered(2);
+    circuits.try_acquire(&1).unwrap().success();
+    circuits.get(&1).expect("it was made").trip();
+
+    let rejected = circuits.try_acquire(&1).unwrap_err();
+    assert_eq!(rejected.breaker(), "api/1");
+    assert_eq!(rejected.reason(), RejectReason::Open);
+    circuits.get(&1).unwrap().force_open();
+    circuits.get(&1).unwrap().resume();
+    circuits.try_acquire(&1).expect("it is a probe").failure();
+    assert_eq!(circuits.try_acquire(&1).unwrap_err().reason(), RejectReason::Open);
+    circuits.try_acquire(&2).unwrap().failure();
+    assert_eq!(circuits.get(&2).unwrap().state(), State::Open);
+}
+
+#[test]
+fn a_listener_may_use_the_registry() {
+    static CIRCUITS: OnceLock<CircuitBreakerRegistry<u32>> = OnceLock::new();
+    let template = crate::template().on_transition(|_| {
+        let circuits = CIRCUITS.get().unwrap();
+        circuits.try_acquire(&2).unwrap().success();
+        circuits.sweep();
+    });
+    let circuits =
+        CIRCUITS.get_or_init(|| CircuitBreakerRegistry::builder(template).build().unwrap());
+    circuits.try_acquire(&1).unwrap().failure();
+    assert_eq!(circuits.len(), 2);
+}
+
+/// Of more keys than there is room for, so circuits come and go all the time.
+#[test]
+fn threads_that_ask_at_once_each_reach_the_circuit_of_their_key() {
+    let window = SlidingWindow::count(100_000);
+    let template = CircuitBreaker::builder("api").failure_rate_threshold(1.0);
+    let template = template.sliding_window(window).minimum_calls(100_000);
+    let circuits = CircuitBreakerRegistry::builder(template).capacity(4).build().unwrap();
+    let fails = |key: u32| key % 2 == 1;
+    thread::scope(|scope| {
+        for first in 0..4 {
+            let circuits = &circuits;
+            scope.spawn(move || {
+                for n in 0..20_000 {
+                    let key = (first + n / 3) % 16;
+                    let permit = circuits.try_acquire(&key).unwrap();
+                    if fails(key) { permit.failure() } else { permit.success() }
+                }
+            });
+        }
+    });
+    assert_eq!(circuits.len(), 4);
+    for breaker in circuits.list() {
+        let key = breaker.name().strip_prefix("api/").unwrap().parse().unwrap();
+        let snapshot = breaker.snapshot();
+        assert_eq!(snapshot.failures(), if fails(key) { snapshot.calls() } else { 0 });
+    }
 }
 
 #[test]
