@@ -21,7 +21,7 @@ use crate::snapshot::{Snapshot, State};
 use crate::state::Machine;
 use crate::subscribe::Transitions;
 #[cfg(feature = "keyed")]
-use crate::sync::{AtomicBool, Ordering, fence};
+use crate::sync::{Ordering, fence};
 use crate::transition::Transition;
 use crate::waiters::Waiter;
 
@@ -62,9 +62,6 @@ pub struct CircuitBreaker {
 struct Lease {
     circuit: &'static Circuit,
     listeners: Arc<Listeners>,
-    /// Whether a registry has given it out lately.
-    #[cfg(feature = "keyed")]
-    is_used: AtomicBool,
 }
 
 impl Drop for Lease {
@@ -100,12 +97,7 @@ impl CircuitBreaker {
         let seed = RandomState::new().build_hasher().finish();
         circuit.start(rules, listeners.clone(), counts_in_flight, seed);
         listeners.metrics.publish();
-        let lease = Lease {
-            circuit,
-            listeners,
-            #[cfg(feature = "keyed")]
-            is_used: AtomicBool::default(),
-        };
+        let lease = Lease { circuit, listeners };
         Self { lease: Arc::new(lease) }
     }
 
@@ -330,26 +322,6 @@ impl CircuitBreaker {
         let is_shared = Arc::strong_count(&self.lease) > 1;
         fence(Ordering::Acquire); // as the count is read without
         is_shared
-    }
-
-    /// Admits a call if the circuit is closed, and marks the circuit as used.
-    #[inline]
-    pub(crate) fn admit_kept(&self) -> Option<Permit> {
-        let permit = self.circuit().admit_if_closed()?;
-        self.mark_used();
-        Some(permit)
-    }
-
-    /// Written only if it is news, since all cores read it.
-    #[inline]
-    pub(crate) fn mark_used(&self) {
-        if !self.lease.is_used.load(Ordering::Relaxed) {
-            self.lease.is_used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn take_used(&self) -> bool {
-        self.lease.is_used.swap(false, Ordering::Relaxed)
     }
 }
 

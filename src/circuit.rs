@@ -40,6 +40,8 @@ use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
 use crate::stripes::{ROOM, Stripes};
+#[cfg(feature = "keyed")]
+use crate::sync::AtomicBool;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::tenant::Tenant;
 use crate::transition::Transition;
@@ -55,6 +57,9 @@ pub(crate) struct Circuit {
     observers: ArcSwapOption<Observers>,
     /// The calls in flight, if somebody wants to know.
     in_flight: InFlight,
+    /// Whether a registry has given it out lately.
+    #[cfg(feature = "keyed")]
+    is_used: AtomicBool,
     pub(crate) waiters: Waiters,
 }
 
@@ -92,6 +97,8 @@ impl Circuit {
             behind: Mutex::default(),
             observers: ArcSwapOption::empty(),
             in_flight: InFlight::default(),
+            #[cfg(feature = "keyed")]
+            is_used: AtomicBool::default(),
             waiters: Waiters::default(),
         }
     }
@@ -109,6 +116,8 @@ impl Circuit {
         let machine = Machine::new(rules, behind.last_ticket, seed, now);
         listeners.metrics.start(now);
         self.in_flight.start(machine.last_ticket());
+        #[cfg(feature = "keyed")]
+        self.take_used();
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
         // When successes may have filled a count window, it is looked at, because from then on they may
@@ -249,7 +258,9 @@ impl Circuit {
         }
     }
 
-    /// Takes the result of a call that somebody observes, and tells how it ended.
+    /// Takes the result of a call that somebody observes, and tells how it ended. Not inlined, so that
+    /// calls that are merely counted do not have to make room for it.
+    #[inline(never)]
     fn settle_observed(&self, word: Word, began: Tick, report: Report) {
         let now = word.is(Word::TIMED).then(clock::now);
         let clock = || now.unwrap_or_else(clock::now);
@@ -348,30 +359,6 @@ impl Circuit {
         }
     }
 
-    /// Whether nothing would be lost with it but counts: it is closed, not by an operator, and no
-    /// call is in flight.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let word = self.word_without_calls();
-        word.is_some_and(|word| word.is(Word::CLOSED) && !word.is(Word::FORCED))
-    }
-
-    /// Whether it does nothing unless it is asked: it is not held by an operator, not in an open
-    /// wait, and no call is in flight.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn is_idle(&self, now: Tick) -> bool {
-        let waits =
-            |word: Word| word.is(Word::OPEN) && now < self.front.open_until.load(Ordering::Acquire);
-        self.word_without_calls().is_some_and(|word| !word.is(Word::FORCED) && !waits(word))
-    }
-
-    /// The word, unless calls are in flight. In this order, because a call ceases to be in flight
-    /// after it has settled.
-    #[cfg(feature = "keyed")]
-    fn word_without_calls(&self) -> Option<Word> {
-        self.in_flight.is_none().then(|| self.word())
-    }
-
     #[inline]
     fn word(&self) -> Word {
         Word(self.front.word.load(Ordering::Acquire))
@@ -444,6 +431,43 @@ impl Circuit {
         }
         update(&self.front.word, word.0);
         update(&self.front.slice, behind.slice);
+    }
+}
+
+/// What a registry needs to know.
+#[cfg(feature = "keyed")]
+impl Circuit {
+    /// Written only if it is news, since all cores read it.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn take_used(&self) -> bool {
+        self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether nothing would be lost with it but counts: it is closed, not by an operator, and no
+    /// call is in flight.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let word = self.word_without_calls();
+        word.is_some_and(|word| word.is(Word::CLOSED) && !word.is(Word::FORCED))
+    }
+
+    /// Whether it does nothing unless it is asked: it is not held by an operator, not in an open
+    /// wait, and no call is in flight.
+    pub(crate) fn is_idle(&self, now: Tick) -> bool {
+        let waits =
+            |word: Word| word.is(Word::OPEN) && now < self.front.open_until.load(Ordering::Acquire);
+        self.word_without_calls().is_some_and(|word| !word.is(Word::FORCED) && !waits(word))
+    }
+
+    /// The word, unless calls are in flight. In this order, because a call ceases to be in flight
+    /// after it has settled.
+    fn word_without_calls(&self) -> Option<Word> {
+        self.in_flight.is_none().then(|| self.word())
     }
 }
 

@@ -10,6 +10,7 @@ use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, UnitWeighter};
 
 use crate::breaker::CircuitBreaker;
+use crate::circuit::Circuit;
 use crate::clock::{self, Nanos, Tick};
 use crate::config::CircuitBreakerBuilder;
 use crate::error::Rejected;
@@ -64,10 +65,16 @@ struct Shared<K> {
 }
 
 struct Kept<K> {
-    circuits: Cache<K, CircuitBreaker, UnitWeighter, DefaultHashBuilder, KeepBusy>,
+    circuits: Cache<K, Entry, UnitWeighter, DefaultHashBuilder, KeepBusy>,
     sweep_due: Tick,
     /// So many newcomers are turned away before one is let in on trial.
     turned_away: usize,
+}
+
+/// The circuit stands beside its handle, so that a call need not look there for it.
+struct Entry {
+    circuit: &'static Circuit,
+    breaker: CircuitBreaker,
 }
 
 /// While all circuits are busy, a newcomer costs a look at so many of them on average.
@@ -77,16 +84,16 @@ const LOOKED_AT: usize = 64;
 #[derive(Clone)]
 struct KeepBusy;
 
-impl<K> Lifecycle<K, CircuitBreaker> for KeepBusy {
+impl<K> Lifecycle<K, Entry> for KeepBusy {
     /// Those that were evicted, to be dropped without the lock.
-    type RequestState = Vec<(K, CircuitBreaker)>;
+    type RequestState = Vec<(K, Entry)>;
 
-    fn is_pinned(&self, _: &K, breaker: &CircuitBreaker) -> bool {
-        breaker.is_shared() || !breaker.circuit().is_at_rest()
+    fn is_pinned(&self, _: &K, entry: &Entry) -> bool {
+        entry.breaker.is_shared() || !entry.circuit.is_at_rest()
     }
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, breaker: CircuitBreaker) {
-        evicted.push((key, breaker));
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, entry: Entry) {
+        evicted.push((key, entry));
     }
 }
 
@@ -154,10 +161,11 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         let found = kept.circuits.get(key);
         // With the lock held, so that the call is in flight before the circuit can be dropped. What
         // else there may be to do may call listeners.
-        if let Some(permit) = found.and_then(CircuitBreaker::admit_kept) {
+        if let Some(permit) = found.and_then(|entry| entry.circuit.admit_if_closed()) {
+            found.inspect(|entry| entry.circuit.mark_used());
             return Ok(permit);
         }
-        let found = found.cloned();
+        let found = found.map(|entry| entry.breaker.clone());
         drop(kept);
         match self.found_or_created(found, key, to_owned).try_acquire() {
             Ok(permit) => Ok(permit),
@@ -174,7 +182,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         K: Borrow<Q> + Display,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        let found = read(&self.shared.kept).circuits.get(key).cloned();
+        let kept = read(&self.shared.kept);
+        let found = kept.circuits.get(key).map(|entry| entry.breaker.clone());
+        drop(kept);
         self.found_or_created(found, key, || key.to_owned())
     }
 
@@ -190,7 +200,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         Q: Equivalent<K> + Hash + ?Sized,
     {
         let breaker = found.unwrap_or_else(|| self.create(key, to_owned()));
-        breaker.mark_used();
+        breaker.circuit().mark_used();
         breaker
     }
 
@@ -205,14 +215,15 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         // Declared before the lock is taken, hence dropped after it is released.
         let mut evicted = Vec::new();
         let Kept { circuits, turned_away, .. } = &mut *write(kept);
-        if let Some(breaker) = circuits.get(key) {
-            return breaker.clone(); // somebody was faster
+        if let Some(entry) = circuits.get(key) {
+            return entry.breaker.clone(); // somebody was faster
         }
         if *turned_away > 0 && circuits.len() >= *capacity {
             *turned_away -= 1;
             return newcomer;
         }
-        circuits.insert_with_lifecycle(own, newcomer.clone(), &mut evicted);
+        let entry = Entry { circuit: newcomer.circuit(), breaker: newcomer.clone() };
+        circuits.insert_with_lifecycle(own, entry, &mut evicted);
         // The cache looks at all its entries for one to evict, and grows if there is none.
         if circuits.len() > *capacity {
             evicted.extend(circuits.remove(key));
@@ -229,7 +240,8 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        read(&self.shared.kept).circuits.peek(key).cloned()
+        let kept = read(&self.shared.kept);
+        kept.circuits.peek(key).map(|entry| entry.breaker.clone())
     }
 
     /// All circuits, in no particular order: for operators. Looking does not count as use, but the
@@ -237,7 +249,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     #[must_use]
     pub fn list(&self) -> Vec<CircuitBreaker> {
         let kept = read(&self.shared.kept);
-        kept.circuits.iter().map(|(_, breaker)| breaker.clone()).collect()
+        kept.circuits.iter().map(|(_, entry)| entry.breaker.clone()).collect()
     }
 
     /// How many circuits there are.
@@ -272,10 +284,10 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
             return; // somebody was faster
         }
         *sweep_due = now.saturating_add(*idle_timeout);
-        circuits.retain(|_, breaker| {
+        circuits.retain(|_, Entry { circuit, breaker }| {
             // The mark stays while it is busy, so its idle time begins when it no longer is.
-            let is_busy = breaker.is_shared() || !breaker.circuit().is_idle(now);
-            let stays = is_busy || breaker.take_used();
+            let is_busy = breaker.is_shared() || !circuit.is_idle(now);
+            let stays = is_busy || circuit.take_used();
             if !stays {
                 swept.borrow_mut().push(breaker.clone());
             }
