@@ -169,10 +169,9 @@ impl Circuit {
 
     /// Admits a call or says why not; also says whether it is a probe.
     pub(crate) fn admit(&'static self) -> Result<(Permit, bool), Refusal> {
-        let now = clock::now();
-        Ok(match self.ask(now)? {
-            Admission::Closed(ticket) => (self.begin(ticket, now), false),
-            Admission::Probe(ticket) => (self.begin(ticket, now), true),
+        Ok(match self.ask()? {
+            (Admission::Closed(ticket), now) => (self.begin(ticket, now), false),
+            (Admission::Probe(ticket), now) => (self.begin(ticket, now), true),
         })
     }
 
@@ -191,17 +190,19 @@ impl Circuit {
 
     /// Takes a probe's place for a later call; none is needed if the circuit is closed.
     pub(crate) fn reserve(&'static self) -> Result<Option<Place>, Refusal> {
-        Ok(match self.ask(clock::now())? {
-            Admission::Closed(_) => None,
-            Admission::Probe(ticket) => Some(Place::new(self, ticket)),
+        Ok(match self.ask()? {
+            (Admission::Closed(_), _) => None,
+            (Admission::Probe(ticket), _) => Some(Place::new(self, ticket)),
         })
     }
 
-    fn ask(&self, now: Tick) -> Result<Admission, Refusal> {
+    /// How a call is admitted now, and when that is; or why it is not.
+    fn ask(&self) -> Result<(Admission, Tick), Refusal> {
         let word = self.word();
         if word.is(Word::OPEN) && word.is(Word::FORCED) {
             return Err(Refusal { reason: RejectReason::ForcedOpen, until: 0 });
         }
+        let now = clock::now();
         if word.is(Word::OPEN) {
             // If this is already the end of a later wait, the circuit opens again just now.
             let until = self.front.open_until.load(Ordering::Acquire);
@@ -210,7 +211,7 @@ impl Circuit {
             }
         }
         let admitted = self.with(None, |machine| machine.acquire(now));
-        admitted.expect("a circuit that is asked has a breaker")
+        Ok((admitted.expect("a circuit that is asked has a breaker")?, now))
     }
 
     /// Until when the ticket is that of a probe in flight, if it is.
