@@ -117,15 +117,14 @@ impl Circuit {
         listeners.metrics.start(now);
         self.in_flight.start(machine.last_ticket());
         #[cfg(feature = "keyed")]
-        self.take_used();
+        self.is_used.store(false, Ordering::Relaxed);
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
         self.front.slow_after.store(slow_after, Ordering::Release);
         // When successes may have filled a count window, it is looked at, because from then on they may
         // change nothing.
         let size = rules.window.and_then(|window| window.size());
-        self.front
-            .slice_room
-            .store(size.map_or(ROOM, |size| ROOM.min(size.into())), Ordering::Release);
+        let room = size.map_or(ROOM, |size| ROOM.min(size.into()));
+        self.front.slice_room.store(room, Ordering::Release);
         if listeners.want(Interest::Calls) {
             let observers = Observers::new(listeners.clone(), rules, machine.last_ticket());
             self.observers.store(Some(Arc::new(observers)));

@@ -173,7 +173,8 @@ impl Hash for Borrowed<'_> {
             state.write_u128(word | LOWER_CASE);
         }
         state.write_u128(last | LOWER_CASE);
-        state.write_u16(self.port);
+        // With the length, or hosts of one letter would be hashed alike, sixteen at a time.
+        state.write_u64((bytes.len() as u64) << 16 | u64::from(self.port));
     }
 }
 
