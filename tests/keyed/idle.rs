@@ -88,6 +88,17 @@ async fn an_open_circuit_stays_until_its_wait_is_over_and_goes_when_nobody_comes
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_idle_time_of_an_open_circuit_begins_when_its_wait_is_over() {
+    let template = crate::template().open_duration(IDLE * 2);
+    let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
+    circuits.get_or_create(&1).trip();
+    pass(&circuits, IDLE * 3 - SECOND).await;
+    assert!(circuits.get(&1).is_some());
+    pass(&circuits, SECOND).await;
+    assert!(circuits.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_circuit_whose_wait_is_long_stays() {
     let template = crate::template(); // opens for an hour
     let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
