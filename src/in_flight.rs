@@ -27,12 +27,10 @@ impl InFlight {
 
     #[inline]
     pub(crate) fn remove(&self, ticket: Ticket) {
-        let of_the_present = |seen: u64| {
-            let is_present = ticket & TICKET_MASK >= seen >> COUNT_BITS;
-            (is_present && seen & COUNT_MASK > 0).then(|| seen - 1)
-        };
+        let is_present = |seen: u64| ticket & TICKET_MASK >= seen >> COUNT_BITS;
+        let without = |seen: u64| is_present(seen).then(|| seen - 1);
         // In vain if the breaker is another one by now.
-        let _ = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, of_the_present);
+        let _ = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, without);
     }
 
     #[cfg(feature = "keyed")]
