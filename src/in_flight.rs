@@ -11,7 +11,6 @@ pub(crate) struct InFlight(AtomicU64);
 
 /// 16 million calls.
 const COUNT_BITS: u32 = 24;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const TICKET_MASK: u64 = u64::MAX >> COUNT_BITS;
 
 impl InFlight {
@@ -35,7 +34,7 @@ impl InFlight {
 
     #[cfg(feature = "keyed")]
     pub(crate) fn is_none(&self) -> bool {
-        self.0.load(Ordering::Acquire) & COUNT_MASK == 0
+        self.0.load(Ordering::Acquire) % (1 << COUNT_BITS) == 0
     }
 }
 
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     fn count(in_flight: &InFlight) -> u64 {
-        in_flight.0.load(Ordering::Relaxed) & COUNT_MASK
+        in_flight.0.load(Ordering::Relaxed) % (1 << COUNT_BITS)
     }
 
     #[test]
