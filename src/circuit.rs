@@ -229,7 +229,7 @@ impl Circuit {
     ) -> bool {
         let word = self.word();
         let changes_nothing = match report {
-            // Which is almost always so where nothing goes by time.
+            // Where calls are not timed, none is slow.
             Report::Success => word.is(Word::SUCCESS_IS_NOTHING) && !word.is(Word::TIMED),
             Report::Failure | Report::FailureRetryAfter(_) => false,
             // Unless a probe gives its place back,

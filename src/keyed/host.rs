@@ -181,6 +181,7 @@ impl Hash for Borrowed<'_> {
 impl Equivalent<HostPort> for Borrowed<'_> {
     #[inline]
     fn equivalent(&self, key: &HostPort) -> bool {
+        // Letters are almost always in lower case already, and that is known sooner.
         let is_same = |host: &str| self.host == host || self.host.eq_ignore_ascii_case(host);
         self.port == key.port && is_same(&key.host)
     }
