@@ -67,7 +67,6 @@ struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.circuit.stop();
-        pool::put(self.circuit);
         self.listeners.metrics.publish();
     }
 }

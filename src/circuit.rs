@@ -36,6 +36,7 @@ use crate::in_flight::InFlight;
 use crate::listeners::Listeners;
 use crate::observers::Observers;
 use crate::permit::{Permit, Place};
+use crate::pool;
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::{Admission, Machine, Report, Ticket};
@@ -55,7 +56,7 @@ pub(crate) struct Circuit {
     behind: Mutex<Behind>,
     /// Who observes calls, if anybody does: here, so that a call need not count references to them.
     observers: ArcSwapOption<Observers>,
-    /// The calls in flight, if somebody wants to know.
+    /// Who needs it: its breaker, and the calls in flight if they are counted.
     in_flight: InFlight,
     /// Whether a registry has given it out lately.
     #[cfg(feature = "keyed")]
@@ -115,7 +116,7 @@ impl Circuit {
         let now = clock::now();
         let machine = Machine::new(rules, behind.last_ticket, seed, now);
         listeners.metrics.start(now);
-        self.in_flight.start(machine.last_ticket());
+        self.in_flight.start();
         #[cfg(feature = "keyed")]
         self.is_used.store(false, Ordering::Relaxed);
         let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
@@ -134,7 +135,7 @@ impl Circuit {
     }
 
     /// Stops. Permits that are left find no period of theirs any more.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(&'static self) {
         let mut behind = lock(&self.behind);
         self.end_slice(&mut behind);
         let tenant = behind.tenant.take();
@@ -147,6 +148,16 @@ impl Circuit {
         // Without the lock, as this may drop the user's listeners.
         drop(tenant);
         self.observers.store(None);
+        self.release();
+    }
+
+    /// The breaker, or a counted call, does not need it any more: if nobody does, it is there for
+    /// another breaker.
+    #[inline]
+    fn release(&'static self) {
+        if self.in_flight.remove() {
+            pool::put(self);
+        }
     }
 
     // ---- calls --------------------------------------------------------------------------------
@@ -247,14 +258,14 @@ impl Circuit {
     }
 
     /// Takes the result of a call that is watched.
-    pub(crate) fn settle_watched(&self, word: Word, began: Tick, report: Report) {
+    pub(crate) fn settle_watched(&'static self, word: Word, began: Tick, report: Report) {
         if word.is(Word::OBSERVED) {
             self.settle_observed(word, began, report);
         } else {
             self.settle(clock::now, word.ticket(), began, report);
         }
         if word.is(Word::COUNTED) {
-            self.in_flight.remove(word.ticket());
+            self.release();
         }
     }
 

@@ -7,6 +7,10 @@
 //! Permits of the former breaker do no harm to the new one, because tickets are never given twice:
 //! their results are stale, as after any transition.
 //!
+//! The circuits of a registry do count their calls in flight, because they are not to be dropped from
+//! it meanwhile. Such a circuit goes into the pool when the last of them has ended: so the count of the
+//! next breaker is none of theirs.
+//!
 //! So a process keeps as many circuits as it has ever had at a time, but none of what is theirs:
 //! windows, names and listeners go with the breaker.
 
@@ -29,7 +33,7 @@ fn make() -> &'static Circuit {
     circuit
 }
 
-/// Takes back a circuit that has stopped.
+/// Takes back a circuit that has stopped and that nobody needs any more.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn put(circuit: &'static Circuit) {
     crate::sync::lock(&FREE).push(circuit);
@@ -56,4 +60,23 @@ pub(crate) fn put(_: &'static Circuit) {}
 #[cfg(all(feature = "metrics", tower_breaker_loom))]
 pub(crate) fn all() -> Vec<&'static Circuit> {
     Vec::new()
+}
+
+#[cfg(all(test, feature = "keyed", not(tower_breaker_loom)))]
+mod tests {
+    use std::ptr;
+
+    use crate::CircuitBreaker;
+
+    #[test]
+    fn a_circuit_is_not_used_again_while_a_call_that_it_counts_is_in_flight() {
+        let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+        let circuit = breaker.circuit();
+        let permit = breaker.try_acquire().unwrap();
+        drop(breaker);
+
+        let others: Vec<_> = (0..20).map(|_| CircuitBreaker::new("other")).collect();
+        assert!(others.iter().all(|other| !ptr::eq(other.circuit(), circuit)));
+        permit.failure();
+    }
 }

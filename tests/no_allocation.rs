@@ -174,3 +174,21 @@ fn a_circuit_takes_a_fixed_amount_of_memory_and_leaves_nothing_but_its_place_beh
         assert_eq!(least, Some(0), "a new breaker needs what the old one had: {builder:?}");
     }
 }
+
+#[cfg(feature = "keyed")]
+#[test]
+fn a_circuit_that_a_call_outlives_leaves_nothing_behind_when_the_call_has_ended() {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    let builder = CircuitBreakerRegistry::<u32>::builder(CircuitBreaker::builder("shard"));
+    // The place in the pool may go to whatever runs beside this test, but most do not.
+    let rounds = (0..100).map(|_| {
+        allocation_counter::measure(|| {
+            let shards = builder.clone().build().unwrap();
+            let permit = shards.try_acquire(&7).unwrap();
+            drop(shards);
+            permit.failure();
+        })
+    });
+    assert_eq!(rounds.map(|round| round.bytes_current).min(), Some(0));
+}
