@@ -30,7 +30,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use crate::clock::{self, NEVER, Tick};
-use crate::error::{Refusal, RejectReason};
+use crate::error::Refusal;
 use crate::event::{Interest, OperatorAction};
 use crate::in_flight::InFlight;
 use crate::listeners::Listeners;
@@ -210,14 +210,14 @@ impl Circuit {
     fn ask(&self) -> Result<(Admission, Tick), Refusal> {
         let word = self.word();
         if word.is(Word::OPEN) && word.is(Word::FORCED) {
-            return Err(Refusal { reason: RejectReason::ForcedOpen, until: 0 });
+            return Err(Refusal::FORCED_OPEN);
         }
         let now = clock::now();
         if word.is(Word::OPEN) {
             // If this is already the end of a later wait, the circuit opens again just now.
             let until = self.front.open_until.load(Ordering::Acquire);
             if now < until {
-                return Err(Refusal { reason: RejectReason::Open, until });
+                return Err(Refusal::open(until));
             }
         }
         let admitted = self.with(None, |machine| machine.acquire(now));

@@ -16,7 +16,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Ticks lie around this one, because a clock that tokio has paused can show a time before the
 /// anchor: each paused runtime has its own clock, but there is one anchor for all of them.
-const MIDDLE: Tick = 1 << 63;
+const MIDDLE: Tick = 1 << 62;
 
 static ANCHOR: OnceLock<Instant> = OnceLock::new();
 

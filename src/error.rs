@@ -2,10 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{self, Tick};
+use crate::clock::{self, NEVER, Tick};
+use crate::listeners::Name;
 
 /// The boxed error of Tower's middleware.
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -81,12 +81,15 @@ impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for BoxError {
 /// A call was turned away: the inner service was not called, and the call is not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    breaker: Arc<str>,
+    breaker: Name,
     refusal: Refusal,
 }
 
+/// Every `Result` of a protected call has room for it.
+const _: () = assert!(size_of::<Rejected>() <= 16);
+
 impl Rejected {
-    pub(crate) fn new(breaker: Arc<str>, refusal: Refusal) -> Self {
+    pub(crate) fn new(breaker: Name, refusal: Refusal) -> Self {
         Self { breaker, refusal }
     }
 
@@ -99,7 +102,7 @@ impl Rejected {
     /// Why it did.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
-        self.refusal.reason
+        self.refusal.reason()
     }
 
     /// How long it is, from now on, until the next probe may be admitted, by what was known at the
@@ -162,17 +165,47 @@ impl fmt::Display for RejectReason {
 }
 
 /// A rejection before it has a name: what the state machine says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) reason: RejectReason,
-    /// When the next probe may be admitted; meaningless if forced open.
-    pub(crate) until: Tick,
-}
+///
+/// It is the time until which no probe is admitted, with a bit that says whether the circuit is
+/// half-open, or nothing if it is forced open. In one word, because what is written in parts and then
+/// moved as a whole makes the processor wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal(u64);
 
 impl Refusal {
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let wait = || Duration::from_nanos(self.until.saturating_sub(clock::now()));
-        (self.reason != RejectReason::ForcedOpen).then(wait)
+    pub(crate) const FORCED_OPEN: Self = Self(0);
+    const HALF_OPEN: u64 = 1 << 63;
+    /// This or any later time, which is 146 years after the first breaker of the process.
+    const LATEST: Tick = Self::HALF_OPEN - 1;
+
+    pub(crate) fn open(until: Tick) -> Self {
+        Self(until.min(Self::LATEST))
+    }
+
+    pub(crate) fn half_open(until: Tick) -> Self {
+        Self(Self::open(until).0 | Self::HALF_OPEN)
+    }
+
+    fn reason(self) -> RejectReason {
+        match self {
+            Self::FORCED_OPEN => RejectReason::ForcedOpen,
+            Self(word) if word >= Self::HALF_OPEN => RejectReason::HalfOpen,
+            _ => RejectReason::Open,
+        }
+    }
+
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        let wait = match self.0 & !Self::HALF_OPEN {
+            Self::LATEST => NEVER,
+            until => until.saturating_sub(clock::now()),
+        };
+        (self != Self::FORCED_OPEN).then_some(Duration::from_nanos(wait))
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.reason())
     }
 }
 
@@ -233,3 +266,30 @@ impl fmt::Display for ConfigError {
 }
 
 impl Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_says_why_and_until_when() {
+        let at = clock::now() + 5;
+        let of = |refusal: Refusal| (refusal.reason(), refusal.retry_after());
+        let wait = Some(Duration::from_nanos(5));
+
+        assert_eq!(of(Refusal::open(at)), (RejectReason::Open, wait));
+        assert_eq!(of(Refusal::half_open(at)), (RejectReason::HalfOpen, wait));
+        assert_eq!(of(Refusal::FORCED_OPEN), (RejectReason::ForcedOpen, None));
+    }
+
+    #[test]
+    fn a_wait_without_end_does_not_change_the_reason() {
+        let never = Some(Duration::from_nanos(NEVER));
+        for (refusal, reason) in [
+            (Refusal::open(NEVER), RejectReason::Open),
+            (Refusal::half_open(NEVER), RejectReason::HalfOpen),
+        ] {
+            assert_eq!((refusal.reason(), refusal.retry_after()), (reason, never));
+        }
+    }
+}

@@ -17,7 +17,7 @@
 use std::task::{Context, Poll};
 
 use crate::breaker::CircuitBreaker;
-use crate::error::{Refusal, Rejected};
+use crate::error::Refusal;
 use crate::permit::{Permit, Place};
 use crate::waiters::Waiter;
 
@@ -105,7 +105,9 @@ impl Gate {
             }
         }
         self.readiness = Readiness::NotReady(None);
-        self.readiness = Readiness::NotReady(self.breaker.circuit().reserve()?);
+        if let Some(place) = self.breaker.circuit().reserve()? {
+            self.readiness = Readiness::NotReady(Some(place));
+        }
         Ok(())
     }
 
@@ -171,13 +173,13 @@ impl Gate {
     }
 
     /// Admits or rejects a call.
-    pub(crate) fn enter(&mut self) -> Result<Permit, Rejected> {
+    pub(crate) fn enter(&mut self) -> Result<Permit, Refusal> {
         let place = match &mut self.readiness {
             Readiness::Ready(place) => place.take(),
             Readiness::Rejecting(refusal) => {
                 let refusal = *refusal;
                 self.readiness = Readiness::NotReady(None);
-                return Err(self.breaker.reject(refusal));
+                return Err(refusal);
             }
             Readiness::NotReady(_) => {
                 panic!("{NOT_READY}")
@@ -186,7 +188,7 @@ impl Gate {
         self.readiness = Readiness::NotReady(None);
         match place.and_then(|place| self.breaker.begin(place)) {
             Some(permit) => Ok(permit),
-            None => self.breaker.try_acquire(),
+            None => self.breaker.admit(),
         }
     }
 

@@ -13,6 +13,10 @@ use crate::sync::{Mutex, lock};
 use crate::tracing::Tracing;
 use crate::transition::Transition;
 
+/// A name that is shared, behind a pointer of one word: where a call is rejected, the name is moved
+/// from hand to hand, and what takes two words passes through memory.
+pub(crate) type Name = Arc<Arc<str>>;
+
 /// The listeners of a breaker, and its name.
 ///
 /// What changes the circuit is news: noted under its lock and told without any lock held, one at a
@@ -20,7 +24,7 @@ use crate::transition::Transition;
 /// at once: whoever finds nobody telling tells everything that there is to tell. What single calls
 /// do is told at once, by the thread that does it.
 pub(crate) struct Listeners {
-    name: Arc<str>,
+    name: Name,
     /// With how much each wants to hear of.
     all: Vec<(Interest, Arc<dyn Listener>)>,
     /// How much any of them wants to hear of,
@@ -61,10 +65,10 @@ impl Listeners {
         let metrics = Metrics::new(service, &name);
         let interest = of_listeners.max(metrics.interest());
         let (subscribers, untold) = (Subscribers::default(), Mutex::default());
-        Self { name, all, of_listeners, interest, metrics, subscribers, untold }
+        Self { name: Arc::new(name), all, of_listeners, interest, metrics, subscribers, untold }
     }
 
-    pub(crate) fn name(&self) -> &Arc<str> {
+    pub(crate) fn name(&self) -> &Name {
         &self.name
     }
 

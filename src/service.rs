@@ -114,7 +114,10 @@ where
         }
         match self.gate.enter() {
             Ok(permit) => self.call_admitted(request, permit),
-            Err(rejected) => ResponseFuture::rejected(self.fallback.answer(request, rejected)),
+            Err(refusal) => {
+                let rejected = self.gate.breaker().reject(refusal);
+                ResponseFuture::rejected(self.fallback.answer(request, rejected))
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::clock::{Nanos, Tick};
 use crate::config::ProbeRule;
-use crate::error::{Refusal, RejectReason};
+use crate::error::Refusal;
 use crate::probes::Probes;
 use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State, Tally};
@@ -387,13 +387,11 @@ impl Machine {
     }
 
     fn refusal(&self) -> Refusal {
-        Refusal {
-            reason: match self.phase {
-                Phase::Open { .. } if self.forced => RejectReason::ForcedOpen,
-                Phase::Open { .. } => RejectReason::Open,
-                Phase::Closed { .. } | Phase::HalfOpen { .. } => RejectReason::HalfOpen,
-            },
-            until: self.next_probe(self.now).unwrap_or(self.now),
+        let until = self.next_probe(self.now).unwrap_or(self.now);
+        match self.phase {
+            Phase::Open { .. } if self.forced => Refusal::FORCED_OPEN,
+            Phase::Open { .. } => Refusal::open(until),
+            Phase::Closed { .. } | Phase::HalfOpen { .. } => Refusal::half_open(until),
         }
     }
 

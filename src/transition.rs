@@ -1,12 +1,12 @@
 //! A change of state, and what caused it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::clock::{self, Nanos, Tick};
+use crate::listeners::Name;
 use crate::snapshot::State;
 
 /// A change of a circuit's state: told to
@@ -31,12 +31,12 @@ use crate::snapshot::State;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    breaker: Arc<str>,
+    breaker: Name,
     change: Change,
 }
 
 impl Transition {
-    pub(crate) fn new(breaker: Arc<str>, change: Change) -> Self {
+    pub(crate) fn new(breaker: Name, change: Change) -> Self {
         Self { breaker, change }
     }
 

@@ -45,5 +45,5 @@ fn a_result_on_which_time_has_no_influence_does_not_ask_for_it() {
 fn whoever_comes_just_after_an_operator_hears_that_it_is_forced_open() {
     let mut machine = Machine::new(rules(), 0, 0, 5);
     machine.force_open(6);
-    assert_eq!(machine.acquire(6).unwrap_err().reason, RejectReason::ForcedOpen);
+    assert_eq!(machine.acquire(6).unwrap_err(), Refusal::FORCED_OPEN);
 }

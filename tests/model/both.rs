@@ -16,8 +16,9 @@ const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
 /// No run lasts longer.
 pub(crate) const LAST: Nanos = 100 * YEAR;
 
-/// Longer than any run, as the circuit's own "never" may be: no number is compared beyond it.
-const NEVER: Nanos = 150 * YEAR;
+/// No number is compared beyond it: the last time that the circuit can name is 146 years after its
+/// clock's beginning, and a run may have got to [`LAST`].
+const NEVER: Nanos = 45 * YEAR;
 
 /// An error says what is wrong.
 pub(crate) type Checked = Result<(), String>;
