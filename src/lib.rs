@@ -83,6 +83,7 @@ mod in_flight;
 pub mod keyed;
 mod layer;
 mod listeners;
+mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(not(feature = "metrics"))]

@@ -14,19 +14,22 @@
 //! open from that moment on. Everybody who comes later finds it so ([`Machine::advance`]), whether or
 //! not anybody was there when it happened.
 
+mod effect;
 mod operate;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+pub(crate) use self::effect::Effect;
 use crate::clock::{Nanos, Tick};
 use crate::config::ProbeRule;
 use crate::error::Refusal;
+use crate::log::Results;
 use crate::probes::Probes;
 use crate::rules::Rules;
 use crate::snapshot::{Snapshot, State, Tally};
 use crate::transition::{Cause, Change, Opening};
-use crate::window::{Effect, Window};
+use crate::window::Window;
 
 /// What a caller was given: the number of its closed period or of its probe.
 pub(crate) type Ticket = u64;
@@ -173,13 +176,24 @@ impl Machine {
         is_current
     }
 
-    /// Takes successes, none of them slow, of the present closed period that completed before
-    /// anything else is told, and of which [`effect_of_success`](Self::effect_of_success) said that
-    /// they are merely counted.
+    /// Takes successes, none of them slow, of the present closed period that completed before anything
+    /// else is told, if their [`Effect`] was merely to be counted.
     pub(crate) fn settle_successes(&mut self, n: u64) {
         if let Some(window) = &mut self.window {
             window.record_successes(n);
         }
+    }
+
+    /// Takes results, likewise, if their [`Effect`] was to be logged.
+    pub(crate) fn settle_results(&mut self, results: Results) {
+        if let Some(window) = &mut self.window {
+            window.record_results(results);
+        }
+        if let Phase::Closed { run, .. } = &mut self.phase {
+            let all_failed = results.run() == results.len();
+            *run = u64::from(results.run()) + if all_failed { *run } else { 0 };
+        }
+        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), 0).is_none());
     }
 
     // ---- what can be seen ---------------------------------------------------------------------
@@ -240,24 +254,6 @@ impl Machine {
         match self.phase {
             Phase::Open { until, .. } => Some(until),
             _ => None,
-        }
-    }
-
-    /// What the success of a call of this closed period would do if it were not slow.
-    pub(crate) fn effect_of_success(&self) -> Effect {
-        let Phase::Closed { run: 0, .. } = self.phase else {
-            return Effect::Any;
-        };
-        match &self.window {
-            None => Effect::Nothing,
-            Some(window) => match window.effect_of_success() {
-                Effect::CountedUntil(_)
-                    if !self.forced && self.rules.successes_may_trip(window.counts()) =>
-                {
-                    Effect::Any
-                }
-                effect => effect,
-            },
         }
     }
 

@@ -51,10 +51,17 @@ impl Stripes {
         false
     }
 
-    /// Ends the present slice and returns the successes counted in it. With the lock held.
-    pub(crate) fn start_slice(&self, slice: u64) -> u64 {
-        let swap = |Stripe(stripe): &Stripe| stripe.swap(slice << COUNT_BITS, Ordering::AcqRel);
-        self.0.iter().map(|stripe| swap(stripe) & COUNT_MASK).sum()
+    /// Begins a slice with this number. With the lock held.
+    pub(crate) fn begin(&self, slice: u64) {
+        self.0
+            .iter()
+            .for_each(|Stripe(stripe)| stripe.store(slice << COUNT_BITS, Ordering::Release));
+    }
+
+    /// Ends the slice and returns the successes counted in it; `next` has not begun. With the lock held.
+    pub(crate) fn end(&self, next: u64) -> u64 {
+        let end = |Stripe(stripe): &Stripe| stripe.swap(next << COUNT_BITS, Ordering::AcqRel);
+        self.0.iter().map(|stripe| end(stripe) & COUNT_MASK).sum()
     }
 }
 
@@ -62,57 +69,61 @@ impl Stripes {
 mod tests {
     use super::*;
 
+    fn begun(slice: u64) -> Stripes {
+        let stripes = Stripes::new();
+        stripes.begin(slice);
+        stripes
+    }
+
     #[test]
     fn a_success_is_counted_in_the_present_slice_only() {
-        let stripes = Stripes::new();
-        assert!(stripes.count_success(0, ROOM));
+        let stripes = begun(1);
+        assert!(stripes.count_success(1, ROOM));
+        assert!(!stripes.count_success(2, ROOM));
+        assert_eq!(stripes.end(2), 1);
         assert!(!stripes.count_success(1, ROOM));
-        assert_eq!(stripes.start_slice(1), 1);
-        assert!(!stripes.count_success(0, ROOM));
-        assert!(stripes.count_success(1, ROOM));
-        assert!(stripes.count_success(1, ROOM));
-        assert_eq!(stripes.start_slice(2), 2);
-        assert_eq!(stripes.start_slice(3), 0);
+        stripes.begin(2);
+        assert!(!stripes.count_success(1, ROOM));
+        assert!(stripes.count_success(2, ROOM));
+        assert!(stripes.count_success(2, ROOM));
+        assert_eq!(stripes.end(9), 2);
     }
 
     #[test]
     fn an_old_slice_is_not_mistaken_for_one_that_is_many_slices_later() {
-        let stripes = Stripes::new();
         for bit in 0..u64::BITS - COUNT_BITS {
-            stripes.start_slice(1 << bit);
-            assert!(!stripes.count_success(0, ROOM), "slices wrap at bit {bit}");
+            assert!(!begun(1 << bit).count_success(0, ROOM), "slices wrap at bit {bit}");
         }
     }
 
     #[test]
     fn a_stripe_counts_no_more_than_there_is_room_for() {
-        let stripes = Stripes::new();
-        assert!(stripes.count_success(0, 2));
-        assert!(stripes.count_success(0, 2));
-        assert!(!stripes.count_success(0, 2));
-        assert_eq!(stripes.start_slice(1), 2);
+        let stripes = begun(1);
         assert!(stripes.count_success(1, 2));
+        assert!(stripes.count_success(1, 2));
+        assert!(!stripes.count_success(1, 2));
+        assert_eq!(stripes.end(9), 2);
     }
 
     #[test]
     fn a_full_counter_counts_no_further_and_does_not_spill_into_the_slice() {
-        let stripes = Stripes::new();
+        let stripes = begun(7);
         let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
         own.store((7 << COUNT_BITS) | (COUNT_MASK - 1), Ordering::Relaxed);
         assert!(stripes.count_success(7, ROOM));
         assert!(!stripes.count_success(7, ROOM));
         assert!(!stripes.count_success(8, ROOM));
-        assert_eq!(stripes.start_slice(8), COUNT_MASK);
+        assert_eq!(stripes.end(9), COUNT_MASK);
     }
 
     #[test]
     fn successes_of_all_threads_are_collected() {
-        let stripes = Stripes::new();
+        let stripes = begun(1);
         std::thread::scope(|scope| {
             for _ in 0..40 {
-                scope.spawn(|| assert!(stripes.count_success(0, ROOM)));
+                scope.spawn(|| assert!(stripes.count_success(1, ROOM)));
             }
         });
-        assert_eq!(stripes.start_slice(1), 40);
+        assert_eq!(stripes.end(9), 40);
     }
 }

@@ -9,6 +9,7 @@ use self::count::CountWindow;
 use self::time::TimeWindow;
 use crate::clock::{NEVER, Tick, nanos};
 use crate::error::ConfigError;
+use crate::log::Results;
 
 /// Which calls the failure rate and the slow-call rate are taken over.
 ///
@@ -87,14 +88,6 @@ impl SlidingWindow {
         }
     }
 
-    /// How many calls a count window holds.
-    pub(crate) fn size(&self) -> Option<u32> {
-        match self.extent {
-            Extent::Calls(size) => Some(size),
-            Extent::Time(_) => None,
-        }
-    }
-
     /// How many calls must be counted before a rate is judged: a count window cannot hold more than
     /// its size.
     pub(crate) fn minimum_calls(&self, minimum: u32) -> u64 {
@@ -137,22 +130,17 @@ impl Counts {
         self.slow += u64::from(slow);
     }
 
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+
     fn subtract(&mut self, other: Self) {
         self.calls -= other.calls;
         self.failures -= other.failures;
         self.slow -= other.slow;
     }
-}
-
-/// What further successes that are not slow would do to a window that trips nothing now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// They change nothing.
-    Nothing,
-    /// Until this time they are counted, and it does not matter when or in which order.
-    CountedUntil(Tick),
-    /// They may change anything.
-    Any,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -184,6 +172,14 @@ impl Window {
         match self {
             Self::Count(window) => window.record_successes(n),
             Self::Time(window) => window.record_successes(n),
+        }
+    }
+
+    /// Records results, likewise.
+    pub(crate) fn record_results(&mut self, results: Results) {
+        match self {
+            Self::Count(window) => window.record_results(results),
+            Self::Time(window) => window.record_results(results),
         }
     }
 
@@ -220,11 +216,27 @@ impl Window {
         }
     }
 
-    pub(crate) fn effect_of_success(&self) -> Effect {
+    /// Whether a further success that is not slow leaves it as it is.
+    pub(crate) fn is_full_of_successes(&self) -> bool {
         match self {
-            Self::Count(window) if window.is_full_of_successes() => Effect::Nothing,
-            Self::Count(_) => Effect::CountedUntil(NEVER),
-            Self::Time(window) => Effect::CountedUntil(window.step_end()),
+            Self::Count(window) => window.is_full_of_successes(),
+            Self::Time(_) => false,
+        }
+    }
+
+    /// Until when it does not matter when a call is recorded.
+    pub(crate) fn step_end(&self) -> Tick {
+        match self {
+            Self::Count(_) => NEVER,
+            Self::Time(window) => window.step_end(),
+        }
+    }
+
+    /// The most calls that it can hold.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Count(window) => window.size(),
+            Self::Time(_) => u64::MAX,
         }
     }
 }
@@ -237,16 +249,24 @@ mod tests {
     fn only_a_count_window_that_is_full_of_successes_is_not_changed_by_another() {
         let mut window = SlidingWindow::count(2).open(0);
         window.record(false, false);
-        assert_eq!(window.effect_of_success(), Effect::CountedUntil(NEVER));
+        assert!(!window.is_full_of_successes());
         window.record(false, false);
-        assert_eq!(window.effect_of_success(), Effect::Nothing);
+        assert!(window.is_full_of_successes());
         window.record(false, true);
-        assert_eq!(window.effect_of_success(), Effect::CountedUntil(NEVER));
+        assert!(!window.is_full_of_successes());
+
+        let mut window = SlidingWindow::time(Duration::from_nanos(30)).open(0);
+        window.record(false, false);
+        assert!(!window.is_full_of_successes());
+    }
+
+    #[test]
+    fn it_matters_in_a_time_window_only_in_which_step_a_call_is_recorded() {
+        assert_eq!(SlidingWindow::count(2).open(100).step_end(), NEVER);
 
         let mut window = SlidingWindow::time(Duration::from_nanos(30)).buckets(3).open(100);
-        assert_eq!(window.effect_of_success(), Effect::CountedUntil(110));
+        assert_eq!(window.step_end(), 110);
         window.advance(125);
-        window.record(false, false);
-        assert_eq!(window.effect_of_success(), Effect::CountedUntil(130));
+        assert_eq!(window.step_end(), 130);
     }
 }

@@ -1,11 +1,10 @@
 //! What a call needs to know of a circuit, in one word.
 
 use crate::snapshot::State;
-use crate::state::{Machine, Ticket};
-use crate::window::Effect;
+use crate::state::{Effect, Machine, Ticket};
 
-/// What the word says. The ticket of a closed period takes the upper 56 bits: at a transition every
-/// microsecond they last for two thousand years.
+/// What the word says. The ticket of a closed period takes the upper 55 bits: at a transition every
+/// microsecond they last for a thousand years.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) u64);
 
@@ -21,23 +20,26 @@ impl Word {
     pub(crate) const SUCCESS_IS_NOTHING: u64 = 1 << 4;
     /// A success that is not slow may be counted in the present slice.
     pub(crate) const SUCCESS_IS_COUNTED: u64 = 1 << 5;
+    /// A result that is not slow may be logged in the present slice.
+    pub(crate) const RESULT_IS_LOGGED: u64 = 1 << 6;
     /// Somebody wants to know how calls end.
-    pub(crate) const OBSERVED: u64 = 1 << 6;
+    pub(crate) const OBSERVED: u64 = 1 << 7;
     /// Somebody wants to know how many calls are in flight.
-    pub(crate) const COUNTED: u64 = 1 << 7;
+    pub(crate) const COUNTED: u64 = 1 << 8;
     pub(crate) const WATCHED: u64 = Self::OBSERVED | Self::COUNTED;
-    const TICKET_SHIFT: u32 = 8;
+    const TICKET_SHIFT: u32 = 9;
 
     /// `flags` are those that do not depend on the state.
-    pub(crate) fn of(machine: &Machine, effect_of_success: Effect, flags: u64) -> Self {
+    pub(crate) fn of(machine: &Machine, effect: Effect, flags: u64) -> Self {
         let state = match machine.state() {
             State::Closed => Self::CLOSED,
             State::Open => Self::OPEN,
             State::HalfOpen => 0,
         };
-        let effect = match effect_of_success {
+        let effect = match effect {
             Effect::Nothing => Self::SUCCESS_IS_NOTHING,
-            Effect::CountedUntil(_) => Self::SUCCESS_IS_COUNTED,
+            Effect::Counted { .. } => Self::SUCCESS_IS_COUNTED,
+            Effect::Logged { .. } => Self::RESULT_IS_LOGGED,
             Effect::Any => 0,
         };
         let ticket = machine.closed_ticket().unwrap_or(0) << Self::TICKET_SHIFT;

@@ -176,6 +176,51 @@ fn successes_and_failures_of_a_count_window_are_all_counted() {
 }
 
 #[test]
+fn results_of_all_kinds_are_all_logged() {
+    model(|| {
+        let breaker = count_window(100);
+        permit(&breaker).success();
+        permit(&breaker).failure(); // from now on results are logged without the lock
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [spawn(move || a.success()), spawn(move || b.failure())];
+        permit(&breaker).failure();
+        assert!(breaker.snapshot().failures() >= 2);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.calls(), snapshot.failures()), (5, 3));
+    });
+}
+
+#[test]
+fn a_stale_failure_is_not_logged_in_a_later_slice() {
+    model(|| {
+        let breaker = count_window(100);
+        permit(&breaker).success();
+        permit(&breaker).failure();
+        let stale = permit(&breaker);
+        let other = spawn(move || stale.failure());
+        breaker.reset();
+        permit(&breaker).success();
+        permit(&breaker).failure(); // results are logged again
+        other.join().unwrap();
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (2, 1));
+    });
+}
+
+#[test]
+fn failures_that_are_logged_and_one_that_is_not_are_a_run() {
+    model(|| {
+        let breaker = builder().consecutive_failures(4).build().unwrap();
+        permit(&breaker).failure(); // there is room for two more
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [spawn(move || a.failure()), spawn(move || b.failure())];
+        permit(&breaker).failure();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
 fn a_trip_rejects_whoever_asks_after_it() {
     model(|| {
         let breaker = time_window();

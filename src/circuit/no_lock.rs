@@ -33,6 +33,17 @@ fn succeed(breaker: &CircuitBreaker) {
     breaker.try_acquire().unwrap().success();
 }
 
+fn fail(breaker: &CircuitBreaker) {
+    breaker.try_acquire().unwrap().failure();
+}
+
+fn alternate(breaker: &CircuitBreaker, calls: u32) {
+    for _ in 0..calls / 2 {
+        fail(breaker);
+        succeed(breaker);
+    }
+}
+
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("no lock").minimum_calls(10)
 }
@@ -80,18 +91,51 @@ fn a_window_that_successes_have_filled_is_known_to_be_full_though_nobody_asks() 
     }
 }
 
-#[test]
-fn a_success_takes_no_lock_if_the_window_holds_failures_that_cannot_trip() {
+fn of_every_kind() -> impl Iterator<Item = CircuitBreaker> {
     let hour = SlidingWindow::time(Duration::from_secs(36_000));
-    for window in [SlidingWindow::count(1000), hour] {
-        for builder in [builder(), timed()] {
-            let builder = builder.failure_rate_threshold(0.5).sliding_window(window);
-            let breaker = builder.build().unwrap();
-            (0..4).for_each(|_| breaker.try_acquire().unwrap().failure());
-            succeed(&breaker); // ends the run of failures
-            without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
-            assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (105, 4));
-        }
+    [SlidingWindow::count(1000), hour].into_iter().flat_map(|window| {
+        [builder(), timed()].map(|builder| {
+            builder.failure_rate_threshold(0.9).sliding_window(window).build().unwrap()
+        })
+    })
+}
+
+#[test]
+fn a_success_takes_no_lock_if_the_window_holds_a_few_failures() {
+    for breaker in of_every_kind() {
+        (0..4).for_each(|_| fail(&breaker));
+        (0..100).for_each(|_| succeed(&breaker));
+        assert_eq!(breaker.snapshot().failures(), 4);
+        without_the_lock(&breaker, |breaker| (0..100).for_each(|_| succeed(breaker)));
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (204, 4));
+    }
+}
+
+#[test]
+fn of_many_failures_that_cannot_trip_a_few_take_the_lock() {
+    for breaker in of_every_kind() {
+        alternate(&breaker, 200);
+        assert_eq!(breaker.snapshot().failures(), 100); // which takes it
+        without_the_lock(&breaker, |breaker| alternate(breaker, 22));
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (222, 111));
+    }
+}
+
+#[test]
+fn failures_in_a_row_that_are_too_few_to_trip_take_no_lock_but_for_the_first() {
+    let breaker = builder().consecutive_failures(6).build().unwrap();
+    fail(&breaker);
+    without_the_lock(&breaker, |breaker| (0..4).for_each(|_| fail(breaker)));
+    assert_eq!(breaker.snapshot().consecutive_failures(), 5);
+}
+
+#[test]
+fn where_an_operator_holds_it_closed_failures_take_no_lock() {
+    for breaker in of_every_kind() {
+        breaker.force_closed();
+        fail(&breaker);
+        without_the_lock(&breaker, |breaker| (0..20).for_each(|_| fail(breaker)));
+        assert_eq!(breaker.snapshot().failures(), 21);
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::backoff::Backoff;
 use crate::window::SlidingWindow;
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         consecutive_failures: Some(2),
         failure_rate: None,

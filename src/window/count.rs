@@ -1,10 +1,12 @@
 //! The last n calls, exactly: a ring of two bits a call.
 
 use super::Counts;
+use crate::log::Results;
 
 const FAILED: u64 = 0b01;
 const SLOW: u64 = 0b10;
-const CALLS_PER_WORD: u32 = 32;
+const BITS_PER_CALL: u32 = 2;
+const CALLS_PER_WORD: u32 = u64::BITS / BITS_PER_CALL;
 const ALL_FAILED: u64 = u64::MAX / 3 * FAILED;
 const ALL_SLOW: u64 = u64::MAX / 3 * SLOW;
 
@@ -26,57 +28,64 @@ impl CountWindow {
         Self { size, next: 0, ring: Vec::with_capacity(words as usize), counts: Counts::default() }
     }
 
+    #[inline]
     pub(super) fn record(&mut self, failed: bool, slow: bool) {
+        let entry = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
+        self.write(entry, 1);
+    }
+
+    /// Records `n` successes that were not slow.
+    pub(super) fn record_successes(&mut self, n: u64) {
+        // More than fill the window leave it as it is when it is full of them.
+        let mut left = n.min(self.size.into()) as u32;
+        while left > 0 {
+            left -= self.write(0, left);
+        }
+    }
+
+    pub(super) fn record_results(&mut self, results: Results) {
+        let mut left = results.len();
+        let mut entries = in_pairs(results.oldest_first());
+        while left > 0 {
+            let written = self.write(entries, left);
+            left -= written;
+            entries >>= written * BITS_PER_CALL;
+        }
+    }
+
+    /// Writes those of `n` entries, the oldest lowest, that fit into the present word; returns how many.
+    #[inline]
+    fn write(&mut self, entries: u64, n: u32) -> u32 {
         let index = (self.next / CALLS_PER_WORD) as usize;
-        let shift = self.next % CALLS_PER_WORD * 2;
+        let offset = self.next % CALLS_PER_WORD;
         if index == self.ring.len() {
             self.ring.push(0);
         }
+        let n = n.min(CALLS_PER_WORD - offset).min(self.size - self.next);
+        let shift = offset * BITS_PER_CALL;
+        let mask = u64::MAX >> (u64::BITS - n * BITS_PER_CALL);
         let word = &mut self.ring[index];
+        let come = entries & mask;
         // On a copy: to read back at once what was just written costs more than all the rest.
         let mut counts = self.counts;
         if counts.calls == u64::from(self.size) {
-            let oldest = *word >> shift;
-            counts.subtract(Counts {
-                calls: 1,
-                failures: u64::from(oldest & FAILED != 0),
-                slow: u64::from(oldest & SLOW != 0),
-            });
+            counts.subtract(count(*word >> shift & mask, n));
         }
-        let entry = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
-        *word = *word & !((FAILED | SLOW) << shift) | entry << shift;
-        counts.record(failed, slow);
+        counts.add(count(come, n));
+        *word = *word & !(mask << shift) | come << shift;
         self.counts = counts;
-        self.next = if self.next + 1 == self.size { 0 } else { self.next + 1 };
-    }
-
-    /// Records `n` successes that were not slow, a word at a time where it can.
-    pub(super) fn record_successes(&mut self, n: u64) {
-        // More than fill the window leave it as it is when it is full of them.
-        let mut left = n.min(self.size.into());
-        while left > 0 {
-            let index = (self.next / CALLS_PER_WORD) as usize;
-            let is_whole_word = self.next % CALLS_PER_WORD == 0
-                && left >= CALLS_PER_WORD.into()
-                && self.size - self.next >= CALLS_PER_WORD
-                && self.counts.calls == u64::from(self.size);
-            if !is_whole_word {
-                self.record(false, false);
-                left -= 1;
-                continue;
-            }
-            let oldest = std::mem::take(&mut self.ring[index]);
-            self.counts.failures -= u64::from((oldest & ALL_FAILED).count_ones());
-            self.counts.slow -= u64::from((oldest & ALL_SLOW).count_ones());
-            self.next = (self.next + CALLS_PER_WORD) % self.size;
-            left -= u64::from(CALLS_PER_WORD);
-        }
+        self.next = if self.next + n == self.size { 0 } else { self.next + n };
+        n
     }
 
     /// What the ring holds need not go: it is not read again before it is written.
     pub(super) fn clear(&mut self) {
         self.next = 0;
         self.counts = Counts::default();
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size.into()
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -88,6 +97,26 @@ impl CountWindow {
         let Counts { calls, failures, slow } = self.counts;
         calls == u64::from(self.size) && failures == 0 && slow == 0
     }
+}
+
+/// What `n` entries count for.
+#[inline]
+fn count(entries: u64, n: u32) -> Counts {
+    Counts {
+        calls: n.into(),
+        failures: (entries & ALL_FAILED).count_ones().into(),
+        slow: (entries & ALL_SLOW).count_ones().into(),
+    }
+}
+
+/// Spreads the lower 32 bits over the even ones.
+fn in_pairs(bits: u64) -> u64 {
+    let spread = |bits: u64, by: u32, mask: u64| (bits | bits << by) & mask;
+    let bits = spread(bits, 16, 0x0000_ffff_0000_ffff);
+    let bits = spread(bits, 8, 0x00ff_00ff_00ff_00ff);
+    let bits = spread(bits, 4, 0x0f0f_0f0f_0f0f_0f0f);
+    let bits = spread(bits, 2, 0x3333_3333_3333_3333);
+    spread(bits, 1, 0x5555_5555_5555_5555)
 }
 
 #[cfg(test)]

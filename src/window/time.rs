@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Counts;
 use crate::clock::{Nanos, Tick};
+use crate::log::Results;
 
 /// Room for this many buckets is taken at once, that of a finer window as its buckets fill.
 const BUCKETS_AT_FIRST: u32 = 10;
@@ -65,9 +66,18 @@ impl TimeWindow {
     }
 
     pub(super) fn record_successes(&mut self, n: u64) {
-        if n > 0 {
-            self.current().calls += n;
-            self.total.calls += n;
+        self.add(Counts { calls: n, ..Counts::default() });
+    }
+
+    pub(super) fn record_results(&mut self, results: Results) {
+        let (calls, failures) = (results.len().into(), results.failures().into());
+        self.add(Counts { calls, failures, slow: 0 });
+    }
+
+    fn add(&mut self, counts: Counts) {
+        if counts.calls > 0 {
+            self.current().add(counts);
+            self.total.add(counts);
         }
     }
 
