@@ -251,10 +251,7 @@ impl Circuit {
         if changes_nothing {
             return word.ticket() == ticket;
         }
-        match report {
-            Report::Success | Report::Failure => self.settle_result(clock, ticket, began, report),
-            _ => self.settle_with_lock(lock(&self.behind), clock, ticket, began, report),
-        }
+        self.settle_result(clock, ticket, began, report)
     }
 
     /// Takes the result of a call that is watched.
@@ -299,6 +296,7 @@ impl Circuit {
         self.settle_after(slice, clock, ticket, began, report)
     }
 
+    /// Settles what could not be settled in this slice.
     #[cold]
     fn settle_after(
         &self,
@@ -314,22 +312,10 @@ impl Circuit {
         let latest = self.slice();
         let again =
             (latest != slice).then(|| self.settle_in(latest, &clock, ticket, began, report));
-        again
-            .flatten()
-            .unwrap_or_else(|| self.settle_with_lock(behind, clock, ticket, began, report))
-    }
-
-    #[cold]
-    fn settle_with_lock(
-        &self,
-        behind: MutexGuard<'_, Behind>,
-        clock: impl Fn() -> Tick,
-        ticket: Ticket,
-        began: Tick,
-        report: Report,
-    ) -> bool {
-        let settle = |tenant: &mut Tenant| tenant.machine.settle(clock, ticket, began, report);
-        self.with_tenant(behind, None, settle).unwrap_or(false)
+        again.flatten().unwrap_or_else(|| {
+            let settle = |tenant: &mut Tenant| tenant.machine.settle(clock, ticket, began, report);
+            self.with_tenant(behind, None, settle).unwrap_or(false)
+        })
     }
 
     /// Settles a success that changes nothing or can be counted in the slice, or a result that can be
@@ -343,9 +329,13 @@ impl Circuit {
         began: Tick,
         report: Report,
     ) -> Option<bool> {
+        let failed = match report {
+            Report::Success => false,
+            Report::Failure => true,
+            Report::FailureRetryAfter(_) | Report::Ignored | Report::Abandoned => return None,
+        };
         let word = self.word();
         let is_current = word.ticket() == ticket;
-        let failed = report == Report::Failure;
         // Whether the ticket is worthless or not.
         let changes_nothing = word.is(Word::SUCCESS_IS_NOTHING) && !failed;
         let is_logged = word.is(Word::RESULT_IS_LOGGED);

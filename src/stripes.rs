@@ -20,8 +20,7 @@ const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// A stripe has room for no more than 16 million successes; the next one takes the lock, which starts a
-/// new slice. Much fewer would not do: whoever ends a slice sends the others to the lock, too, and they
-/// end the next one.
+/// new slice. Much fewer would not do: whoever ends a slice sends the others to the lock, too.
 pub(crate) const ROOM: u64 = COUNT_MASK;
 
 /// One for each core, up to 16, and a power of two.
@@ -53,9 +52,9 @@ impl Stripes {
 
     /// Begins a slice with this number. With the lock held.
     pub(crate) fn begin(&self, slice: u64) {
-        self.0
-            .iter()
-            .for_each(|Stripe(stripe)| stripe.store(slice << COUNT_BITS, Ordering::Release));
+        for Stripe(stripe) in &self.0 {
+            stripe.store(slice << COUNT_BITS, Ordering::Release);
+        }
     }
 
     /// Ends the slice and returns the successes counted in it; `next` has not begun. With the lock held.

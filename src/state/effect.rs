@@ -67,7 +67,7 @@ impl Machine {
             Tally { counts: Counts { calls, failures, ..counts }, run: run + n }
         };
         let trips_nothing = |n: &u64| self.rules.judge(after_failures(*n), 0).is_none();
-        [1, 4, log::ROOM].into_iter().take_while(trips_nothing).last().unwrap_or(0)
+        [1, 3, 8, log::ROOM].into_iter().take_while(trips_nothing).last().unwrap_or(0)
     }
 }
 
