@@ -48,6 +48,12 @@ impl Log {
 pub(crate) struct Results(u64);
 
 impl Results {
+    /// Which calls failed, oldest first.
+    #[cfg(test)]
+    pub(crate) fn of(failed: &[bool]) -> Self {
+        Self(failed.iter().fold(1, |all, failed| all << 1 | u64::from(*failed)))
+    }
+
     pub(crate) fn len(self) -> u32 {
         self.0.ilog2()
     }
@@ -77,18 +83,14 @@ mod tests {
         log
     }
 
-    fn append(log: &Log, results: &[bool]) -> Results {
-        log.begin(1);
-        assert!(results.iter().all(|failed| log.append(1, ROOM, *failed)));
-        log.end(2)
-    }
-
     #[test]
     fn results_are_kept_in_their_order() {
-        let log = Log::default();
         let all: Vec<bool> = (0..ROOM).map(|n| n % 3 == 1).collect();
         for results in [&all[..], &all[..4], &all[..1], &[]] {
-            let kept = append(&log, results);
+            let log = begun(1);
+            assert!(results.iter().all(|failed| log.append(1, ROOM, *failed)));
+            let kept = log.end(2);
+            assert_eq!(kept, Results::of(results));
             let kept = (0..kept.len()).map(|n| kept.oldest_first() >> n & 1 == 1);
             assert_eq!(kept.collect::<Vec<_>>(), results);
         }
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_run_of_failures_is_one_at_the_end() {
         let of = |all: &[bool]| {
-            let results = append(&Log::default(), all);
+            let results = Results::of(all);
             (results.len(), results.failures(), results.run())
         };
         assert_eq!(of(&[]), (0, 0, 0));

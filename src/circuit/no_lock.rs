@@ -123,10 +123,10 @@ fn of_many_failures_that_cannot_trip_a_few_take_the_lock() {
 
 #[test]
 fn failures_in_a_row_that_are_too_few_to_trip_take_no_lock_but_for_the_first() {
-    let breaker = builder().consecutive_failures(6).build().unwrap();
+    let breaker = builder().consecutive_failures(5).build().unwrap();
     fail(&breaker);
-    without_the_lock(&breaker, |breaker| (0..4).for_each(|_| fail(breaker)));
-    assert_eq!(breaker.snapshot().consecutive_failures(), 5);
+    without_the_lock(&breaker, |breaker| (0..3).for_each(|_| fail(breaker)));
+    assert_eq!(breaker.snapshot().consecutive_failures(), 4);
 }
 
 #[test]

@@ -77,7 +77,7 @@ mod tests {
 
     use super::super::{Admission, Report, tests::rules};
     use super::*;
-    use crate::log::Log;
+    use crate::log::Results;
     use crate::rules::Rules;
     use crate::snapshot::State;
     use crate::window::SlidingWindow;
@@ -131,25 +131,21 @@ mod tests {
                 machine.force_closed(SLOW);
             }
             before.into_iter().for_each(|(failed, slow)| settle(&mut machine, failed, slow));
-            let (room, failures_too) = match machine.effect() {
+            let effect = machine.effect();
+            let (room, may_fail) = match effect {
                 Effect::Any => (0, false),
                 Effect::Nothing => (u64::MAX, false),
                 Effect::Counted { room, .. } => (room, false),
                 Effect::Logged { room, .. } => (room, true),
             };
-            let mut results = after.into_iter().map(|(failed, _)| failed && failures_too);
-            let results: Vec<bool> = results.by_ref().take(room.min(100) as usize).collect();
+            let results = after.into_iter().map(|(failed, _)| failed && may_fail);
+            let results: Vec<bool> = results.take(room as usize).collect();
 
             let mut at_once = machine.clone();
-            match machine.effect() {
+            match effect {
                 Effect::Any | Effect::Nothing => {}
                 Effect::Counted { .. } => at_once.settle_successes(results.len() as u64),
-                Effect::Logged { room, .. } => {
-                    let log = Log::default();
-                    log.begin(1);
-                    prop_assert!(results.iter().all(|failed| log.append(1, room, *failed)));
-                    at_once.settle_results(log.end(2));
-                }
+                Effect::Logged { .. } => at_once.settle_results(Results::of(&results)),
             }
             for failed in results {
                 settle(&mut machine, failed, false);

@@ -130,13 +130,18 @@ mod tests {
         fn it_counts_exactly_the_last_n_calls(
             size in 1_u32..200,
             calls in prop::collection::vec(
-                (any::<bool>(), any::<bool>(), prop::bool::weighted(0.01), 0_u64..300),
+                (
+                    (any::<bool>(), any::<bool>()),
+                    prop::bool::weighted(0.01),
+                    0_u64..300,
+                    prop::collection::vec(any::<bool>(), 0..23),
+                ),
                 0..600,
             ),
         ) {
             let mut window = CountWindow::new(size);
             let mut last = VecDeque::new();
-            for (failed, slow, clear, successes) in calls {
+            for ((failed, slow), clear, successes, results) in calls {
                 if clear {
                     window.clear();
                     last.clear();
@@ -147,6 +152,8 @@ mod tests {
                 let successes = successes.saturating_sub(200);
                 window.record_successes(successes);
                 last.extend((0..successes).map(|_| (false, false)));
+                window.record_results(Results::of(&results));
+                last.extend(results.into_iter().map(|failed| (failed, false)));
                 while last.len() > size as usize {
                     last.pop_front();
                 }
