@@ -196,10 +196,11 @@ impl Refusal {
 
     pub(crate) fn retry_after(self) -> Option<Duration> {
         let wait = match self.0 & !Self::HALF_OPEN {
+            _ if self == Self::FORCED_OPEN => return None,
             Self::LATEST => NEVER,
             until => until.saturating_sub(clock::now()),
         };
-        (self != Self::FORCED_OPEN).then_some(Duration::from_nanos(wait))
+        Some(Duration::from_nanos(wait))
     }
 }
 

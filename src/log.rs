@@ -1,19 +1,18 @@
 //! How the last few calls ended, in their order: see [`crate::circuit`].
 
+use crate::stripes::{BELOW, SLICE_SHIFT};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The results of the present slice.
 ///
 /// The number of the slice in the upper 40 bits, as in a [stripe](crate::stripes); in the lower ones
-/// a 1, and behind it a bit for each result, 1 if it is a failure.
+/// a 1, and behind it a bit for each result, 1 if it is a failure. (The 1 is missing before the first
+/// slice begins.)
 #[derive(Default)]
 pub(crate) struct Log(AtomicU64);
 
-const LOG_BITS: u32 = 24;
-const LOG_MASK: u64 = (1 << LOG_BITS) - 1;
-
 /// It has room for no more results; the next one takes the lock, which starts a new slice.
-pub(crate) const ROOM: u64 = LOG_BITS as u64 - 1;
+pub(crate) const ROOM: u64 = SLICE_SHIFT as u64 - 1;
 
 impl Log {
     /// Appends a result if `slice` is still the present one, and if fewer than `room` (at most
@@ -22,8 +21,8 @@ impl Log {
     pub(crate) fn append(&self, slice: u64, room: u64, failed: bool) -> bool {
         let Self(log) = self;
         let mut seen = log.load(Ordering::Relaxed);
-        while seen & !LOG_MASK == slice << LOG_BITS && (seen & LOG_MASK) >> room == 0 {
-            let next = seen & !LOG_MASK | (seen & LOG_MASK) << 1 | u64::from(failed);
+        while seen & !BELOW == slice << SLICE_SHIFT && (seen & BELOW) >> room == 0 {
+            let next = seen & !BELOW | (seen & BELOW) << 1 | u64::from(failed);
             match log.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
@@ -34,12 +33,12 @@ impl Log {
 
     /// Begins a slice with this number. With the lock held.
     pub(crate) fn begin(&self, slice: u64) {
-        self.0.store(slice << LOG_BITS | 1, Ordering::Release);
+        self.0.store(slice << SLICE_SHIFT | 1, Ordering::Release);
     }
 
     /// Ends the slice and returns its results; `next` has not begun. With the lock held.
     pub(crate) fn end(&self, next: u64) -> Results {
-        Results(self.0.swap(next << LOG_BITS | 1, Ordering::AcqRel) & LOG_MASK)
+        Results(self.0.swap(next << SLICE_SHIFT | 1, Ordering::AcqRel) & BELOW)
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_old_slice_is_not_mistaken_for_one_that_is_many_slices_later() {
-        for bit in 0..u64::BITS - LOG_BITS {
+        for bit in 0..u64::BITS - SLICE_SHIFT {
             assert!(!begun(1 << bit).append(0, ROOM, true), "slices wrap at bit {bit}");
         }
     }

@@ -275,9 +275,12 @@ impl Machine {
 
     // ---- time ---------------------------------------------------------------------------------
 
-    /// Moves on to `now`, unless it is there already.
+    /// Moves on to `now`, unless it is there already, and the window with it.
     fn advance(&mut self, now: Tick) {
         self.now = self.now.max(now);
+        if let Some(window) = &mut self.window {
+            window.advance(self.now);
+        }
         if let Some(deadline) = self.lapsed(self.now) {
             let mut tally = self.tally(deadline);
             tally.record(true, false);
@@ -310,7 +313,6 @@ impl Machine {
     /// `wish`: for how long the callee wants to be left alone.
     fn record(&mut self, failed: bool, slow: bool, wish: Nanos, clock: impl Fn() -> Tick) {
         if let Some(window) = &mut self.window {
-            window.advance(self.now);
             window.record(failed, slow);
         }
         if let Phase::Closed { run, .. } = &mut self.phase {

@@ -16,12 +16,13 @@ pub(crate) struct Stripes(Box<[Stripe]>);
 #[repr(align(64))]
 struct Stripe(AtomicU64);
 
-const COUNT_BITS: u32 = 24;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+/// Where the number of a slice begins, and what is below.
+pub(crate) const SLICE_SHIFT: u32 = 24;
+pub(crate) const BELOW: u64 = (1 << SLICE_SHIFT) - 1;
 
 /// A stripe has room for no more than 16 million successes; the next one takes the lock, which starts a
 /// new slice. Much fewer would not do: whoever ends a slice sends the others to the lock, too.
-pub(crate) const ROOM: u64 = COUNT_MASK;
+pub(crate) const ROOM: u64 = BELOW;
 
 /// One for each core, up to 16, and a power of two.
 static STRIPES: LazyLock<usize> = LazyLock::new(|| {
@@ -40,7 +41,7 @@ impl Stripes {
     pub(crate) fn count_success(&self, slice: u64, room: u64) -> bool {
         let Stripe(stripe) = &self.0[own_stripe() & (self.0.len() - 1)];
         let mut seen = stripe.load(Ordering::Relaxed);
-        while seen & !COUNT_MASK == slice << COUNT_BITS && seen & COUNT_MASK < room {
+        while seen & !BELOW == slice << SLICE_SHIFT && seen & BELOW < room {
             match stripe.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return true,
@@ -53,14 +54,14 @@ impl Stripes {
     /// Begins a slice with this number. With the lock held.
     pub(crate) fn begin(&self, slice: u64) {
         for Stripe(stripe) in &self.0 {
-            stripe.store(slice << COUNT_BITS, Ordering::Release);
+            stripe.store(slice << SLICE_SHIFT, Ordering::Release);
         }
     }
 
     /// Ends the slice and returns the successes counted in it; `next` has not begun. With the lock held.
     pub(crate) fn end(&self, next: u64) -> u64 {
-        let end = |Stripe(stripe): &Stripe| stripe.swap(next << COUNT_BITS, Ordering::AcqRel);
-        self.0.iter().map(|stripe| end(stripe) & COUNT_MASK).sum()
+        let end = |Stripe(stripe): &Stripe| stripe.swap(next << SLICE_SHIFT, Ordering::AcqRel);
+        self.0.iter().map(|stripe| end(stripe) & BELOW).sum()
     }
 }
 
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_old_slice_is_not_mistaken_for_one_that_is_many_slices_later() {
-        for bit in 0..u64::BITS - COUNT_BITS {
+        for bit in 0..u64::BITS - SLICE_SHIFT {
             assert!(!begun(1 << bit).count_success(0, ROOM), "slices wrap at bit {bit}");
         }
     }
@@ -108,11 +109,11 @@ mod tests {
     fn a_full_counter_counts_no_further_and_does_not_spill_into_the_slice() {
         let stripes = begun(7);
         let Stripe(own) = &stripes.0[own_stripe() & (stripes.0.len() - 1)];
-        own.store((7 << COUNT_BITS) | (COUNT_MASK - 1), Ordering::Relaxed);
+        own.store((7 << SLICE_SHIFT) | (BELOW - 1), Ordering::Relaxed);
         assert!(stripes.count_success(7, ROOM));
         assert!(!stripes.count_success(7, ROOM));
         assert!(!stripes.count_success(8, ROOM));
-        assert_eq!(stripes.end(9), COUNT_MASK);
+        assert_eq!(stripes.end(9), BELOW);
     }
 
     #[test]

@@ -192,6 +192,41 @@ fn results_of_all_kinds_are_all_logged() {
 }
 
 #[test]
+fn a_failure_at_the_end_of_a_bucket_is_logged_in_one_bucket() {
+    model(|| {
+        let window = SlidingWindow::time(2 * SECOND).buckets(2);
+        let breaker = builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap();
+        permit(&breaker).success();
+        permit(&breaker).failure(); // from now on results are logged
+        let late = permit(&breaker);
+        let other = spawn(move || late.failure());
+        set_time(SECOND);
+        permit(&breaker).success();
+        other.join().unwrap();
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (4, 2));
+        set_time(2 * SECOND); // the first bucket has dropped out, the second has not
+        assert!((1..=2).contains(&breaker.snapshot().calls()));
+        set_time(3 * SECOND);
+        assert_eq!(breaker.snapshot().calls(), 0);
+    });
+}
+
+#[test]
+fn who_is_late_for_a_slice_that_counts_is_not_logged_in_one_that_logs_nor_counted_in_the_next() {
+    model(|| {
+        let breaker = count_window(100);
+        permit(&breaker).success(); // successes are counted
+        let stale = permit(&breaker);
+        let other = spawn(move || stale.success());
+        permit(&breaker).failure(); // results are logged
+        breaker.reset();
+        permit(&breaker).success(); // successes are counted again
+        other.join().unwrap();
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (1, 0));
+    });
+}
+
+#[test]
 fn a_stale_failure_is_not_logged_in_a_later_slice() {
     model(|| {
         let breaker = count_window(100);

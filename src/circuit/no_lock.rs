@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use tokio_test::{assert_ready_ok, task};
+use tokio_test::{assert_ready, assert_ready_ok, task};
 use tower::{Layer, Service, service_fn};
 
 use crate::sync::lock;
@@ -147,6 +147,14 @@ fn a_service_takes_no_lock_to_become_ready_and_to_succeed() {
         let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(inner);
         assert_ready_ok!(task::spawn(()).enter(|cx, _| service.poll_ready(cx)));
         assert_ready_ok!(task::spawn(service.call(())).poll());
+    });
+}
+
+#[test]
+fn whoever_would_wait_for_admission_takes_no_lock_if_it_is_closed() {
+    let breaker = builder().build().unwrap();
+    without_the_lock(&breaker, |breaker| {
+        assert_ready!(task::spawn(breaker.acquire()).poll()).success();
     });
 }
 

@@ -20,8 +20,8 @@ pub(crate) enum Effect {
     Any,
 }
 
-/// Where fewer calls fail than one of so many, successes are counted rather than logged, though each
-/// failure takes the lock then: threads that count do not meet.
+/// Where no more calls fail than one of so many, successes are counted and nothing is logged, though each
+/// failure takes the lock then, and the success after it: threads that count do not meet.
 const RARE: u64 = 16;
 
 impl Machine {
@@ -35,8 +35,8 @@ impl Machine {
         }
         let counts = window.map(Window::counts).unwrap_or_default();
         let until = window.map_or(NEVER, Window::step_end);
-        let are_rare = counts.failures * RARE <= counts.calls;
-        let room = if run == 0 && are_rare { 0 } else { self.harmless(counts, run) };
+        let are_rare = window.is_some() && counts.failures * RARE <= counts.calls;
+        let room = if are_rare { 0 } else { self.harmless(counts, run) };
         match window {
             _ if room > 0 => Effect::Logged { until, room },
             Some(window) if run == 0 && !self.successes_may_trip(counts) => {
@@ -84,10 +84,11 @@ mod tests {
     use std::time::Duration;
 
     const SLOW: u64 = 10;
+    const START: Tick = 1000;
 
     fn some_rules() -> impl Strategy<Value = Rules> {
         let rate = || prop::option::of(0.05..=1.0);
-        let time = SlidingWindow::time(Duration::from_secs(1));
+        let time = SlidingWindow::time(Duration::from_nanos(100));
         let window = prop_oneof![(1_u32..60).prop_map(SlidingWindow::count), Just(time)];
         let run = prop::option::of(1_u64..60);
         (run, rate(), rate(), window, 1_u32..60).prop_map(|(run, failed, slow, window, minimum)| {
@@ -103,14 +104,15 @@ mod tests {
         })
     }
 
-    fn settle(machine: &mut Machine, failed: bool, slow: bool) {
-        let Ok(Admission::Closed(ticket)) = machine.acquire(SLOW) else {
+    fn settle(machine: &mut Machine, now: Tick, failed: bool, slow: bool) {
+        let Ok(Admission::Closed(ticket)) = machine.acquire(now) else {
             return;
         };
         let report = if failed { Report::Failure } else { Report::Success };
-        machine.settle(|| SLOW, ticket, if slow { 0 } else { SLOW }, report);
+        machine.settle(|| now, ticket, if slow { now - SLOW } else { now }, report);
     }
 
+    /// Which of them fail, and which are slow.
     fn calls(most: usize) -> impl Strategy<Value = Vec<(bool, bool)>> {
         (0.0..=1.0, 0.0..0.2).prop_flat_map(move |(failed, slow)| {
             let call = (prop::bool::weighted(failed), prop::bool::weighted(slow));
@@ -124,20 +126,28 @@ mod tests {
             rules in some_rules(),
             forced in prop::bool::weighted(0.1),
             before in calls(60),
+            pauses in [0_u64..4, 0_u64..120],
             after in calls(50),
         ) {
-            let mut machine = Machine::new(rules, 0, 0, SLOW);
+            let mut machine = Machine::new(rules, 0, 0, START);
+            let mut now = START;
             if forced {
-                machine.force_closed(SLOW);
+                machine.force_closed(now);
             }
-            before.into_iter().for_each(|(failed, slow)| settle(&mut machine, failed, slow));
+            for (failed, slow) in before {
+                settle(&mut machine, now, failed, slow);
+                now += pauses[0];
+            }
+            now += pauses[1];
+            machine.lease(now, 0); // which lets time pass, and nothing else
             let effect = machine.effect();
-            let (room, may_fail) = match effect {
-                Effect::Any => (0, false),
-                Effect::Nothing => (u64::MAX, false),
-                Effect::Counted { room, .. } => (room, false),
-                Effect::Logged { room, .. } => (room, true),
+            let (room, until, may_fail) = match effect {
+                Effect::Any => (0, NEVER, false),
+                Effect::Nothing => (u64::MAX, NEVER, false),
+                Effect::Counted { room, until } => (room, until, false),
+                Effect::Logged { room, until } => (room, until, true),
             };
+            prop_assert!(now < until);
             let results = after.into_iter().map(|(failed, _)| failed && may_fail);
             let results: Vec<bool> = results.take(room as usize).collect();
 
@@ -148,10 +158,10 @@ mod tests {
                 Effect::Logged { .. } => at_once.settle_results(Results::of(&results)),
             }
             for failed in results {
-                settle(&mut machine, failed, false);
+                settle(&mut machine, now, failed, false);
                 prop_assert_eq!(machine.state(), State::Closed);
             }
-            prop_assert_eq!(machine.tally(SLOW), at_once.tally(SLOW));
+            prop_assert_eq!(machine.tally(now), at_once.tally(now));
         }
     }
 
@@ -167,11 +177,11 @@ mod tests {
         let by_slow_calls =
             Rules { slow_call_rate: Some(0.5), slow_call_duration: Some(SLOW), ..rules() };
         for rates in [by_failures, by_slow_calls] {
-            let mut machine = Machine::new(with(rates), 0, 0, SLOW);
-            (0..5).for_each(|_| settle(&mut machine, true, true));
-            (0..4).for_each(|_| settle(&mut machine, false, false));
+            let mut machine = Machine::new(with(rates), 0, 0, START);
+            (0..5).for_each(|_| settle(&mut machine, START, true, true));
+            (0..4).for_each(|_| settle(&mut machine, START, false, false));
             assert_eq!(machine.effect(), Effect::Any);
-            settle(&mut machine, false, false);
+            settle(&mut machine, START, false, false);
             assert_eq!(machine.state(), State::Open);
         }
     }
@@ -186,8 +196,8 @@ mod tests {
             window,
             ..rules()
         };
-        let mut machine = Machine::new(rules, 0, 0, SLOW);
-        (0..300).for_each(|n| settle(&mut machine, n % 2 == 0, false));
+        let mut machine = Machine::new(rules, 0, 0, START);
+        (0..300).for_each(|n| settle(&mut machine, START, n % 2 == 0, false));
         assert_eq!(machine.effect(), Effect::Logged { until: NEVER, room: log::ROOM });
     }
 }
