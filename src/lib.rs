@@ -42,8 +42,9 @@
 //!   neither closes nor reopens the circuit afterwards.
 //!
 //! A healthy call allocates nothing. It takes no lock either, but for the first ones of a bucket of a
-//! time window, and after a failure. Where no window counts it, and metrics and the circuits of keys do
-//! not, it writes nothing at all; where one does, it writes to memory that hardly any other core reads.
+//! time window, and the first after a failure. Where no window counts it, and metrics and the circuits of
+//! keys do not, it writes nothing at all; where one does, it writes to memory that hardly any other core
+//! reads.
 //!
 //! # Where to find what
 //!
