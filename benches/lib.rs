@@ -73,6 +73,12 @@ pub fn count_window(calls: u32) -> CircuitBreaker {
     build(builder.sliding_window(SlidingWindow::count(calls)))
 }
 
+/// If half of the calls fail, one failure more would trip it.
+pub fn one_failure_short() -> CircuitBreaker {
+    let builder = CircuitBreaker::builder("short").failure_rate_threshold(0.51).minimum_calls(100);
+    build(builder.sliding_window(SlidingWindow::count(100)))
+}
+
 pub fn time_window() -> CircuitBreaker {
     build(CircuitBreaker::builder("time").failure_rate_threshold(0.9))
 }

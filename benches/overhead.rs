@@ -11,20 +11,22 @@ use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use failsafe::{CircuitBreaker as _, Config, backoff, failure_policy};
 use recloser::Recloser;
+use tower_breaker::State;
 use tower_breaker_benches::{
     BASELINE, INNER, Inner, behind, concurrency_limit, consecutive, count_window, criterion,
-    measure, open, print_ratios, time_window, time_window_and_slow_calls,
+    measure, one_failure_short, open, print_ratios, time_window, time_window_and_slow_calls,
 };
 use tower_resilience_circuitbreaker::CircuitBreakerLayer as ResilienceLayer;
 
 const GROUP: &str = "one call";
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "bare",
     BASELINE,
     "consecutive failures",
     "count window of 100, healthy",
     "count window of 100, half of the calls failing",
+    "the same, one failure short of tripping",
     "time window, healthy",
     "time window, half of the calls failing",
     "time window and slow calls, healthy",
@@ -46,6 +48,10 @@ fn main() {
     measure(&mut group, "count window of 100, healthy", behind(&count_window(100), INNER));
     let name = "count window of 100, half of the calls failing";
     measure(&mut group, name, behind(&count_window(100), half));
+    let name = "the same, one failure short of tripping";
+    let short = one_failure_short();
+    measure(&mut group, name, behind(&short, half));
+    assert_eq!(short.state(), State::Closed);
     measure(&mut group, "time window, healthy", behind(&time_window(), INNER));
     measure(&mut group, "time window, half of the calls failing", behind(&time_window(), half));
     let name = "time window and slow calls, healthy";
