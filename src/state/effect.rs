@@ -187,6 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_logged_where_successes_may_bring_slow_calls_up_to_the_minimum() {
+        let rules = Rules {
+            consecutive_failures: None,
+            slow_call_rate: Some(0.5),
+            slow_call_duration: Some(SLOW),
+            minimum_calls: 10,
+            window: Some(SlidingWindow::count(100)),
+            ..rules()
+        };
+        let mut machine = Machine::new(rules, 0, 0, START);
+        (0..5).for_each(|_| settle(&mut machine, START, true, true));
+        (0..3).for_each(|_| settle(&mut machine, START, false, false));
+        // With two more they are half of ten, though with three they are less.
+        assert_eq!(machine.effect(), Effect::Any);
+        (0..2).for_each(|_| settle(&mut machine, START, false, false));
+        assert_eq!(machine.state(), State::Open);
+    }
+
+    #[test]
     fn where_half_of_the_calls_fail_and_may_the_log_is_used_to_the_full() {
         let window = Some(SlidingWindow::count(100));
         let rules = Rules {
