@@ -33,6 +33,9 @@
 //! the next slice may be one that counts. But then whoever reads that number reads a word that says so.)
 //! Hence no result is settled in a period or a bucket that is not its own, and none is lost.
 
+#[cfg(feature = "keyed")]
+mod registry;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -502,43 +505,6 @@ impl Circuit {
         if slice.is_some() {
             self.front.slice.store(next, Ordering::Release);
         }
-    }
-}
-
-/// What a registry needs to know.
-#[cfg(feature = "keyed")]
-impl Circuit {
-    /// Written only if it is news, since all cores read it.
-    #[inline]
-    pub(crate) fn mark_used(&self) {
-        if !self.is_used.load(Ordering::Relaxed) {
-            self.is_used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn take_used(&self) -> bool {
-        self.is_used.swap(false, Ordering::Relaxed)
-    }
-
-    /// Whether nothing would be lost with it but counts: it is closed, not by an operator, and no
-    /// call is in flight.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let word = self.word_without_calls();
-        word.is_some_and(|word| word.is(Word::CLOSED) && !word.is(Word::FORCED))
-    }
-
-    /// Whether it does nothing unless it is asked: it is not held by an operator, not in an open
-    /// wait, and no call is in flight.
-    pub(crate) fn is_idle(&self, now: Tick) -> bool {
-        let waits =
-            |word: Word| word.is(Word::OPEN) && now < self.front.open_until.load(Ordering::Acquire);
-        self.word_without_calls().is_some_and(|word| !word.is(Word::FORCED) && !waits(word))
-    }
-
-    /// The word, unless calls are in flight. In this order, because a call ceases to be in flight
-    /// after it has settled.
-    fn word_without_calls(&self) -> Option<Word> {
-        self.in_flight.is_none().then(|| self.word())
     }
 }
 

@@ -111,6 +111,9 @@ impl Rejected {
     /// While open, this is the rest of the wait. While half-open, it is the longest that it can
     /// take, which is when the probes in flight never report: the rest of the oldest one's
     /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout) and the open period after it.
+    ///
+    /// To the nanosecond, up to a time 146 years after the first breaker of the process; any later time
+    /// counts as never, and is given as 584 years.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal.retry_after()
