@@ -1,4 +1,6 @@
-//! [`CircuitBreaker`], the handle that users hold.
+//! [`CircuitBreaker`], the handle that users hold, and its error.
+
+mod error;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -7,23 +9,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::circuit::Circuit;
-use crate::classify::Outcome;
-use crate::config::CircuitBreakerBuilder;
-use crate::error::{CircuitBreakerError, Refusal, Rejected};
-use crate::event::{EventKind, Interest, Listener, OperatorAction};
-use crate::listeners::Listeners;
-use crate::metrics::Service;
-use crate::permit::{Permit, Place};
-use crate::pool;
-use crate::rules::Rules;
-use crate::snapshot::{Snapshot, State};
-use crate::state::Machine;
-use crate::subscribe::Transitions;
+pub use self::error::CircuitBreakerError;
 #[cfg(feature = "keyed")]
-use crate::sync::{Ordering, fence};
-use crate::transition::Transition;
-use crate::waiters::Waiter;
+use crate::circuit::sync::{Ordering, fence};
+use crate::circuit::{Circuit, Outcome, Permit, ProbeSlot, Rejected, Waiter, time_until};
+use crate::machine::{OperatorAction, Refusal, Rules, State};
+use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
+use crate::snapshot::Snapshot;
 
 /// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
 ///
@@ -67,35 +59,22 @@ struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.circuit.stop();
-        self.listeners.metrics.publish();
+        self.listeners.stop();
     }
 }
 
 impl CircuitBreaker {
-    /// A breaker with the [defaults](CircuitBreakerBuilder), closed.
-    #[must_use]
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self::builder(name).build().expect("the defaults are valid")
-    }
-
-    /// A builder with the [defaults](CircuitBreakerBuilder). The `name` is for people: it appears in
-    /// errors and transitions, and need not be unique.
-    pub fn builder(name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
-        CircuitBreakerBuilder::new(name.into())
-    }
-
     pub(crate) fn start(
         name: Arc<str>,
-        service: Service,
+        series: Series,
         rules: Rules,
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {
-        let listeners = Arc::new(Listeners::new(name, service, listeners)); // which may panic
-        let circuit = pool::take();
+        let listeners = Arc::new(Listeners::new(name, series, listeners)); // may panic
         let seed = RandomState::new().build_hasher().finish();
-        circuit.start(rules, listeners.clone(), counts_in_flight, seed);
-        listeners.metrics.publish();
+        let circuit = Circuit::start(rules, listeners.clone(), counts_in_flight, seed);
+        listeners.publish_metrics();
         let lease = Lease { circuit, listeners };
         Self { lease: Arc::new(lease) }
     }
@@ -117,8 +96,8 @@ impl CircuitBreaker {
     /// One consistent look at the circuit.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let snapshot = self.circuit().snapshot();
-        self.lease.listeners.metrics.publish();
+        let snapshot = Snapshot::new(self.circuit().view());
+        self.lease.listeners.publish_metrics();
         snapshot
     }
 
@@ -173,13 +152,13 @@ impl CircuitBreaker {
             if let Ok(permit) = self.admit() {
                 return Poll::Ready(permit);
             }
-            let waiter = waiter.get_or_insert_with(|| Waiter::new(self.clone()));
+            let waiter = waiter.get_or_insert_with(|| Waiter::new(self.circuit()));
             waiter.register(cx);
             match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
                 Err(refusal) => {
-                    if let Some(wait) = refusal.retry_after() {
-                        waiter.wake_in(wait, cx);
+                    if let Some(until) = refusal.until() {
+                        waiter.wake_in(time_until(until), cx);
                     }
                     Poll::Pending
                 }
@@ -229,34 +208,34 @@ impl CircuitBreaker {
     /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
     /// health check. Without effect if it is open already or held by an operator.
     pub fn trip(&self) {
-        self.circuit().operate(OperatorAction::Trip, Machine::trip);
+        self.circuit().operate(OperatorAction::Trip);
     }
 
     /// Closes the circuit and forgets everything, the backoff too. A circuit that an operator holds
     /// open or closed stays so, but forgets as well.
     pub fn reset(&self) {
-        self.circuit().operate(OperatorAction::Reset, Machine::reset);
+        self.circuit().operate(OperatorAction::Reset);
     }
 
     /// Opens the circuit until [`resume`](Self::resume) or
     /// [`force_closed`](Self::force_closed): an operator's switch. It is no open period for the
     /// backoff.
     pub fn force_open(&self) {
-        self.circuit().operate(OperatorAction::ForceOpen, Machine::force_open);
+        self.circuit().operate(OperatorAction::ForceOpen);
     }
 
     /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open): an
     /// operator's switch. Everything is admitted and still recorded, but nothing trips. If it was
     /// closed already, its counts stay.
     pub fn force_closed(&self) {
-        self.circuit().operate(OperatorAction::ForceClosed, Machine::force_closed);
+        self.circuit().operate(OperatorAction::ForceClosed);
     }
 
     /// Ends [`force_open`](Self::force_open): the circuit is half-open, so the next call is a probe.
     /// Ends [`force_closed`](Self::force_closed): the circuit is closed and keeps its counts, which
     /// the next result may trip. Without effect if it is not forced.
     pub fn resume(&self) {
-        self.circuit().operate(OperatorAction::Resume, Machine::resume);
+        self.circuit().operate(OperatorAction::Resume);
     }
 
     /// The transitions from now on, as a stream: for code that waits for them, such as a test, a
@@ -266,14 +245,15 @@ impl CircuitBreaker {
     /// timed out, is noticed by the next call.
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
-        self.lease.listeners.subscribers.subscribe()
+        self.lease.listeners.subscribe()
     }
 
     /// The last transitions, up to 8, oldest first. Looking does not tell anybody: if a probe has
     /// timed out and nobody has asked for admission since, this shows it before listeners hear of it.
     #[must_use]
     pub fn history(&self) -> Vec<Transition> {
-        self.circuit().history()
+        let listeners = &self.lease.listeners;
+        self.circuit().inspect(|machine, now| listeners.history(machine.unrecorded_change(now)))
     }
 
     #[inline]
@@ -285,30 +265,22 @@ impl CircuitBreaker {
     pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
         let (permit, is_probe) = self.circuit().admit()?;
         if is_probe {
-            self.tell_of_probe();
+            self.lease.listeners.probe_admitted();
         }
         Ok(permit)
     }
 
     /// Begins the call of a probe that has its place, unless it is too late.
-    pub(crate) fn begin(&self, place: Place) -> Option<Permit> {
-        let permit = place.begin()?;
-        self.tell_of_probe();
+    pub(crate) fn begin(&self, slot: ProbeSlot) -> Option<Permit> {
+        let permit = slot.begin()?;
+        self.lease.listeners.probe_admitted();
         Some(permit)
-    }
-
-    fn tell_of_probe(&self) {
-        if self.lease.listeners.want(Interest::Rejections) {
-            self.lease.listeners.tell(EventKind::ProbeAdmitted);
-        }
     }
 
     pub(crate) fn reject(&self, refusal: Refusal) -> Rejected {
         let listeners = &self.lease.listeners;
         let rejected = Rejected::new(listeners.name().clone(), refusal);
-        if listeners.want(Interest::Rejections) {
-            listeners.tell(EventKind::Rejected(&rejected));
-        }
+        listeners.rejected(&rejected);
         rejected
     }
 }

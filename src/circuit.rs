@@ -1,295 +1,218 @@
 //! The atomic shell around the state machine: what makes a healthy call cheap.
 //!
-//! The [`Machine`] is behind a lock. Beside the lock stands one atomic word that says what a call
-//! needs to know if it is to change nothing, and most calls change nothing: they are admitted by a
-//! closed circuit, and their success adds nothing to a run of failures that is zero and to a window
-//! that holds no failure. Such a call reads the word twice and writes nothing. A call that finds the
-//! circuit open reads the end of the wait beside it and is turned away without the lock, too. Most
-//! other results are only collected for the machine. Everything else takes the lock, asks the machine and
-//! publishes what is true then.
+//! # What belongs here
 //!
-//! # Slices
+//! Everything about speed, threads and lifetimes: the lock, the words that are read without it, permits,
+//! the pool in which circuits live, waiting callers, the clock, and the wrapper around atomics behind
+//! which the model checker stands. What a result means for a circuit is decided by the
+//! [`machine`](crate::machine), which is the only layer that this one imports.
 //!
-//! A time window must count every success, and where calls fail every result matters. Most of them
-//! still cannot trip the circuit, and the machine says of how many that is true ([`Effect`]). They are
-//! settled in a *slice*: a stretch of time within one bucket of a time window and without a transition
-//! or anything else that takes the lock. There are two kinds:
+//! # Where to start reading
 //!
-//! - Where few calls fail, successes are counted in the *stripes*: several counters, of which a thread
-//!   uses one, so that cores do not fight over them. A failure takes the lock.
-//! - Where many fail, results are appended to the *log*: one word, because their order matters.
+//! [`Circuit::admit_if_closed`] and [`Circuit::settle`] are all that a healthy call runs. Then read
+//! [`Circuit::with_locked`] for what everything else does, and [`slices`] for how results are settled
+//! without the lock.
 //!
-//! A stripe and the log hold the number of their slice beside what they collect. Whoever has something to
-//! do to the machine ends the slice: it swaps the next number into the stripes or the log, and hands what
-//! it finds there to the machine first. When it is done, a new slice may begin.
+//! # How it works
 //!
-//! A call is settled in a slice by one compare-and-swap on a stripe or a log that carries the slice's
-//! number. Before, its caller has read, in this order: the number of the slice, the word (does it carry
-//! my ticket, what is the slice for?), the end of the slice and how much there is room for. Whoever
-//! ends a slice and begins the next writes in the opposite order: the stripes or the log, the room and
-//! the end, the word, the number. So a caller that read the number and finds it in its stripe or in the
-//! log has read everything at least as new as that number, and nothing newer, because what is newer was
-//! written after the number had gone from there. (A log that has ended has the next number already, and
-//! the next slice may be one that counts. But then whoever reads that number reads a word that says so.)
-//! Hence no result is settled in a period or a bucket that is not its own, and none is lost.
+//! The [`Machine`] is behind a lock. Next to the lock stands a [`StatusWord`], which says what a call
+//! needs to know if it is to change nothing. Most calls change nothing: a closed circuit admits them, and
+//! their success adds nothing to a failure streak of zero and to a window without failures. Such a call
+//! reads the status word twice and writes nothing. A call that finds the circuit open also reads the end
+//! of the wait, and is rejected without the lock.
+//!
+//! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
+//! the machine, and publishes what is true then.
 
+mod catch_panic;
+pub(crate) mod clock;
 #[cfg(feature = "keyed")]
-mod registry;
-
-use std::sync::Arc;
+mod idle;
+mod in_flight;
+mod lifetime;
+mod locked;
+mod observer;
+mod permit;
+pub(crate) mod pool;
+mod rejected;
+mod slices;
+mod status;
+pub(crate) mod sync;
+mod waiters;
 
 use arc_swap::ArcSwapOption;
 
-use crate::clock::{self, NEVER, Tick};
-use crate::error::Refusal;
-use crate::event::{Interest, OperatorAction};
-use crate::in_flight::InFlight;
-use crate::listeners::Listeners;
-use crate::log::Log;
-use crate::observers::Observers;
-use crate::permit::{Permit, Place};
-use crate::pool;
-use crate::rules::Rules;
-use crate::snapshot::Snapshot;
-use crate::state::{Admission, Effect, Machine, Report, Ticket};
-use crate::stripes::Stripes;
+pub(crate) use self::catch_panic::catch_panic;
+use self::in_flight::InFlight;
+use self::locked::{LockedBreaker, LockedState};
+use self::observer::Watch;
+pub(crate) use self::observer::{Observer, SettledCall, Watches};
+pub(crate) use self::permit::ProbeSlot;
+pub use self::permit::{Outcome, Permit};
+pub use self::rejected::Rejected;
+pub(crate) use self::rejected::{Name, time_until};
+use self::slices::{Collected, Slice, Slices};
+use self::status::StatusWord;
 #[cfg(feature = "keyed")]
-use crate::sync::AtomicBool;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
-use crate::tenant::Tenant;
-use crate::transition::Transition;
-use crate::waiters::Waiters;
-use crate::word::Word;
+use self::sync::AtomicBool;
+use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+pub(crate) use self::waiters::Waiter;
+use self::waiters::Waiters;
+use crate::machine::{Admission, Machine, OperatorAction, Refusal, Report, Tick, Ticket, View};
 
 pub(crate) struct Circuit {
-    front: Front,
-    stripes: Stripes,
-    log: Log,
-    behind: Mutex<Behind>,
-    /// Who observes calls, if anybody does: here, so that a call need not count references to them.
-    observers: ArcSwapOption<Observers>,
-    /// Who needs it: its breaker, and the calls in flight if they are counted.
+    published: PublishedState,
+    locked: Mutex<LockedState>,
+    /// Who watches calls, if anybody does.
+    watch: ArcSwapOption<Watch>,
     in_flight: InFlight,
-    /// Whether a registry has given it out lately.
+    /// Whether a registry has handed out the circuit since it last looked.
     #[cfg(feature = "keyed")]
     is_used: AtomicBool,
-    pub(crate) waiters: Waiters,
+    waiters: Waiters,
 }
 
-/// What calls read without the lock: on a cache line of its own, written with the lock held and
+/// What calls read without the lock, on a cache line of its own. It is written with the lock held, and
 /// only when it changes.
-#[derive(Default)]
 #[repr(align(64))]
-struct Front {
-    word: AtomicU64,
-    /// When the wait is over, while open.
+struct PublishedState {
+    status: AtomicU64,
+    /// When the wait ends, while the circuit is open.
     open_until: AtomicU64,
-    /// From how many nanoseconds on a call is slow.
-    slow_after: AtomicU64,
-    /// The number of the present slice, when it ends, and how much a stripe or the log may take in it.
-    slice: AtomicU64,
-    slice_end: AtomicU64,
-    slice_room: AtomicU64,
+    slices: Slices,
 }
 
-#[derive(Default)]
-struct Behind {
-    tenant: Option<Tenant>,
-    /// The last ticket of the tenants before: no ticket is ever given twice.
-    last_ticket: Ticket,
-}
+const _: () = assert!(size_of::<PublishedState>() == 64);
 
 impl Circuit {
-    pub(crate) fn new() -> Self {
-        Self {
-            front: Front::default(),
-            stripes: Stripes::new(),
-            log: Log::default(),
-            behind: Mutex::default(),
-            observers: ArcSwapOption::empty(),
-            in_flight: InFlight::default(),
-            #[cfg(feature = "keyed")]
-            is_used: AtomicBool::default(),
-            waiters: Waiters::default(),
-        }
-    }
-
-    /// Begins to work for a breaker.
-    pub(crate) fn start(
-        &self,
-        rules: Rules,
-        listeners: Arc<Listeners>,
-        counts_in_flight: bool,
-        seed: u64,
-    ) {
-        let mut behind = lock(&self.behind);
-        let now = clock::now();
-        let machine = Machine::new(rules, behind.last_ticket, seed, now);
-        listeners.metrics.start(now);
-        self.in_flight.start();
-        #[cfg(feature = "keyed")]
-        self.is_used.store(false, Ordering::Relaxed);
-        let slow_after = rules.slow_call_duration.unwrap_or(NEVER);
-        self.front.slow_after.store(slow_after, Ordering::Release);
-        if listeners.want(Interest::Calls) {
-            let observers = Observers::new(listeners.clone(), rules, machine.last_ticket());
-            self.observers.store(Some(Arc::new(observers)));
-        }
-        behind.tenant = Some(Tenant::new(machine, listeners, &rules, counts_in_flight));
-        self.publish(&behind);
-    }
-
-    /// Stops. Permits that are left find no period of theirs any more.
-    pub(crate) fn stop(&'static self) {
-        let mut behind = lock(&self.behind);
-        self.end_slice(&mut behind);
-        let tenant = behind.tenant.take();
-        if let Some(tenant) = &tenant {
-            behind.last_ticket = tenant.machine.last_ticket();
-            tenant.listeners.metrics.stop(&tenant.machine, clock::now);
-        }
-        self.publish(&behind);
-        drop(behind);
-        // Without the lock, as this may drop the user's listeners.
-        drop(tenant);
-        self.observers.store(None);
-        self.release();
-    }
-
-    /// The breaker, or a counted call, does not need it any more: if nobody does, it is there for
-    /// another breaker.
-    #[inline]
-    fn release(&'static self) {
-        if self.in_flight.remove() {
-            pool::put(self);
-        }
-    }
-
-    // ---- calls --------------------------------------------------------------------------------
+    // ---- admission ----------------------------------------------------------------------------
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.word().is(Word::CLOSED)
+        self.status().is(StatusWord::CLOSED)
     }
 
     #[inline]
     pub(crate) fn admit_if_closed(&'static self) -> Option<Permit> {
-        let word = self.word();
-        if !word.is(Word::CLOSED) {
+        let status = self.status();
+        if !status.is(StatusWord::CLOSED) {
             return None;
         }
-        Some(self.permit(word, beginning(word)))
+        Some(self.permit(status, beginning(status)))
     }
 
-    /// Admits a call or says why not; also says whether it is a probe.
+    /// Admits a call, or says why not. Also returns whether the call is a probe.
     pub(crate) fn admit(&'static self) -> Result<(Permit, bool), Refusal> {
-        Ok(match self.ask()? {
-            (Admission::Closed(ticket), now) => (self.begin(ticket, now), false),
-            (Admission::Probe(ticket), now) => (self.begin(ticket, now), true),
+        Ok(match self.acquire()? {
+            (Admission::Closed(ticket), now) => (self.begin_call(ticket, now), false),
+            (Admission::Probe(ticket), now) => (self.begin_call(ticket, now), true),
         })
     }
 
-    /// The permit of a call that was admitted with this ticket and begins now.
-    pub(crate) fn begin(&'static self, ticket: Ticket, now: Tick) -> Permit {
-        self.permit(self.word().with_ticket(ticket), now)
-    }
-
-    #[inline]
-    fn permit(&'static self, word: Word, began: Tick) -> Permit {
-        if word.is(Word::COUNTED) {
-            self.in_flight.add();
-        }
-        Permit::new(self, word, began)
-    }
-
-    /// Takes a probe's place for a later call; none is needed if the circuit is closed.
-    pub(crate) fn reserve(&'static self) -> Result<Option<Place>, Refusal> {
-        Ok(match self.ask()? {
+    /// Takes a probe slot for a later call. A closed circuit needs none.
+    pub(crate) fn reserve(&'static self) -> Result<Option<ProbeSlot>, Refusal> {
+        Ok(match self.acquire()? {
             (Admission::Closed(_), _) => None,
-            (Admission::Probe(ticket), _) => Some(Place::new(self, ticket)),
+            (Admission::Probe(ticket), _) => Some(ProbeSlot::new(self, ticket)),
         })
     }
 
-    /// How a call is admitted now, and when that is (0 if nothing depends on it); or why it is not.
-    fn ask(&self) -> Result<(Admission, Tick), Refusal> {
-        let word = self.word();
-        if word.is(Word::CLOSED) {
-            return Ok((Admission::Closed(word.ticket()), beginning(word)));
+    /// Returns how a call is admitted and at what time (0 if nothing depends on it), or why it is not.
+    fn acquire(&self) -> Result<(Admission, Tick), Refusal> {
+        let status = self.status();
+        if status.is(StatusWord::CLOSED) {
+            return Ok((Admission::Closed(status.ticket()), beginning(status)));
         }
-        if word.is(Word::OPEN) && word.is(Word::FORCED) {
+        if status.is(StatusWord::OPEN) && status.is(StatusWord::FORCED) {
             return Err(Refusal::FORCED_OPEN);
         }
         let now = clock::now();
-        if word.is(Word::OPEN) {
-            // If this is already the end of a later wait, the circuit opens again just now.
-            let until = self.front.open_until.load(Ordering::Acquire);
+        if status.is(StatusWord::OPEN) {
+            // If this is already the end of a later wait, the circuit is just opening again.
+            let until = self.published.open_until.load(Ordering::Acquire);
             if now < until {
                 return Err(Refusal::open(until));
             }
         }
-        let admitted = self.with(None, |machine| machine.acquire(now));
-        Ok((admitted.expect("a circuit that is asked has a breaker")?, now))
+        let admitted = self.with_machine(None, |machine| machine.acquire(now));
+        Ok((admitted.expect(HAS_BREAKER)?, now))
     }
 
-    /// Until when the ticket is that of a probe in flight, if it is.
-    pub(crate) fn lease(&self, ticket: Ticket, now: Tick) -> Option<Tick> {
-        self.with(None, |machine| machine.lease(now, ticket)).flatten()
+    /// Returns the permit of a call that was admitted with this ticket and begins now.
+    fn begin_call(&'static self, ticket: Ticket, now: Tick) -> Permit {
+        self.permit(self.status().with_ticket(ticket), now)
     }
 
-    /// Takes a result; whether the period that had admitted the call was not over.
     #[inline]
-    pub(crate) fn settle(
+    fn permit(&'static self, status: StatusWord, began: Tick) -> Permit {
+        if status.is(StatusWord::COUNTS_IN_FLIGHT) {
+            self.in_flight.add();
+        }
+        Permit::new(self, status, began)
+    }
+
+    /// Returns when the probe with this ticket has to report, if it is in flight.
+    fn probe_deadline(&self, ticket: Ticket, now: Tick) -> Option<Tick> {
+        self.with_machine(None, |machine| machine.probe_deadline(now, ticket)).flatten()
+    }
+
+    // ---- results ------------------------------------------------------------------------------
+
+    /// Settles a call. Returns whether its result belonged to the current period.
+    #[inline]
+    fn settle(
         &self,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
         began: Tick,
         report: Report,
     ) -> bool {
-        let word = self.word();
-        let changes_nothing = match report {
+        let status = self.status();
+        let has_no_effect = match report {
             // Where calls are not timed, none is slow.
-            Report::Success => word.is(Word::SUCCESS_IS_NOTHING) && !word.is(Word::TIMED),
+            Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
             Report::Failure | Report::FailureRetryAfter(_) => false,
-            // Unless a probe gives its place back,
-            Report::Ignored => word.is(Word::CLOSED),
-            // or the call counts as a failure.
-            Report::Abandoned => word.is(Word::CLOSED) && !word.is(Word::TIMED),
+            // In another state, a probe may have to give its slot back.
+            Report::Ignored => status.is(StatusWord::CLOSED),
+            // Where calls are timed, it may count as a failure.
+            Report::Abandoned => status.is(StatusWord::CLOSED) && !status.is(StatusWord::TIMED),
         };
-        if changes_nothing {
-            return word.ticket() == ticket;
+        if has_no_effect {
+            return status.ticket() == ticket;
         }
-        self.settle_result(clock, ticket, began, report)
+        self.settle_with_effect(clock, ticket, began, report)
     }
 
-    /// Takes the result of a call that is watched.
-    pub(crate) fn settle_watched(&'static self, word: Word, began: Tick, report: Report) {
-        if word.is(Word::OBSERVED) {
-            self.settle_observed(word, began, report);
+    /// Settles a call that is watched.
+    fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
+        if status.is(StatusWord::OBSERVED) {
+            self.settle_observed(status, began, report);
         } else {
-            self.settle(clock::now, word.ticket(), began, report);
+            self.settle(clock::now, status.ticket(), began, report);
         }
-        if word.is(Word::COUNTED) {
+        if status.is(StatusWord::COUNTS_IN_FLIGHT) {
             self.release();
         }
     }
 
-    /// Takes the result of a call that somebody observes, and tells how it ended. Not inlined, so that
-    /// calls that are merely counted do not have to make room for it.
+    /// Settles a call and reports how it ended. Not inlined, so that calls that are merely counted do not
+    /// have to set up its stack frame (`cargo bench --bench keyed`).
     #[inline(never)]
-    fn settle_observed(&self, word: Word, began: Tick, report: Report) {
-        let now = word.is(Word::TIMED).then(clock::now);
+    fn settle_observed(&self, status: StatusWord, began: Tick, report: Report) {
+        let now = status.is(StatusWord::TIMED).then(clock::now);
         let clock = || now.unwrap_or_else(clock::now);
-        let is_current = self.settle(clock, word.ticket(), began, report);
+        let is_current = self.settle(clock, status.ticket(), began, report);
 
         let took = now.map(|now| now.saturating_sub(began));
-        if let Some(observers) = self.observers.load().as_deref() {
-            observers.tell(word.ticket(), took, report, is_current);
+        if let Some(watch) = self.watch.load().as_deref() {
+            watch.call_settled(status.ticket(), took, report, is_current);
         }
     }
 
-    /// Not inlined, so that what goes with every call stays small.
+    /// Not inlined, so that what is inlined with every call stays small (`cargo bench --bench overhead`,
+    /// "consecutive failures").
     #[inline(never)]
-    fn settle_result(
+    fn settle_with_effect(
         &self,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
@@ -297,229 +220,175 @@ impl Circuit {
         report: Report,
     ) -> bool {
         let slice = self.slice();
-        match self.settle_in(slice, &clock, ticket, began, report) {
+        match self.published.slices.settle(slice, &clock, ticket, began, report) {
             Ok(is_current) => is_current,
-            // What the clock said stands: to wait for the lock does not make a call slow.
-            Err(Some(now)) => self.settle_after(slice, || now, ticket, began, report),
-            Err(None) => self.settle_after(slice, clock, ticket, began, report),
+            // The time that was read stands: waiting for the lock does not make a call slow.
+            Err(Some(now)) => self.settle_locked(slice, || now, ticket, began, report),
+            Err(None) => self.settle_locked(slice, clock, ticket, began, report),
         }
     }
 
     /// Settles what could not be settled in this slice.
     #[cold]
-    fn settle_after(
+    fn settle_locked(
         &self,
-        slice: u64,
+        slice: Slice,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
         began: Tick,
         report: Report,
     ) -> bool {
-        let behind = lock(&self.behind);
-        // Who has waited for the lock may find a slice that has just begun. If each of them ended it, no
-        // slice would get anywhere.
+        let locked = lock(&self.locked);
+        // Somebody may have begun a new slice while this thread waited for the lock. If each waiting
+        // thread ended the slice of the one before, no slice would collect anything.
         let latest = self.slice();
-        if latest != slice {
-            if let Ok(is_current) = self.settle_in(latest, &clock, ticket, began, report) {
+        if latest.number != slice.number {
+            let slices = &self.published.slices;
+            if let Ok(is_current) = slices.settle(latest, &clock, ticket, began, report) {
                 return is_current;
             }
         }
-        let settle = |tenant: &mut Tenant| tenant.machine.settle(clock, ticket, began, report);
-        self.with_tenant(behind, None, settle).unwrap_or(false)
-    }
-
-    /// Settles a success that changes nothing or can be counted in the slice, or a result that can be
-    /// logged in it. If not, it returns the time, if it has looked. Inlined always: as a call of its own
-    /// it costs 1.5 ns of 10.5.
-    #[inline(always)]
-    fn settle_in(
-        &self,
-        slice: u64,
-        clock: impl Fn() -> Tick,
-        ticket: Ticket,
-        began: Tick,
-        report: Report,
-    ) -> Result<bool, Option<Tick>> {
-        let failed = match report {
-            Report::Success => false,
-            Report::Failure => true,
-            Report::FailureRetryAfter(_) | Report::Ignored | Report::Abandoned => return Err(None),
-        };
-        let word = self.word();
-        let is_current = word.ticket() == ticket;
-        // Whether the ticket is worthless or not.
-        let changes_nothing = word.is(Word::SUCCESS_IS_NOTHING) && !failed;
-        let is_logged = word.is(Word::RESULT_IS_LOGGED);
-        let is_counted = word.is(Word::SUCCESS_IS_COUNTED) && !failed;
-        if !(changes_nothing || is_current && (is_logged || is_counted)) {
-            return Err(None);
-        }
-        let ends =
-            if changes_nothing { NEVER } else { self.front.slice_end.load(Ordering::Acquire) };
-        let slow_after = self.front.slow_after.load(Ordering::Acquire);
-        let is_timed = ends != NEVER || slow_after != NEVER;
-        let now = is_timed.then(clock);
-        if now.is_some_and(|now| now >= ends || now.saturating_sub(began) >= slow_after) {
-            return Err(now);
-        }
-        let room = self.front.slice_room.load(Ordering::Acquire);
-        let is_settled = changes_nothing
-            || if is_logged {
-                self.log.append(slice, room, failed)
-            } else {
-                self.stripes.count_success(slice, room)
-            };
-        if is_settled { Ok(is_current) } else { Err(now) }
+        self.with_locked(locked, None, |breaker| {
+            breaker.machine.settle(clock, ticket, began, report)
+        })
+        .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
 
     /// Lets an operator act.
-    pub(crate) fn operate(&self, action: OperatorAction, act: impl FnOnce(&mut Machine, Tick)) {
+    pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
-        self.with(Some(action), |machine| act(machine, now));
+        self.with_machine(Some(action), |machine| machine.operate(action, now));
     }
 
-    /// The latest transitions, oldest first.
-    pub(crate) fn history(&self) -> Vec<Transition> {
+    /// Shows the circuit as it is now, and lets the observer take a reading.
+    pub(crate) fn view(&self) -> View {
         let now = clock::now();
-        let behind = lock(&self.behind);
-        let tenant = behind.tenant.as_ref().expect("a circuit that is asked has a breaker");
-        tenant.history(now)
-    }
-
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let now = clock::now();
-        let snapshot = self.with_tenant(lock(&self.behind), None, |tenant| {
-            tenant.listeners.metrics.look(&tenant.machine, now);
-            tenant.machine.snapshot(now)
+        let view = self.with_locked(lock(&self.locked), None, |breaker| {
+            breaker.observer.read(&breaker.machine, now);
+            breaker.machine.view(now)
         });
-        snapshot.expect("a circuit that is asked has a breaker")
+        view.expect(HAS_BREAKER)
     }
 
-    /// Brings the metrics up to date.
+    /// Lets the observer take a reading and pass it on, if the circuit works for a breaker.
     #[cfg(feature = "metrics")]
-    pub(crate) fn refresh_metrics(&self) {
+    pub(crate) fn refresh(&self) {
         let now = clock::now();
-        let listeners = self.with_tenant(lock(&self.behind), None, |tenant| {
-            tenant.listeners.metrics.look(&tenant.machine, now);
-            tenant.listeners.clone()
+        let observer = self.with_locked(lock(&self.locked), None, |breaker| {
+            breaker.observer.read(&breaker.machine, now);
+            breaker.observer.clone()
         });
-        if let Some(listeners) = listeners {
-            listeners.metrics.publish();
+        if let Some(observer) = observer {
+            observer.notify();
         }
     }
 
-    #[inline]
-    fn word(&self) -> Word {
-        Word(self.front.word.load(Ordering::Acquire))
+    /// Looks at the machine. `look` runs with the lock held and must not run user code.
+    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Machine, Tick) -> R) -> R {
+        let now = clock::now();
+        let locked = lock(&self.locked);
+        look(&locked.breaker.as_ref().expect(HAS_BREAKER).machine, now)
     }
 
-    /// Does something to the machine, and then what follows from it: publishes, and, without the
-    /// lock, tells those who listen and wakes those who wait. `None` if there is no breaker any more.
-    fn with<R>(
+    #[inline]
+    fn status(&self) -> StatusWord {
+        StatusWord(self.published.status.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn slice(&self) -> Slice {
+        self.published.slices.current(|| self.status())
+    }
+
+    fn with_machine<R>(
         &self,
         action: Option<OperatorAction>,
         act: impl FnOnce(&mut Machine) -> R,
     ) -> Option<R> {
-        self.with_tenant(lock(&self.behind), action, |tenant| act(&mut tenant.machine))
+        self.with_locked(lock(&self.locked), action, |breaker| act(&mut breaker.machine))
     }
 
-    fn with_tenant<R>(
+    /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
+    /// and, once the lock has been released, wakes those who wait and notifies the observer. Returns
+    /// `None` if the circuit works for no breaker.
+    fn with_locked<R>(
         &self,
-        mut behind: MutexGuard<'_, Behind>,
+        mut locked: MutexGuard<'_, LockedState>,
         action: Option<OperatorAction>,
-        act: impl FnOnce(&mut Tenant) -> R,
+        act: impl FnOnce(&mut LockedBreaker) -> R,
     ) -> Option<R> {
-        self.end_slice(&mut behind);
-        let tenant = behind.tenant.as_mut()?;
-        let result = act(tenant);
-        let mut told = None;
-        let interesting = tenant.machine.has_news();
-        if interesting || action.is_some() {
-            told = tenant.note_news(action);
+        self.end_slice(&mut locked);
+        let breaker = locked.breaker.as_mut()?;
+        let result = act(breaker);
+        let mut to_notify = None;
+        let has_changed = breaker.machine.has_changed();
+        if has_changed || action.is_some() {
+            to_notify = breaker.record(action);
         }
-        self.publish(&behind);
-        drop(behind);
+        self.publish(&locked);
+        drop(locked);
 
-        if interesting {
+        if has_changed {
             self.waiters.wake_all();
         }
-        if let Some(listeners) = told {
-            listeners.tell_news();
+        if let Some(observer) = to_notify {
+            observer.notify();
         }
         Some(result)
     }
 
-    /// Ends the slice, if there is one, and gives the machine what was settled without it.
-    fn end_slice(&self, behind: &mut Behind) {
-        let Some(Tenant { machine, .. }) = &mut behind.tenant else {
+    /// Ends the slice, and gives the machine what was settled without the lock.
+    fn end_slice(&self, locked: &mut LockedState) {
+        let Some(LockedBreaker { machine, .. }) = &mut locked.breaker else {
             return;
         };
-        let (word, next) = (self.word(), self.next_slice());
-        if word.is(Word::SUCCESS_IS_COUNTED) {
-            machine.settle_successes(self.stripes.end(next));
-        } else if word.is(Word::RESULT_IS_LOGGED) {
-            machine.settle_results(self.log.end(next));
+        match self.published.slices.end(self.status()) {
+            Collected::Nothing => {}
+            Collected::Successes(n) => machine.settle_successes(n),
+            Collected::Results(results) => machine.settle_results(results),
         }
     }
 
-    /// To be read before what is true in it: see the top of this file.
-    fn slice(&self) -> u64 {
-        self.front.slice.load(Ordering::Acquire)
-    }
-
-    fn next_slice(&self) -> u64 {
-        self.front.slice.load(Ordering::Relaxed) + 1
-    }
-
-    /// Makes what is true now visible to those who come without the lock, and begins a slice if they
-    /// can settle calls in one. The order matters: see the top of this file.
-    fn publish(&self, behind: &Behind) {
-        // Without a breaker there is no ticket that matches and no flag that helps.
-        let (mut word, mut slice) = (Word(0), None);
-        let next = self.next_slice();
-        if let Some(Tenant { machine, flags, .. }) = &behind.tenant {
-            let effect = machine.effect();
-            word = Word::of(machine, effect, *flags);
-            slice = match effect {
-                Effect::Counted { until, room } => {
-                    self.stripes.begin(next);
-                    Some((until, room))
-                }
-                Effect::Logged { until, room } => {
-                    self.log.begin(next);
-                    Some((until, room))
-                }
-                Effect::Nothing | Effect::Any => None,
-            };
-            if let Some(until) = machine.open_until() {
-                update(&self.front.open_until, until);
-            }
+    /// Makes the state visible to those who come without the lock, and begins a slice if they can settle
+    /// results in one.
+    fn publish(&self, locked: &LockedState) {
+        let PublishedState { status, open_until, slices } = &self.published;
+        let Some(LockedBreaker { machine, fixed_flags, .. }) = &locked.breaker else {
+            return update(status, StatusWord::NONE.0);
+        };
+        let effect = machine.effect();
+        if let Some(until) = machine.open_until() {
+            update(open_until, until);
         }
-        if let Some((until, room)) = slice {
-            update(&self.front.slice_room, room);
-            update(&self.front.slice_end, until);
-        }
-        update(&self.front.word, word.0);
-        if slice.is_some() {
-            self.front.slice.store(next, Ordering::Release);
-        }
+        slices.begin(effect, || update(status, StatusWord::of(machine, effect, *fixed_flags).0));
     }
 }
 
-/// When a call begins that a closed circuit admits with this word; 0 if nothing depends on it.
+const HAS_BREAKER: &str = "a circuit is asked only by those who hold its breaker";
+
+/// Returns when a call begins that a closed circuit admits with this status, or 0 if nothing depends on it.
 #[inline]
-fn beginning(word: Word) -> Tick {
-    if word.is(Word::TIMED) { clock::now() } else { 0 }
+fn beginning(status: StatusWord) -> Tick {
+    if status.is(StatusWord::TIMED) { clock::now() } else { 0 }
 }
 
-/// Writes only what is new, so as not to take the line from the cores that read it.
+/// Writes only a value that is new, so that the cores that read it keep their copy of the cache line.
 fn update(atomic: &AtomicU64, value: u64) {
     if atomic.load(Ordering::Relaxed) != value {
         atomic.store(value, Ordering::Release);
     }
 }
 
+/// What the tests of the layers below ask.
 #[cfg(test)]
-mod no_lock;
+impl Circuit {
+    pub(crate) fn hold_lock(&self) -> impl Drop + use<'_> {
+        lock(&self.locked)
+    }
+
+    pub(crate) fn success_has_no_effect(&self) -> bool {
+        self.status().is(StatusWord::NO_EFFECT)
+    }
+}

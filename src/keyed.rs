@@ -120,3 +120,6 @@ pub use self::layer::KeyedLayer;
 pub use self::pick::PickCircuit;
 pub use self::registry::CircuitBreakerRegistry;
 pub use self::service::KeyedService;
+
+#[cfg(test)]
+mod reuse;

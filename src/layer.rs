@@ -1,14 +1,34 @@
-//! [`CircuitBreakerLayer`].
+//! The Tower types: layer, service, response future, readiness, classifier, fallback.
+//!
+//! # What belongs here
+//!
+//! What is Tower's: how readiness is granted, how a response becomes an outcome, and who answers a call
+//! that was rejected. This layer imports all layers above it in the list of `lib.rs`, and knows no
+//! protocol.
+//!
+//! # Where to start reading
+//!
+//! [`CircuitBreakerService`] is short: `poll_ready` and `call`. What they do to the circuit is in
+//! [`readiness`], and what happens to the result in [`ResponseFuture`].
+
+mod classifier;
+mod fallback;
+mod future;
+mod readiness;
+mod service;
 
 use std::fmt;
 
 use tower_layer::Layer;
 
+pub use self::classifier::{Classifier, ErrorsAsFailures};
+pub use self::fallback::{Fallback, NoFallback, RejectedFuture};
+pub use self::future::ResponseFuture;
+#[cfg(feature = "keyed")]
+pub(crate) use self::readiness::NOT_READY;
+use self::readiness::Readiness;
+pub use self::service::CircuitBreakerService;
 use crate::breaker::CircuitBreaker;
-use crate::classify::ErrorsAsFailures;
-use crate::fallback::NoFallback;
-use crate::gate::Gate;
-use crate::service::CircuitBreakerService;
 
 /// Puts a [`CircuitBreaker`] in front of a service.
 ///
@@ -118,8 +138,8 @@ impl<S, C: Clone, F: Clone> Layer<S> for CircuitBreakerLayer<C, F> {
     type Service = CircuitBreakerService<S, C, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let gate = Gate::new(self.breaker.clone(), self.backpressure);
-        CircuitBreakerService::new(inner, self.classifier.clone(), self.fallback.clone(), gate)
+        let readiness = Readiness::new(self.breaker.clone(), self.backpressure);
+        CircuitBreakerService::new(inner, self.classifier.clone(), self.fallback.clone(), readiness)
     }
 }
 
@@ -131,3 +151,6 @@ impl<C, F> fmt::Debug for CircuitBreakerLayer<C, F> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod no_lock;

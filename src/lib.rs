@@ -67,77 +67,54 @@
 //! | what an operator sees, and does | [`docs::operators`] |
 //! | how it works inside, and why so | [`docs::design`] |
 
-mod backoff;
-mod breaker;
+// The layers, each of which imports only those above it. `tests/layers.rs` checks that.
+mod machine;
+
 mod circuit;
-mod classify;
-mod clock;
-mod config;
-mod contain;
-mod error;
-mod event;
-mod fallback;
-mod future;
-mod gate;
-mod in_flight;
-#[cfg(feature = "keyed")]
-pub mod keyed;
-mod layer;
-mod listeners;
-mod log;
-#[cfg(feature = "metrics")]
-pub mod metrics;
-#[cfg(not(feature = "metrics"))]
-#[path = "metrics/off.rs"]
-mod metrics;
-mod observers;
-mod permit;
-mod pool;
-mod probes;
-mod rules;
-mod service;
-#[cfg(feature = "serde")]
-mod settings;
+
+mod observe;
+
 mod snapshot;
-mod state;
-mod stripes;
-mod subscribe;
-mod sync;
-mod tenant;
-#[cfg(feature = "tracing")]
-mod tracing;
-mod transition;
-mod waiters;
-mod window;
-mod word;
+
+mod breaker;
+
+mod config;
+
+mod layer;
+
+#[cfg(feature = "http")]
+pub mod http;
 
 #[cfg(feature = "grpc")]
 pub mod grpc;
-#[cfg(feature = "http")]
-pub mod http;
+
 #[cfg(feature = "tower-http")]
 pub mod tower_http;
 
-pub use crate::backoff::Backoff;
-pub use crate::breaker::CircuitBreaker;
-pub use crate::classify::{Classifier, ErrorsAsFailures, Outcome};
+#[cfg(feature = "keyed")]
+pub mod keyed;
+
+pub use crate::breaker::{CircuitBreaker, CircuitBreakerError};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
-pub use crate::clock::model;
-pub use crate::config::{CircuitBreakerBuilder, HalfOpen};
-pub use crate::error::{CircuitBreakerError, ConfigError, RejectReason, Rejected};
-pub use crate::event::{Ending, Event, EventKind, Interest, Listener, OperatorAction, Settled};
-pub use crate::fallback::{Fallback, NoFallback, RejectedFuture};
-pub use crate::future::ResponseFuture;
-pub use crate::layer::CircuitBreakerLayer;
-pub use crate::permit::Permit;
-pub use crate::service::CircuitBreakerService;
+pub use crate::circuit::clock::model;
+pub use crate::circuit::{Outcome, Permit, Rejected};
 #[cfg(feature = "serde")]
-pub use crate::settings::Config;
-pub use crate::snapshot::{Snapshot, State, TripRule};
-pub use crate::subscribe::{Lagged, Transitions};
-pub use crate::transition::{Cause, Transition};
-pub use crate::window::SlidingWindow;
+pub use crate::config::Config;
+pub use crate::config::{CircuitBreakerBuilder, ConfigError};
+pub use crate::layer::{
+    CircuitBreakerLayer, CircuitBreakerService, Classifier, ErrorsAsFailures, Fallback, NoFallback,
+    RejectedFuture, ResponseFuture,
+};
+pub use crate::machine::{
+    Backoff, Cause, HalfOpen, OperatorAction, RejectReason, SlidingWindow, State,
+};
+#[cfg(feature = "metrics")]
+pub use crate::observe::metrics;
+pub use crate::observe::{
+    Ending, Event, EventKind, Interest, Lagged, Listener, Settled, Transition, Transitions,
+};
+pub use crate::snapshot::{Snapshot, TripRule};
 
 /// Longer texts.
 #[cfg(any(doc, doctest))]

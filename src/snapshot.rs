@@ -5,37 +5,10 @@ mod explain;
 mod serialize;
 mod trip_rule;
 
-use std::fmt;
 use std::time::Duration;
 
 pub use self::trip_rule::TripRule;
-use crate::rules::Rules;
-use crate::transition::Cause;
-use crate::window::Counts;
-
-/// The state of a circuit.
-///
-/// With the feature `serde` it serialises as what it is displayed as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Calls are admitted and their results counted.
-    Closed,
-    /// Calls are rejected until the wait is over.
-    Open,
-    /// A limited number of probes is admitted to find out whether the dependency has recovered.
-    HalfOpen,
-}
-
-impl fmt::Display for State {
-    /// `closed`, `open` or `half-open`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        })
-    }
-}
+use crate::machine::{Cause, State, View};
 
 /// One consistent look at a circuit: which state, since when, why, and what would change it; from
 /// [`CircuitBreaker::snapshot`](crate::CircuitBreaker::snapshot).
@@ -60,7 +33,7 @@ impl fmt::Display for State {
 ///
 /// ```json
 /// {
-///   "state": "half-open", "forced": false, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
+///   "state": "half_open", "forced": false, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
@@ -93,39 +66,17 @@ impl fmt::Display for State {
 /// # Ok::<(), tower_breaker::Rejected>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    pub(crate) state: State,
-    pub(crate) is_forced: bool,
-    pub(crate) age: Duration,
-    pub(crate) cause: Option<Cause>,
-    pub(crate) tally: Tally,
-    pub(crate) rules: Rules,
-    /// Open periods since it was last closed.
-    pub(crate) opened: u32,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) probes_in_flight: u64,
-    pub(crate) next_probe_timeout: Option<Duration>,
-}
-
-/// What has been counted: the calls, and the present run of failures.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Tally {
-    pub(crate) counts: Counts,
-    pub(crate) run: u64,
-}
-
-impl Tally {
-    pub(crate) fn record(&mut self, failed: bool, slow: bool) {
-        self.counts.record(failed, slow);
-        self.run = if failed { self.run + 1 } else { 0 };
-    }
-}
+pub struct Snapshot(View);
 
 impl Snapshot {
+    pub(crate) fn new(view: View) -> Self {
+        Self(view)
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
-        self.state
+        self.0.state
     }
 
     /// Whether an operator holds the state:
@@ -134,55 +85,55 @@ impl Snapshot {
     /// [`resume`](crate::CircuitBreaker::resume).
     #[must_use]
     pub fn is_forced(&self) -> bool {
-        self.is_forced
+        self.0.forced
     }
 
     /// For how long it has been in this state.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.age
+        Duration::from_nanos(self.0.age)
     }
 
     /// Why it is in this state: what caused the last transition; `None` if there was none.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
-        self.cause
+        self.0.cause
     }
 
     /// The calls that were counted: successes and failures.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.tally.counts.calls
+        self.0.tally.counts.calls
     }
 
     /// Those of them that failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.tally.counts.failures
+        self.0.tally.counts.failures
     }
 
     /// Those of them that were slow, whether they failed or not.
     #[must_use]
     pub fn slow_calls(&self) -> u64 {
-        self.tally.counts.slow
+        self.0.tally.counts.slow
     }
 
     /// The length of the present run of failures; while open, of the run when it opened.
     #[must_use]
     pub fn consecutive_failures(&self) -> u64 {
-        self.tally.run
+        self.0.tally.streak
     }
 
     /// Failures / calls, from 0.0 to 1.0; `None` below the minimum number of calls.
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
-        self.rate(self.failures())
+        self.0.rates()[0]
     }
 
     /// Slow calls / calls, from 0.0 to 1.0; `None` below the minimum number of calls.
     #[must_use]
     pub fn slow_call_rate(&self) -> Option<f64> {
-        self.rate(self.slow_calls())
+        self.0.rates()[1]
     }
 
     /// How long it takes until the next probe may be admitted: as
@@ -190,29 +141,29 @@ impl Snapshot {
     /// now. `None` while closed and while forced open.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after.map(Duration::from_nanos)
     }
 
     /// Which open period this is since the circuit was last closed, from 1 on: what the
     /// [backoff](crate::Backoff) goes by. `None` unless open, and while forced open.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
-        let is_open = self.state == State::Open && !self.is_forced;
-        is_open.then_some(self.opened)
+        let is_open = self.0.state == State::Open && !self.0.forced;
+        is_open.then_some(self.0.attempts)
     }
 
     /// How far each trip rule is from tripping, the nearest first: the one with the greatest
     /// [progress](TripRule::progress). None unless closed. While
     /// [forced closed](crate::CircuitBreaker::force_closed), what they reach trips nothing.
     pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
-        let rules = (self.state == State::Closed).then(|| TripRule::nearest_first(self));
+        let rules = (self.0.state == State::Closed).then(|| TripRule::nearest_first(&self.0));
         rules.into_iter().flatten().flatten()
     }
 
     /// The probes that were admitted and have not reported; 0 unless half-open.
     #[must_use]
     pub fn probes_in_flight(&self) -> u64 {
-        self.probes_in_flight
+        self.0.probes_in_flight
     }
 
     /// How many probes are still missing to close: that have to succeed, or of a
@@ -220,8 +171,8 @@ impl Snapshot {
     /// half-open.
     #[must_use]
     pub fn probes_to_close(&self) -> Option<u64> {
-        let probes = u64::from(self.rules.half_open.probes());
-        (self.state == State::HalfOpen).then(|| probes - self.calls())
+        let probes = u64::from(self.0.rules.half_open.probes());
+        (self.0.state == State::HalfOpen).then(|| probes - self.calls())
     }
 
     /// How long it takes until the oldest probe in flight has
@@ -229,11 +180,6 @@ impl Snapshot {
     /// `None` without a probe in flight.
     #[must_use]
     pub fn next_probe_timeout(&self) -> Option<Duration> {
-        self.next_probe_timeout
-    }
-
-    fn rate(&self, part: u64) -> Option<f64> {
-        let calls = self.calls();
-        (calls >= self.rules.minimum_calls).then(|| part as f64 / calls as f64)
+        self.0.next_probe_timeout.map(Duration::from_nanos)
     }
 }

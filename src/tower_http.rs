@@ -55,9 +55,9 @@ use ::http::{HeaderMap, Response};
 use ::tower_http::classify::{ClassifiedResponse, ClassifyEos, ClassifyResponse};
 use http_body::Body;
 
-use crate::classify::{Classifier, Outcome};
+use crate::circuit::{Outcome, Permit};
 use crate::http::{EndOfStream, ResponseBody, settle};
-use crate::permit::Permit;
+use crate::layer::Classifier;
 
 /// A classifier of tower-http; see the [module](self). It is cloned for each call.
 ///

@@ -225,7 +225,7 @@ async fn a_rejection_says_who_rejected_and_why_and_for_how_long() {
     let half_open = rejected(&breaker);
     assert_eq!(
         half_open.to_string(),
-        "circuit breaker `payments` rejected the call: the circuit is half-open and has no probe to give"
+        "circuit breaker `payments` rejected the call: the circuit is half-open and has no free probe slot"
     );
     assert_eq!(half_open.reason(), RejectReason::HalfOpen);
     assert_eq!(half_open.retry_after(), Some(30 * SECOND + 10 * SECOND), "if it never reports");

@@ -335,7 +335,7 @@ mod json {
         assert_serialises(
             &breaker,
             &json!({
-                "state": "half-open", "forced": false, "age_seconds": 1.0,
+                "state": "half_open", "forced": false, "age_seconds": 1.0,
                 "cause": { "kind": "wait_over" },
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],

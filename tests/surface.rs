@@ -137,7 +137,7 @@ async fn a_service_can_be_printed_while_it_waits_and_while_it_has_a_probes_place
 
     tokio::time::advance(wait).await;
     assert!(service.poll_ready(&mut cx).is_ready());
-    assert!(format!("{service:?}").contains("Ready(Some(Place { ticket: "));
+    assert!(format!("{service:?}").contains("Ready(Some(ProbeSlot { ticket: "));
 }
 
 #[cfg(feature = "keyed")]

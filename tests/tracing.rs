@@ -69,7 +69,7 @@ async fn opening_is_a_warning_and_every_other_transition_an_information() {
     assert_eq!(
         log.lines(),
         ["WARN tower_breaker: payments: closed -> open (1 failure in a row), next probe in 1.0s \
-             breaker=\"payments\" from=closed to=open cause=\"consecutive_failures\" failures=1 \
+             breaker=\"payments\" from=\"closed\" to=\"open\" cause=\"consecutive_failures\" failures=1 \
              attempt=1 wait_seconds=1.0"]
     );
     advance(SECOND).await;
@@ -77,7 +77,7 @@ async fn opening_is_a_warning_and_every_other_transition_an_information() {
     assert_eq!(
         log.lines(),
         ["INFO tower_breaker: payments: open -> half-open (the wait is over) \
-             breaker=\"payments\" from=open to=half-open cause=\"wait_over\""]
+             breaker=\"payments\" from=\"open\" to=\"half_open\" cause=\"wait_over\""]
     );
     probe.failure();
     let lines = log.lines();

@@ -4,9 +4,9 @@ use ::http::{HeaderMap, Response};
 use http_body::Body;
 
 use super::code::GrpcCode;
-use crate::classify::{Classifier, Outcome};
+use crate::circuit::{Outcome, Permit};
 use crate::http::{EndOfStream, ResponseBody, settle};
-use crate::permit::Permit;
+use crate::layer::Classifier;
 
 /// Decides by `grpc-status` which responses are failures; see the [module](super) for the defaults.
 ///

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::classifier::AtEndOfStream;
-use crate::permit::Permit;
+use crate::circuit::Permit;
 
 /// What the end of a body says about a call whose head has left it open.
 ///

@@ -8,8 +8,8 @@ use http_body::Body;
 use super::body::{EndOfStream, ResponseBody};
 use super::retry_after::settle;
 use super::status_set::StatusSet;
-use crate::classify::{Classifier, Outcome};
-use crate::permit::Permit;
+use crate::circuit::{Outcome, Permit};
+use crate::layer::Classifier;
 
 /// Decides by status which HTTP responses are failures; see the [module](super) for the defaults.
 ///

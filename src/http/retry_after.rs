@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use ::http::HeaderMap;
 use httpdate::parse_http_date;
 
-use crate::classify::Outcome;
-use crate::permit::Permit;
+use crate::circuit::Outcome;
+use crate::circuit::Permit;
 
 /// How long a server wishes to be left alone: `Retry-After` (RFC 9110, section 10.2.3), or
 /// `grpc-retry-pushback-ms` (gRFC A6).

@@ -5,10 +5,9 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::clock::nanos;
-use crate::config::{CircuitBreakerBuilder, at_least_one, longer_than_zero};
-use crate::error::ConfigError;
+use crate::config::{CircuitBreakerBuilder, ConfigError, at_least_one, longer_than_zero};
 use crate::keyed::CircuitBreakerRegistry;
+use crate::machine::nanos;
 
 /// Settings for a [`CircuitBreakerRegistry`]; from [`CircuitBreakerRegistry::builder`].
 ///

@@ -7,9 +7,9 @@ use http::header::HOST;
 use http::{HeaderMap, Request};
 use quick_cache::Equivalent;
 
-use crate::error::Rejected;
+use crate::circuit::Permit;
+use crate::circuit::Rejected;
 use crate::keyed::{CircuitBreakerRegistry, PickCircuit};
-use crate::permit::Permit;
 
 /// Picks the circuit of an HTTP request by [host and port](HostPort).
 ///

@@ -4,11 +4,10 @@ use std::fmt;
 
 use tower_layer::Layer;
 
-use crate::classify::ErrorsAsFailures;
-use crate::fallback::NoFallback;
 #[cfg(feature = "http")]
 use crate::keyed::{ByHost, HostPort};
 use crate::keyed::{CircuitBreakerRegistry, KeyedService};
+use crate::layer::{ErrorsAsFailures, NoFallback};
 
 /// Puts a [`CircuitBreakerRegistry`] in front of a service: each request goes through the circuit of
 /// its key.

@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::hash::Hash;
 
-use crate::error::Rejected;
+use crate::circuit::Permit;
+use crate::circuit::Rejected;
 use crate::keyed::CircuitBreakerRegistry;
-use crate::permit::Permit;
 
 /// Picks the circuit of a request, and asks it for admission.
 ///

@@ -10,13 +10,11 @@ use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, UnitWeighter};
 
 use crate::breaker::CircuitBreaker;
-use crate::circuit::Circuit;
-use crate::clock::{self, Nanos, Tick};
+use crate::circuit::sync::{RwLock, read, write};
+use crate::circuit::{Circuit, Permit, Rejected, clock};
 use crate::config::CircuitBreakerBuilder;
-use crate::error::Rejected;
 use crate::keyed::CircuitBreakerRegistryBuilder;
-use crate::permit::Permit;
-use crate::sync::{RwLock, read, write};
+use crate::machine::{Nanos, Tick};
 
 /// Circuits by key, all with the settings of one template: a cheap handle, whose clones are the same
 /// registry.

@@ -5,12 +5,9 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use crate::classify::{Classifier, ErrorsAsFailures};
-use crate::error::CircuitBreakerError;
-use crate::fallback::{Fallback, NoFallback};
-use crate::future::ResponseFuture;
-use crate::gate::NOT_READY;
+use crate::breaker::CircuitBreakerError;
 use crate::keyed::{CircuitBreakerRegistry, KeyedLayer, PickCircuit};
+use crate::layer::{Classifier, ErrorsAsFailures, Fallback, NOT_READY, NoFallback, ResponseFuture};
 
 /// A service behind one circuit for each key; made by [`KeyedLayer`].
 ///

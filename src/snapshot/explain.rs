@@ -3,19 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Snapshot, State};
-use crate::config::ProbeRule;
+use super::Snapshot;
+use crate::machine::{ProbeRule, State};
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} for {}", self.state, Length(self.age))?;
-        if let Some(cause) = self.cause {
+        write!(f, "{} for {}", self.state(), Length(self.age()))?;
+        if let Some(cause) = self.cause() {
             write!(f, " ({cause})")?;
         }
-        if self.is_forced {
+        if self.is_forced() {
             f.write_str(", held by an operator")?;
         }
-        match self.state {
+        match self.state() {
             State::Closed => self.what_would_trip_it(f),
             State::Open => self.what_ends_the_wait(f),
             State::HalfOpen => self.what_is_missing_to_close(f),
@@ -37,7 +37,7 @@ impl Snapshot {
         if let Some(attempt) = self.attempt() {
             write!(f, ", attempt {attempt}")?;
         }
-        match self.retry_after {
+        match self.retry_after() {
             None => Ok(()),
             Some(Duration::ZERO) => f.write_str(": the next call is a probe"),
             Some(wait) => write!(f, ": next probe in {}", Length(wait)),
@@ -46,18 +46,18 @@ impl Snapshot {
 
     fn what_is_missing_to_close(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (calls, failures, slow) = (self.calls(), self.failures(), self.slow_calls());
-        match self.rules.half_open {
+        match self.0.rules.half_open {
             ProbeRule::ConsecutiveSuccesses(n) => write!(f, ": {calls} of {n} successes")?,
             ProbeRule::Sample(n) => {
                 write!(f, ": {calls} of {n} probes reported ({failures} failed, {slow} slow)")?;
             }
         }
-        match self.probes_in_flight {
+        match self.probes_in_flight() {
             0 => f.write_str(", no probe in flight")?,
             1 => f.write_str(", 1 probe in flight")?,
             n => write!(f, ", {n} probes in flight")?,
         }
-        match self.next_probe_timeout {
+        match self.next_probe_timeout() {
             Some(wait) => write!(f, ", next time-out in {}", Length(wait)),
             None => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Snapshot;
+use crate::machine::View;
 
 /// A rule that trips a circuit, and how far it is from that; from
 /// [`Snapshot::trip_rules`](crate::Snapshot::trip_rules).
@@ -58,13 +58,13 @@ pub enum TripRule {
 
 impl TripRule {
     /// Those that are on.
-    pub(super) fn nearest_first(snapshot: &Snapshot) -> [Option<Self>; 3] {
-        let Snapshot { tally, rules, .. } = *snapshot;
+    pub(super) fn nearest_first(view: &View) -> [Option<Self>; 3] {
+        let View { tally, rules, .. } = *view;
         let (calls, minimum_calls) = (tally.counts.calls, rules.minimum_calls);
         let mut all = [
             rules
                 .consecutive_failures
-                .map(|limit| Self::ConsecutiveFailures { failures: tally.run, limit }),
+                .map(|limit| Self::ConsecutiveFailures { failures: tally.streak, limit }),
             rules.failure_rate.map(|threshold| {
                 let failures = tally.counts.failures;
                 Self::FailureRate { failures, calls, threshold, minimum_calls }

@@ -1,0 +1,77 @@
+//! [`CircuitBreakerError`].
+
+use std::error::Error;
+use std::fmt;
+
+use crate::circuit::Rejected;
+
+/// The boxed error of Tower's middleware.
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The error of a call through a breaker: the breaker turned it away, or the inner service failed.
+///
+/// `E` is not bounded, so a breaker fits around any service. Match on it where it is handled at
+/// once. Where layers box their errors it turns into a `BoxError` without leaving
+/// a trace: [`Inner`](Self::Inner) becomes what the inner service returned, so a
+/// `downcast_ref::<tower::timeout::error::Elapsed>()` on the outside works, however many breakers
+/// are in between.
+///
+/// That conversion is why it does not implement [`std::error::Error`]: Rust does not allow both.
+/// Use [`Rejected`], which does, or the boxed form.
+///
+/// # Example
+/// ```
+/// use tower_breaker::{CircuitBreaker, CircuitBreakerError};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let breaker = CircuitBreaker::new("payments");
+/// match breaker.call(async { Err::<(), _>("refused") }).await {
+///     Ok(()) => println!("paid"),
+///     Err(CircuitBreakerError::Rejected(rejected)) => println!("not now: {rejected}"),
+///     Err(CircuitBreakerError::Inner(error)) => println!("failed: {error}"),
+/// }
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CircuitBreakerError<E> {
+    /// The breaker turned the call away; the inner service was not called.
+    Rejected(Rejected),
+    /// What the inner service returned.
+    Inner(E),
+}
+
+impl<E> CircuitBreakerError<E> {
+    /// The rejection, if it is one: what a retry policy asks, since a rejected call is safe to retry
+    /// but not worth it before [`Rejected::retry_after`].
+    #[must_use]
+    pub fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CircuitBreakerError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E> From<Rejected> for CircuitBreakerError<E> {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for BoxError {
+    fn from(error: CircuitBreakerError<E>) -> Self {
+        match error {
+            CircuitBreakerError::Rejected(rejected) => rejected.into(),
+            CircuitBreakerError::Inner(error) => error.into(),
+        }
+    }
+}

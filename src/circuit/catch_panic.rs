@@ -1,0 +1,13 @@
+//! Running user code whose panic must not harm anybody else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs code that may panic. The panic hook reports the panic, and it ends here.
+pub(crate) fn catch_panic(code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        // The payload is user code as well, and may panic when it is dropped.
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(another);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Reading the clock. This is the only place that does.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::machine::{Tick, nanos};
+
+/// The tick of the anchor. It is far from both ends, because a clock that tokio has paused can show a
+/// time before the anchor: each paused runtime has a clock of its own, and they share one anchor.
+const MIDDLE: Tick = 1 << 62;
+
+static ANCHOR: OnceLock<Instant> = OnceLock::new();
+
+/// Returns the current time. All circuits of the process share one time line.
+#[cfg(not(tower_breaker_loom))]
+pub(crate) fn now() -> Tick {
+    let now = Instant::now();
+    let anchor = *ANCHOR.get_or_init(|| now);
+    match now.checked_duration_since(anchor) {
+        Some(after) => MIDDLE.saturating_add(nanos(after)),
+        None => MIDDLE.saturating_sub(nanos(anchor - now)),
+    }
+}
+
+/// In a model, time passes only when the model says so.
+#[cfg(tower_breaker_loom)]
+pub(crate) fn now() -> Tick {
+    model::NOW.get()
+}
+
+/// The clock of the models in `tests/loom.rs`.
+#[cfg(tower_breaker_loom)]
+#[doc(hidden)]
+pub mod model {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    thread_local! {
+        /// All threads of a model are one thread of the system, and each model runs in its own.
+        pub(super) static NOW: Cell<u64> = const { Cell::new(super::MIDDLE) };
+    }
+
+    /// Sets the clock to this long after the beginning of the model.
+    pub fn set_time(since: Duration) {
+        NOW.set(super::MIDDLE + super::nanos(since));
+    }
+}
+
+/// Converts a tick to the instant that users see.
+pub(crate) fn instant(tick: Tick) -> Instant {
+    let anchor = *ANCHOR.get_or_init(Instant::now);
+    match tick.checked_sub(MIDDLE) {
+        Some(after) => anchor + Duration::from_nanos(after),
+        None => anchor - Duration::from_nanos(MIDDLE - tick),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_follow_the_paused_clock_for_centuries() {
+        let start = now();
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        tokio::time::advance(century).await;
+        assert_eq!(now() - start, nanos(century));
+        assert_eq!(instant(now()), Instant::now());
+    }
+}

@@ -1,0 +1,43 @@
+//! What a registry asks before it drops a circuit.
+
+use super::sync::Ordering;
+use super::{Circuit, StatusWord};
+use crate::machine::Tick;
+
+impl Circuit {
+    /// Notes that the circuit was used. Written only if it is not noted already, because all cores read
+    /// this cache line.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn take_used(&self) -> bool {
+        self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether dropping the circuit would lose nothing but counts: it is closed, no operator holds it, and
+    /// no call is in flight.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let status = self.status_without_calls();
+        status.is_some_and(|status| status.is(StatusWord::CLOSED) && !status.is(StatusWord::FORCED))
+    }
+
+    /// Whether nothing will happen to the circuit unless somebody asks it: no operator holds it, its open
+    /// period has elapsed if it is open, and no call is in flight.
+    pub(crate) fn is_idle(&self, now: Tick) -> bool {
+        let waits = |status: StatusWord| {
+            status.is(StatusWord::OPEN) && now < self.published.open_until.load(Ordering::Acquire)
+        };
+        let status = self.status_without_calls();
+        status.is_some_and(|status| !status.is(StatusWord::FORCED) && !waits(status))
+    }
+
+    /// Returns the status unless calls are in flight. The count is read first, because a call leaves it
+    /// only after it has been settled.
+    fn status_without_calls(&self) -> Option<StatusWord> {
+        self.in_flight.is_none().then(|| self.status())
+    }
+}

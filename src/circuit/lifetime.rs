@@ -1,0 +1,86 @@
+//! How a circuit begins and ends its work for a breaker.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::in_flight::InFlight;
+use super::locked::LockedBreaker;
+use super::observer::{Observer, Watch, Watches};
+use super::slices::Slices;
+#[cfg(feature = "keyed")]
+use super::sync::{AtomicBool, Ordering};
+use super::sync::{AtomicU64, Mutex, lock};
+use super::waiters::Waiters;
+use super::{Circuit, PublishedState, clock, pool};
+use crate::machine::{Machine, NEVER, Rules};
+
+impl Circuit {
+    pub(super) fn new() -> Self {
+        Self {
+            published: PublishedState {
+                status: AtomicU64::default(),
+                open_until: AtomicU64::default(),
+                slices: Slices::new(),
+            },
+            locked: Mutex::default(),
+            watch: ArcSwapOption::empty(),
+            in_flight: InFlight::default(),
+            #[cfg(feature = "keyed")]
+            is_used: AtomicBool::default(),
+            waiters: Waiters::default(),
+        }
+    }
+
+    /// Takes a circuit from the pool and lets it work for a breaker. `seed` determines the jitter.
+    pub(crate) fn start(
+        rules: Rules,
+        observer: Arc<dyn Observer>,
+        counts_in_flight: bool,
+        seed: u64,
+    ) -> &'static Self {
+        let circuit = pool::take();
+        let mut locked = lock(&circuit.locked);
+        let now = clock::now();
+        let machine = Machine::new(rules, locked.last_ticket, seed, now);
+        observer.read(&machine, now);
+        circuit.in_flight.start();
+        #[cfg(feature = "keyed")]
+        circuit.is_used.store(false, Ordering::Relaxed);
+        circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
+        if observer.watches() >= Watches::Calls {
+            let watch = Watch::new(observer.clone(), rules, machine.last_ticket());
+            circuit.watch.store(Some(Arc::new(watch)));
+        }
+        locked.breaker = Some(LockedBreaker::new(machine, &rules, observer, counts_in_flight));
+        circuit.publish(&locked);
+        drop(locked);
+        circuit
+    }
+
+    /// Ends the work for a breaker. The permits that are left find no period of theirs any more.
+    pub(crate) fn stop(&'static self) {
+        let mut locked = lock(&self.locked);
+        self.end_slice(&mut locked);
+        let breaker = locked.breaker.take();
+        if let Some(LockedBreaker { machine, observer, .. }) = &breaker {
+            locked.last_ticket = machine.last_ticket();
+            observer.read(machine, clock::now());
+        }
+        self.publish(&locked);
+        drop(locked);
+        // Without the lock, because this may drop the listeners of a user.
+        drop(breaker);
+        self.watch.store(None);
+        self.release();
+    }
+
+    /// The breaker, or a call in flight that is counted, no longer needs the circuit. When nobody does,
+    /// the circuit goes back to the pool.
+    #[inline]
+    pub(super) fn release(&'static self) {
+        if self.in_flight.remove() {
+            pool::put(self);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What is behind the lock of a circuit.
+
+use std::sync::Arc;
+
+use super::observer::{Observer, Watches};
+use super::status::StatusWord;
+use crate::machine::{Machine, OperatorAction, Rules, Ticket};
+
+#[derive(Default)]
+pub(super) struct LockedState {
+    /// The breaker that the circuit works for at present, if there is one.
+    pub(super) breaker: Option<LockedBreaker>,
+    /// The last ticket of the breakers before. A ticket is never given twice.
+    pub(super) last_ticket: Ticket,
+}
+
+pub(super) struct LockedBreaker {
+    pub(super) machine: Machine,
+    pub(super) observer: Arc<dyn Observer>,
+    /// The flags of the status word that do not depend on the state.
+    pub(super) fixed_flags: u64,
+}
+
+impl LockedBreaker {
+    pub(super) fn new(
+        machine: Machine,
+        rules: &Rules,
+        observer: Arc<dyn Observer>,
+        counts_in_flight: bool,
+    ) -> Self {
+        let watches = observer.watches();
+        let flag = |flag, is_set| if is_set { flag } else { 0 };
+        let is_timed = rules.times_calls() || watches >= Watches::Durations;
+        let fixed_flags = flag(StatusWord::TIMED, is_timed)
+            | flag(StatusWord::OBSERVED, watches >= Watches::Calls)
+            | flag(StatusWord::COUNTS_IN_FLIGHT, counts_in_flight);
+        Self { machine, observer, fixed_flags }
+    }
+
+    /// Records what has happened. Returns the observer if there is somebody to notify.
+    pub(super) fn record(&mut self, action: Option<OperatorAction>) -> Option<Arc<dyn Observer>> {
+        let notify = self.observer.record(&self.machine, action);
+        self.machine.clear_changes();
+        notify.then(|| self.observer.clone())
+    }
+}

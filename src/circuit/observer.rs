@@ -1,0 +1,77 @@
+//! [`Observer`]: what a circuit reports about itself.
+
+use std::sync::Arc;
+
+use crate::machine::{Machine, Nanos, OperatorAction, Report, Rules, Tick, Ticket, Verdict};
+
+/// Receives what a circuit reports. The circuit does not know who listens; the `observe` layer does.
+///
+/// A healthy call that nobody watches never gets here.
+pub(crate) trait Observer: Send + Sync {
+    /// How much it wants to know about calls. Asked once, when the circuit starts.
+    fn watches(&self) -> Watches;
+
+    /// Records the [changes](Machine::changes) of the machine and what an operator has done. Called with the circuit's lock held, so
+    /// that the order is right. It must not run user code.
+    ///
+    /// Returns whether [`notify`](Self::notify) is to be called once the lock has been released.
+    fn record(&self, machine: &Machine, action: Option<OperatorAction>) -> bool;
+
+    /// Passes on what was recorded. Called without any lock held.
+    fn notify(&self);
+
+    /// Takes a reading of the machine. Called with the circuit's lock held. It must not run user code.
+    fn read(&self, machine: &Machine, now: Tick);
+
+    /// A call has been settled. Called without any lock held, if it [watches](Self::watches) calls.
+    fn call_settled(&self, call: SettledCall);
+}
+
+/// How much an [`Observer`] wants to know about calls.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Watches {
+    Nothing,
+    /// How calls end.
+    Calls,
+    /// How calls end and how long they take.
+    Durations,
+}
+
+/// How a call ended.
+pub(crate) struct SettledCall {
+    pub(crate) report: Report,
+    pub(crate) verdict: Verdict,
+    /// How long the call took, if it was timed.
+    pub(crate) took: Option<Nanos>,
+    /// Whether the result was dropped, because the period that admitted the call has ended.
+    pub(crate) is_stale: bool,
+}
+
+/// The observer of the breaker that a circuit works for. It is kept next to the circuit, so that a permit
+/// need not count a reference to it.
+pub(super) struct Watch {
+    observer: Arc<dyn Observer>,
+    rules: Rules,
+    /// The first ticket of the breaker. A call with an earlier ticket belongs to a breaker that is gone.
+    first_ticket: Ticket,
+}
+
+impl Watch {
+    pub(super) fn new(observer: Arc<dyn Observer>, rules: Rules, first_ticket: Ticket) -> Self {
+        Self { observer, rules, first_ticket }
+    }
+
+    pub(super) fn call_settled(
+        &self,
+        ticket: Ticket,
+        took: Option<Nanos>,
+        report: Report,
+        is_current: bool,
+    ) {
+        if ticket < self.first_ticket {
+            return;
+        }
+        let verdict = self.rules.verdict(report, took.unwrap_or(0));
+        self.observer.call_settled(SettledCall { report, verdict, took, is_stale: !is_current });
+    }
+}

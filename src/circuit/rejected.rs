@@ -1,0 +1,75 @@
+//! [`Rejected`].
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock;
+use crate::machine::{NEVER, Refusal, RejectReason, Tick};
+
+/// The shared name of a breaker, behind a pointer of one word. A name of two words would pass through
+/// memory wherever a rejection is moved (`cargo bench --bench rejection`).
+pub(crate) type Name = Arc<Arc<str>>;
+
+/// A call was rejected: the inner service was not called, and the call is not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    breaker: Name,
+    refusal: Refusal,
+}
+
+/// Every `Result` of a protected call has room for a rejection.
+const _: () = assert!(size_of::<Rejected>() <= 16);
+
+impl Rejected {
+    pub(crate) fn new(breaker: Name, refusal: Refusal) -> Self {
+        Self { breaker, refusal }
+    }
+
+    /// Returns the name of the breaker that rejected the call.
+    #[must_use]
+    pub fn breaker(&self) -> &str {
+        &self.breaker
+    }
+
+    /// Returns why the call was rejected.
+    #[must_use]
+    pub fn reason(&self) -> RejectReason {
+        self.refusal.reason()
+    }
+
+    /// Returns how long it takes, from now on, until the next probe may be admitted, as far as that was
+    /// known when the call was rejected. Returns zero once that time has passed, and `None` if the circuit
+    /// was forced open, which only an operator ends.
+    ///
+    /// While open, this is the rest of the open period. While half-open, it is the longest that it can
+    /// take, which is when the probes in flight never report: the rest of the oldest probe's
+    /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout), and the open period after it.
+    ///
+    /// The value is exact to the nanosecond for times up to 146 years after the first breaker of the
+    /// process was built. Any later time counts as never, and is returned as 584 years.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refusal.until().map(time_until)
+    }
+}
+
+/// Returns how long it takes until `at`.
+pub(crate) fn time_until(at: Tick) -> Duration {
+    let nanos = if at == NEVER { NEVER } else { at.saturating_sub(clock::now()) };
+    Duration::from_nanos(nanos)
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (breaker, reason) = (self.breaker(), self.reason());
+        write!(f, "circuit breaker `{breaker}` rejected the call: {reason}")?;
+        match (reason, self.retry_after()) {
+            (RejectReason::Open, Some(wait)) => write!(f, ", next probe in {wait:.1?}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error for Rejected {}

@@ -1,0 +1,70 @@
+//! [`StatusWord`]: what a call needs to know about a circuit, in one integer.
+
+use crate::machine::{Effect, Machine, State, Ticket};
+
+/// The state of a circuit as calls read it without the lock: flags in the low bits, and the ticket of the
+/// closed period in the upper 55. At one transition per microsecond, tickets last for a thousand years.
+///
+/// A [`Permit`](super::Permit) carries the status word of its admission to the end of its call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StatusWord(pub(super) u64);
+
+impl StatusWord {
+    pub(crate) const CLOSED: u64 = 1;
+    /// The circuit is open. Unless it is forced, it rejects until the published end of the wait.
+    pub(crate) const OPEN: u64 = 1 << 1;
+    /// An operator holds the circuit open or closed.
+    pub(crate) const FORCED: u64 = 1 << 2;
+    /// The time at which a call begins will be needed when it ends.
+    pub(super) const TIMED: u64 = 1 << 3;
+    /// A success that is not slow has no effect: [`Effect::NoEffect`].
+    pub(super) const NO_EFFECT: u64 = 1 << 4;
+    /// A success that is not slow may be counted in the current slice: [`Effect::Counted`].
+    pub(super) const COUNTED: u64 = 1 << 5;
+    /// A result that is not slow may be logged in the current slice: [`Effect::Logged`].
+    pub(super) const LOGGED: u64 = 1 << 6;
+    /// Somebody wants to be told how calls end.
+    pub(super) const OBSERVED: u64 = 1 << 7;
+    /// The calls in flight are counted.
+    pub(super) const COUNTS_IN_FLIGHT: u64 = 1 << 8;
+    /// There is more to do at the end of a call than to settle it.
+    pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT;
+    const TICKET_SHIFT: u32 = 9;
+
+    /// The status of a circuit without a breaker. It has no ticket that matches and no flag that helps.
+    pub(super) const NONE: Self = Self(0);
+
+    /// `fixed_flags` are those that do not depend on the state.
+    pub(super) fn of(machine: &Machine, effect: Effect, fixed_flags: u64) -> Self {
+        let state = match machine.state() {
+            State::Closed => Self::CLOSED,
+            State::Open => Self::OPEN,
+            State::HalfOpen => 0,
+        };
+        let effect = match effect {
+            Effect::NoEffect => Self::NO_EFFECT,
+            Effect::Counted { .. } => Self::COUNTED,
+            Effect::Logged { .. } => Self::LOGGED,
+            Effect::Unknown => 0,
+        };
+        let ticket = machine.closed_ticket().unwrap_or(0) << Self::TICKET_SHIFT;
+        let forced = if machine.is_forced() { Self::FORCED } else { 0 };
+        Self(fixed_flags | state | forced | effect | ticket)
+    }
+
+    #[inline]
+    pub(crate) fn is(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+
+    #[inline]
+    pub(super) fn ticket(self) -> Ticket {
+        self.0 >> Self::TICKET_SHIFT
+    }
+
+    /// Returns the same status for a call with this ticket.
+    pub(super) fn with_ticket(self, ticket: Ticket) -> Self {
+        let flags = self.0 & ((1 << Self::TICKET_SHIFT) - 1);
+        Self(flags | ticket << Self::TICKET_SHIFT)
+    }
+}

@@ -1,0 +1,61 @@
+//! Atomics and locks. The crate takes them from here only, so that a model checker can replace them: with
+//! `--cfg tower_breaker_loom` they are loom's.
+
+#[cfg(not(tower_breaker_loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+#[cfg(tower_breaker_loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+// No model contains a registry.
+#[cfg(feature = "keyed")]
+pub(crate) use std::sync::{
+    RwLock,
+    atomic::{AtomicBool, fence},
+};
+
+use std::sync::PoisonError;
+#[cfg(feature = "keyed")]
+use std::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+/// Locks a mutex even if another thread has panicked while it held the lock. No user code runs under such
+/// a lock, and the data behind it is changed only in ways that leave it usable.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does the same for reading. User code hashes and compares keys under this lock, but changes nothing.
+#[cfg(feature = "keyed")]
+#[inline]
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does the same for writing.
+#[cfg(feature = "keyed")]
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns a number that belongs to the current thread. Threads get consecutive numbers.
+#[cfg(not(tower_breaker_loom))]
+#[inline]
+pub(crate) fn own_stripe() -> usize {
+    use std::sync::atomic::AtomicUsize;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    // The number of a thread that is ending may be gone already. Any other will do.
+    OWN.try_with(|own| *own).unwrap_or(0)
+}
+
+/// All threads of a model use one stripe, where they can disturb each other most.
+#[cfg(tower_breaker_loom)]
+pub(crate) fn own_stripe() -> usize {
+    0
+}

@@ -1,0 +1,96 @@
+//! Callers that wait for a circuit to change.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::sync::{Mutex, lock};
+use super::{Circuit, catch_panic};
+
+/// The wakers of those who wait for a circuit, by the number of the waiter.
+#[derive(Default)]
+pub(super) struct Waiters(Mutex<Registered>);
+
+#[derive(Default)]
+struct Registered {
+    last: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
+
+impl Waiters {
+    /// Wakes all who wait. Which of them can go on depends on more than the circuit knows.
+    pub(super) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut lock(&self.0).wakers);
+        for waker in wakers.into_values() {
+            catch_panic(|| waker.wake()); // a panic must not keep the others asleep
+        }
+    }
+}
+
+/// A caller that waits. It is woken by every transition, by a probe slot that becomes free, and by a
+/// timer. Dropping it unregisters it.
+pub(crate) struct Waiter {
+    circuit: &'static Circuit,
+    number: u64,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// The longest time for which a timer is set. A caller that is woken early looks at the circuit and waits
+/// again.
+const LONGEST_TIMER: Duration = Duration::from_secs(24 * 3600);
+
+impl Waiter {
+    pub(crate) fn new(circuit: &'static Circuit) -> Self {
+        let number = {
+            let mut registered = lock(&circuit.waiters.0);
+            registered.last += 1;
+            registered.last
+        };
+        Self { circuit, number, timer: None }
+    }
+
+    /// Asks to be woken by the circuit. To miss nothing, the caller has to look at the circuit *after*
+    /// this.
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let replaced = lock(&self.circuit.waiters.0).wakers.insert(self.number, waker);
+        drop(replaced); // without the lock, because a waker is user code
+    }
+
+    /// Asks to be woken after `wait`.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime with timers.
+    pub(crate) fn wake_in(&mut self, wait: Duration, cx: &mut Context<'_>) {
+        let wait = wait.min(LONGEST_TIMER);
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                timer.as_mut().reset(Instant::now() + wait);
+                timer
+            }
+            // The timer has to be pinned, and a service is not. Only callers that wait pay for the box.
+            None => self.timer.insert(Box::pin(sleep(wait))),
+        };
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let removed = lock(&self.circuit.waiters.0).wakers.remove(&self.number);
+        drop(removed); // without the lock
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Settings from a file.
+
+mod groups;
+mod setting;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use self::setting::Setting;
+use self::table::Table;
+use super::builder::CircuitBreakerBuilder;
+use super::checks::{at_least_one, longer_than_zero, rate};
+use super::error::ConfigError;
+use crate::breaker::CircuitBreaker;
+use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+
+/// Settings for a [`CircuitBreaker`] from a file: TOML, YAML, JSON, or whatever else serde reads.
+/// With the feature `serde`.
+///
+/// | setting | value | example in TOML |
+/// |---|---|---|
+/// | `consecutive_failures` | a whole number, at least 1 | `5` |
+/// | `failure_rate_threshold` | greater than 0 and at most 1 | `0.5` |
+/// | `slow_call_rate_threshold` | greater than 0 and at most 1; needs `slow_call_duration_threshold` | `0.8` |
+/// | `slow_call_duration_threshold` | a duration longer than zero | `"2s"` |
+/// | `sliding_window` | `calls`, a whole number, at least 1 | `{ calls = 100 }` |
+/// | | or `time`, a duration longer than zero, with or without the number of `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
+/// | `minimum_calls` | a whole number, at least 1 | `20` |
+/// | `open_duration` | a duration longer than zero: each wait | `"5s"` |
+/// | | or `initial` and `max`, durations, the first longer than zero and no longer than the second, with or without `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
+/// | `half_open` | `consecutive_successes`, a whole number, at least 1 | `{ consecutive_successes = 3 }` |
+/// | | or `sample`, a whole number, at least 1; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
+/// | `probe_timeout` | a duration longer than zero | `"30s"` |
+/// | `abandoned_after` | a duration longer than zero | `"900ms"` |
+/// | `max_retry_after` | a duration longer than zero | `"5m"` |
+/// | `trip_on_retry_after` | `true` or `false` | `true` |
+///
+/// A setting is called, means and may be what its method of [`CircuitBreakerBuilder`] says; one that
+/// is absent has [the default](CircuitBreakerBuilder). A setting that is unknown is an error.
+///
+/// A duration is a text of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`, as
+/// [`humantime::parse_duration`] reads it: `m` is a minute, and `M` a month.
+///
+/// # Errors
+/// What [`CircuitBreakerBuilder::build`] would refuse is refused when the file is read, so that the
+/// error also says where in the file it is: at the value, or if two settings do not go together, at
+/// their table. (Inside of `#[serde(flatten)]` or an untagged enum serde does not know where it is.)
+///
+/// ```text
+/// TOML parse error at line 4, column 26
+///   |
+/// 4 | failure_rate_threshold = 50
+///   |                          ^^
+/// invalid `failure_rate_threshold`: 50 (allowed: a rate greater than 0 and at most 1)
+/// ```
+///
+/// # Example
+/// ```
+/// use std::collections::HashMap;
+/// use tower_breaker::{CircuitBreaker, Config, ConfigError};
+///
+/// let file = r#"
+///     [payments]
+///     failure_rate_threshold = 0.3
+///     open_duration = { initial = "1s", max = "1m 30s" }
+///
+///     [search] # the defaults
+/// "#;
+/// let configs: HashMap<String, Config> = toml::from_str(file)?;
+/// let breakers = configs.iter().map(|(name, config)| Ok((name, config.build(name.as_str())?)));
+/// let breakers: HashMap<_, CircuitBreaker> = breakers.collect::<Result<_, ConfigError>>()?;
+/// # assert_eq!(breakers.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config(Fields);
+
+impl Config {
+    /// A builder with these settings, to add listeners to, or settings that the code decides.
+    pub fn builder(&self, name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
+        self.0.builder(name.into())
+    }
+
+    /// Builds a breaker with these settings.
+    ///
+    /// # Errors
+    /// None for settings that were read: they have been checked.
+    pub fn build(&self, name: impl Into<Arc<str>>) -> Result<CircuitBreaker, ConfigError> {
+        self.builder(name).build()
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table {
+            expected: "a table of a circuit breaker's settings",
+            make: |fields: Fields| fields.builder("".into()).rules().map(|_| Self(fields)),
+        })
+    }
+}
+
+/// The settings that are there.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Fields {
+    #[serde(deserialize_with = "consecutive_failures")]
+    consecutive_failures: Option<u32>,
+    #[serde(deserialize_with = "failure_rate_threshold")]
+    failure_rate_threshold: Option<f64>,
+    #[serde(deserialize_with = "slow_call_rate_threshold")]
+    slow_call_rate_threshold: Option<f64>,
+    #[serde(deserialize_with = "slow_call_duration_threshold")]
+    slow_call_duration_threshold: Option<Duration>,
+    #[serde(deserialize_with = "group")]
+    sliding_window: Option<SlidingWindow>,
+    #[serde(deserialize_with = "minimum_calls")]
+    minimum_calls: Option<u32>,
+    #[serde(deserialize_with = "group")]
+    open_duration: Option<Backoff>,
+    #[serde(deserialize_with = "group")]
+    half_open: Option<HalfOpen>,
+    #[serde(deserialize_with = "probe_timeout")]
+    probe_timeout: Option<Duration>,
+    #[serde(deserialize_with = "abandoned_after")]
+    abandoned_after: Option<Duration>,
+    #[serde(deserialize_with = "max_retry_after")]
+    max_retry_after: Option<Duration>,
+    #[serde(deserialize_with = "trip_on_retry_after")]
+    trip_on_retry_after: Option<bool>,
+}
+
+impl Fields {
+    fn builder(&self, name: Arc<str>) -> CircuitBreakerBuilder {
+        let mut builder = CircuitBreaker::builder(name);
+        macro_rules! set {
+            ($($setting:ident)*) => {$(
+                if let Some(value) = self.$setting {
+                    builder = builder.$setting(value);
+                }
+            )*};
+        }
+        set! {
+            consecutive_failures failure_rate_threshold
+            slow_call_rate_threshold slow_call_duration_threshold
+            sliding_window minimum_calls
+            open_duration half_open
+            probe_timeout abandoned_after max_retry_after trip_on_retry_after
+        }
+        builder
+    }
+}
+
+/// For each value a function that reads it for serde: its name there, its type, what it is called
+/// in errors, and the check.
+macro_rules! readers {
+    ($($field:ident: $type:ty, $name:expr, $check:expr;)*) => {$(
+        fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
+            Setting { name: $name, check: $check }.read(deserializer).map(Some)
+        }
+    )*};
+}
+use readers;
+
+readers! {
+    consecutive_failures: u32, "consecutive_failures", at_least_one;
+    failure_rate_threshold: f64, "failure_rate_threshold", rate;
+    slow_call_rate_threshold: f64, "slow_call_rate_threshold", rate;
+    slow_call_duration_threshold: Duration, "slow_call_duration_threshold", longer_than_zero;
+    minimum_calls: u32, "minimum_calls", at_least_one;
+    probe_timeout: Duration, "probe_timeout", longer_than_zero;
+    abandoned_after: Duration, "abandoned_after", longer_than_zero;
+    max_retry_after: Duration, "max_retry_after", longer_than_zero;
+    trip_on_retry_after: bool, "trip_on_retry_after", |_, _| Ok(());
+}
+
+/// As serde reads an option, but nothing is no value.
+fn group<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

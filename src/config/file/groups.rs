@@ -1,0 +1,174 @@
+//! The settings that consist of several values.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::readers;
+use super::setting::Setting;
+use super::table::Table;
+use crate::config::checks::{at_least_one, backoff, sliding_window};
+use crate::config::error::ConfigError;
+use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+
+readers! {
+    calls: u32, "sliding_window.calls", |_, n| sliding_window(&SlidingWindow::count(n));
+    time: Duration, "sliding_window.time", |_, d| sliding_window(&SlidingWindow::time(d));
+    buckets: u32, "sliding_window.buckets", |_, n| sliding_window(&SlidingWindow::default().buckets(n));
+
+    initial: Duration, "open_duration.initial", |_, d| backoff(&Backoff::constant(d));
+    max: Duration, "open_duration.max", |_, d| backoff(&Backoff::constant(d));
+    factor: f64, "open_duration.factor", |_, x| backoff(&Backoff::default().factor(x));
+    jitter: f64, "open_duration.jitter", |_, x| backoff(&Backoff::default().jitter(x));
+
+    consecutive_successes: u32, "half_open.consecutive_successes",
+        |_, n| at_least_one("half_open", n);
+    sample: u32, "half_open.sample", |_, n| at_least_one("half_open", n);
+}
+
+/// With the feature `serde`: `{ calls = 100 }`, or `{ time = "30s" }` and, if not 10, the number of
+/// `buckets`.
+impl<'de> Deserialize<'de> for SlidingWindow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table {
+            expected: "a table with `calls` or `time` for `sliding_window`",
+            make: WindowFields::window,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowFields {
+    #[serde(default, deserialize_with = "calls")]
+    calls: Option<u32>,
+    #[serde(default, deserialize_with = "time")]
+    time: Option<Duration>,
+    #[serde(default, deserialize_with = "buckets")]
+    buckets: Option<u32>,
+}
+
+impl WindowFields {
+    fn window(self) -> Result<SlidingWindow, ConfigError> {
+        let wrong = |value: &str| {
+            Err(ConfigError::new("sliding_window", value.into(), "either `calls` or `time`"))
+        };
+        let mut window = match (self.calls, self.time) {
+            (Some(n), None) => SlidingWindow::count(n),
+            (None, Some(length)) => SlidingWindow::time(length),
+            (Some(_), Some(_)) => return wrong("both `calls` and `time`"),
+            (None, None) => return wrong("neither `calls` nor `time`"),
+        };
+        if let Some(n) = self.buckets {
+            window = window.buckets(n);
+        }
+        sliding_window(&window).map(|()| window)
+    }
+}
+
+/// With the feature `serde`: a duration, which is constant, or a table of `initial`, `max` and, if
+/// not 2.0 and 0.1, `factor` and `jitter`.
+impl<'de> Deserialize<'de> for Backoff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BackoffVisitor)
+    }
+}
+
+struct BackoffVisitor;
+
+impl BackoffVisitor {
+    const WAIT: Setting<Duration> =
+        Setting { name: "open_duration", check: |_, d| backoff(&Backoff::constant(d)) };
+}
+
+impl<'de> Visitor<'de> for BackoffVisitor {
+    type Value = Backoff;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a duration such as \"5s\", or a table with `initial` and `max`, for `open_duration`",
+        )
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Backoff, E> {
+        Self::WAIT.visit_str(text).map(Backoff::constant)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Backoff, A::Error> {
+        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(map))?;
+        fields.backoff().map_err(A::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackoffFields {
+    #[serde(default, deserialize_with = "initial")]
+    initial: Option<Duration>,
+    #[serde(default, deserialize_with = "max")]
+    max: Option<Duration>,
+    #[serde(default, deserialize_with = "factor")]
+    factor: Option<f64>,
+    #[serde(default, deserialize_with = "jitter")]
+    jitter: Option<f64>,
+}
+
+impl BackoffFields {
+    fn backoff(self) -> Result<Backoff, ConfigError> {
+        let (Some(initial), Some(max)) = (self.initial, self.max) else {
+            return Err(ConfigError::new(
+                "open_duration",
+                format!(
+                    "a table without `{}`",
+                    if self.initial.is_some() { "max" } else { "initial" }
+                ),
+                "a duration, or a table with `initial` and `max`",
+            ));
+        };
+        let mut wait = Backoff::exponential(initial, max);
+        if let Some(factor) = self.factor {
+            wait = wait.factor(factor);
+        }
+        if let Some(jitter) = self.jitter {
+            wait = wait.jitter(jitter);
+        }
+        backoff(&wait).map(|()| wait)
+    }
+}
+
+/// With the feature `serde`: `{ consecutive_successes = 3 }` or `{ sample = 10 }`.
+impl<'de> Deserialize<'de> for HalfOpen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table {
+            expected: "a table with `consecutive_successes` or `sample` for `half_open`",
+            make: HalfOpenFields::half_open,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HalfOpenFields {
+    #[serde(default, deserialize_with = "consecutive_successes")]
+    consecutive_successes: Option<u32>,
+    #[serde(default, deserialize_with = "sample")]
+    sample: Option<u32>,
+}
+
+impl HalfOpenFields {
+    fn half_open(self) -> Result<HalfOpen, ConfigError> {
+        let wrong = |value: &str| {
+            let allowed = "either `consecutive_successes` or `sample`";
+            Err(ConfigError::new("half_open", value.into(), allowed))
+        };
+        match (self.consecutive_successes, self.sample) {
+            (Some(n), None) => Ok(HalfOpen::consecutive_successes(n)),
+            (None, Some(n)) => Ok(HalfOpen::sample(n)),
+            (Some(_), Some(_)) => wrong("both `consecutive_successes` and `sample`"),
+            (None, None) => wrong("neither `consecutive_successes` nor `sample`"),
+        }
+    }
+}

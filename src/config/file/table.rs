@@ -1,0 +1,28 @@
+//! A table of settings, read from a file.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Error, MapAccess, Visitor};
+
+use crate::config::error::ConfigError;
+
+/// Reads `Fields` and makes something of them while the format still stands at the table, so that
+/// the format's error says where it is.
+pub(super) struct Table<Fields, T> {
+    pub(super) expected: &'static str,
+    pub(super) make: fn(Fields) -> Result<T, ConfigError>,
+}
+
+impl<'de, Fields: Deserialize<'de>, T> Visitor<'de> for Table<Fields, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+        (self.make)(fields).map_err(A::Error::custom)
+    }
+}

@@ -1,0 +1,340 @@
+//! The state machine of a circuit: states, rules, windows, probes, backoff, causes.
+//!
+//! # What belongs here
+//!
+//! Every decision about a circuit, and nothing else. The machine is plain data with plain methods. It is
+//! given the time as a number and never reads a clock; it takes no lock, waits for nothing and calls
+//! nobody. That is what makes it possible to search its states exhaustively and to compare it with a
+//! naive model.
+//!
+//! This layer imports nothing from the rest of the crate.
+//!
+//! # Where to start reading
+//!
+//! [`Machine::acquire`] decides whether a call is admitted, and [`Machine::settle`] takes its result. A
+//! closed circuit trips in [`Machine::record`], by the rules in [`rules`]. Then read [`transitions`] for
+//! what happens on entering a state, and [`probing`] for the half-open state.
+//!
+//! # Whose results count
+//!
+//! Every closed period has a number and so has every probe, all drawn from one counter. This number is
+//! the caller's ticket. A result counts if its ticket is the number of the current closed period or of a
+//! probe in flight. Leaving a state invalidates its tickets at once, so a result never decides a period
+//! that did not admit the call.
+//!
+//! # What time changes by itself
+//!
+//! Only one thing: when the oldest probe in flight has not reported within its time, the circuit is open
+//! from that moment on. [`Machine::advance`] applies this before anything else is decided, so everybody
+//! who comes later finds the circuit open, whether or not somebody was there when it happened.
+
+mod backoff;
+mod cause;
+mod change;
+mod counts;
+mod effect;
+mod half_open;
+mod operate;
+mod probes;
+mod probing;
+mod refusal;
+mod results;
+mod rules;
+mod state;
+mod time;
+mod transitions;
+mod view;
+mod window;
+
+pub use self::backoff::Backoff;
+pub use self::cause::Cause;
+pub(crate) use self::change::{Change, Opening};
+pub(crate) use self::effect::Effect;
+pub use self::half_open::HalfOpen;
+pub(crate) use self::half_open::ProbeRule;
+pub use self::operate::OperatorAction;
+pub(crate) use self::refusal::Refusal;
+pub use self::refusal::RejectReason;
+pub(crate) use self::results::Results;
+pub(crate) use self::rules::{Rules, Verdict};
+pub use self::state::State;
+pub(crate) use self::time::{NEVER, Nanos, Tick, nanos};
+pub(crate) use self::view::View;
+pub(crate) use self::window::Extent;
+pub use self::window::SlidingWindow;
+
+use self::counts::Tally;
+use self::probes::Probes;
+use self::window::Window;
+
+/// What an admitted caller holds: the number of its closed period or of its probe.
+pub(crate) type Ticket = u64;
+
+/// How a call was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Admission {
+    Closed(Ticket),
+    Probe(Ticket),
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Report {
+    Success,
+    Failure,
+    /// A failure for which the callee asked not to be called again for this long.
+    FailureRetryAfter(Nanos),
+    Ignored,
+    Abandoned,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    rules: Rules,
+    phase: Phase,
+    /// Whether an operator holds the phase, open or closed.
+    forced: bool,
+    window: Option<Window>,
+    probes: Probes,
+    last_ticket: Ticket,
+    /// The open periods since the circuit was last closed. The backoff depends on them.
+    attempts: u32,
+    /// All open periods. The jitter is drawn from this number, so the next wait is known in advance.
+    openings: u64,
+    seed: u64,
+    /// The latest time that the machine was given. Threads may come with their times out of order.
+    now: Tick,
+    /// When the machine entered its state, and why.
+    since: Tick,
+    cause: Option<Cause>,
+    changes: Vec<Change>,
+    slot_freed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    /// Calls are admitted with this ticket and counted in the window.
+    Closed { ticket: Ticket, streak: u64 },
+    /// Calls are rejected. `tally` is what was counted when the circuit opened.
+    Open { until: Tick, tally: Tally },
+    /// Probes are admitted. `tally` is what they have reported so far.
+    HalfOpen { tally: Tally },
+}
+
+impl Machine {
+    /// Creates a closed circuit whose tickets come after `last_ticket`. `seed` determines the jitter.
+    pub(crate) fn new(rules: Rules, last_ticket: Ticket, seed: u64, now: Tick) -> Self {
+        let ticket = last_ticket + 1;
+        Self {
+            rules,
+            phase: Phase::Closed { ticket, streak: 0 },
+            forced: false,
+            window: rules.window.map(|window| window.open(now)),
+            probes: Probes::new(rules.half_open.probes(), rules.probe_timeout),
+            last_ticket: ticket,
+            attempts: 0,
+            openings: 0,
+            seed,
+            now,
+            since: now,
+            cause: None,
+            changes: Vec::new(),
+            slot_freed: false,
+        }
+    }
+
+    // ---- calls --------------------------------------------------------------------------------
+
+    /// Admits a call, or says why not.
+    pub(crate) fn acquire(&mut self, now: Tick) -> Result<Admission, Refusal> {
+        self.advance(now);
+        match self.phase {
+            Phase::Closed { ticket, .. } => Ok(Admission::Closed(ticket)),
+            Phase::Open { until, .. } if self.now >= until && !self.forced => {
+                self.enter_half_open(Cause::WaitOver);
+                Ok(self.admit_probe())
+            }
+            Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Ok(self.admit_probe()),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Err(self.refusal()),
+        }
+    }
+
+    /// Returns when the probe with this ticket has to report, if it is in flight.
+    pub(crate) fn probe_deadline(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
+        self.advance(now);
+        self.probes.deadline(ticket)
+    }
+
+    /// Takes the result of a call that was admitted with `ticket` and began at `began`. The result is
+    /// dropped if the period that admitted the call has ended.
+    ///
+    /// Returns whether the result belonged to the current period. The clock is read only if the result
+    /// depends on the time, because reading it is most of the cost.
+    pub(crate) fn settle(
+        &mut self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+        report: Report,
+    ) -> bool {
+        // This comes before the clock is read: a permit that has outlived its breaker must not even
+        // advance the time of the breaker that uses the circuit now. With paused clocks, each runtime
+        // has a time of its own.
+        if self.closed_ticket() != Some(ticket) && self.probes.deadline(ticket).is_none() {
+            return false;
+        }
+        if self.depends_on_time() {
+            self.advance(clock());
+        }
+        let took = self.now.saturating_sub(began);
+        let Verdict { failed, slow } = self.rules.verdict(report, took);
+        let retry_after = match report {
+            Report::FailureRetryAfter(wait) => wait.min(self.rules.max_retry_after),
+            _ => 0,
+        };
+        if self.probes.remove(ticket) {
+            match failed {
+                Some(failed) => self.record_probe(failed, slow, retry_after),
+                None => self.slot_freed = true,
+            }
+            return true;
+        }
+        let is_current = self.closed_ticket() == Some(ticket);
+        if let (true, Some(failed)) = (is_current, failed) {
+            self.record(failed, slow, retry_after, clock);
+        }
+        is_current
+    }
+
+    /// Takes `n` successes of the current closed period, none of them slow, that completed before
+    /// anything else happens. Their [`Effect`] must have been [`Effect::Counted`].
+    pub(crate) fn settle_successes(&mut self, n: u64) {
+        if let Some(window) = &mut self.window {
+            window.record_successes(n);
+        }
+    }
+
+    /// Takes results of the current closed period in the same way. Their [`Effect`] must have been
+    /// [`Effect::Logged`].
+    pub(crate) fn settle_results(&mut self, results: Results) {
+        if let Some(window) = &mut self.window {
+            window.record_results(results);
+        }
+        if let Phase::Closed { streak, .. } = &mut self.phase {
+            let all_failed = results.streak() == results.len();
+            *streak = u64::from(results.streak()) + if all_failed { *streak } else { 0 };
+        }
+        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), 0).is_none());
+    }
+
+    /// Counts the result of a call of the current closed period, and trips the circuit if a rule now
+    /// holds.
+    fn record(&mut self, failed: bool, slow: bool, retry_after: Nanos, clock: impl Fn() -> Tick) {
+        if let Some(window) = &mut self.window {
+            window.record(failed, slow);
+        }
+        if let Phase::Closed { streak, .. } = &mut self.phase {
+            *streak = if failed { *streak + 1 } else { 0 };
+        }
+        let tally = self.tally(self.now);
+        let cause = self.rules.judge(tally, retry_after);
+        if let (false, Some(cause)) = (self.forced, cause) {
+            self.advance(clock());
+            self.enter_open(self.now, retry_after, tally, cause);
+        }
+    }
+
+    fn tally(&self, now: Tick) -> Tally {
+        match self.phase {
+            Phase::Closed { streak, .. } => {
+                let counts = self.window.as_ref().map(|window| window.counts_at(now));
+                Tally { counts: counts.unwrap_or_default(), streak }
+            }
+            Phase::Open { tally, .. } | Phase::HalfOpen { tally } => tally,
+        }
+    }
+
+    // ---- time ---------------------------------------------------------------------------------
+
+    /// Moves on to `now`, and the window with it, unless the machine is already there or later.
+    fn advance(&mut self, now: Tick) {
+        self.now = self.now.max(now);
+        if let Some(window) = &mut self.window {
+            window.advance(self.now);
+        }
+        if let Some(deadline) = self.expired_probe(self.now) {
+            let mut tally = self.tally(deadline);
+            tally.record(true, false);
+            self.enter_open(deadline, 0, tally, Cause::ProbeTimedOut);
+        }
+    }
+
+    /// Returns the deadline of the oldest probe in flight if it has passed.
+    pub(crate) fn expired_probe(&self, now: Tick) -> Option<Tick> {
+        self.probes.first_deadline().filter(|deadline| now >= *deadline)
+    }
+
+    /// Whether a result depends on the time at which it arrives.
+    fn depends_on_time(&self) -> bool {
+        let is_closed = matches!(self.phase, Phase::Closed { .. });
+        let slides_by_time = matches!(self.window, Some(Window::Time(_)));
+        !is_closed || slides_by_time || self.rules.times_calls()
+    }
+
+    // ---- what the circuit asks ----------------------------------------------------------------
+
+    pub(crate) fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    pub(crate) fn is_forced(&self) -> bool {
+        self.forced
+    }
+
+    /// Returns the ticket that all calls of a closed period share.
+    pub(crate) fn closed_ticket(&self) -> Option<Ticket> {
+        match self.phase {
+            Phase::Closed { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// Returns when the wait of an open circuit ends. The value has no meaning while it is forced open.
+    pub(crate) fn open_until(&self) -> Option<Tick> {
+        match self.phase {
+            Phase::Open { until, .. } => Some(until),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn last_ticket(&self) -> Ticket {
+        self.last_ticket
+    }
+
+    /// Whether something has happened since [`clear_changes`](Self::clear_changes) that may let a waiting
+    /// caller go on.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.slot_freed || !self.changes.is_empty()
+    }
+
+    /// Returns the changes of state since [`clear_changes`](Self::clear_changes).
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    pub(crate) fn clear_changes(&mut self) {
+        self.slot_freed = false;
+        self.changes.clear();
+    }
+}
+
+#[cfg(test)]
+mod exhaustive;
+#[cfg(all(test, feature = "metrics"))]
+pub(crate) use self::exhaustive::reachable_changes;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! How long an open period lasts.
+
+use std::time::Duration;
+
+use super::time::{NEVER, Nanos, nanos};
+
+/// How long the circuit stays open before it admits a probe.
+///
+/// The wait grows with each open period since the circuit was last closed, and starts over when it
+/// closes. A plain [`Duration`] converts into a constant wait.
+///
+/// # Default
+/// [`Backoff::exponential`] from 5 s to 60 s: doubling, with a jitter of 0.1.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Backoff, CircuitBreaker};
+///
+/// // 1 s, 3 s, 9 s, 27 s, 30 s, 30 s ... each up to a fifth shorter or longer
+/// let wait = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(30))
+///     .factor(3.0)
+///     .jitter(0.2);
+/// let breaker = CircuitBreaker::builder("payments").open_duration(wait).build()?;
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    pub(crate) initial: Duration,
+    pub(crate) max: Duration,
+    pub(crate) factor: f64,
+    pub(crate) jitter: f64,
+}
+
+impl Backoff {
+    /// Every open period lasts `wait`, without jitter.
+    ///
+    /// `wait` must be longer than zero; [`build`](crate::CircuitBreakerBuilder::build) checks it.
+    #[must_use]
+    pub const fn constant(wait: Duration) -> Self {
+        Self { initial: wait, max: wait, factor: 1.0, jitter: 0.0 }
+    }
+
+    /// The first open period lasts `initial`, each further one twice as long as the one before, and
+    /// none longer than `max`; with a jitter of 0.1.
+    ///
+    /// `initial` must be longer than zero and `max` not shorter than `initial`;
+    /// [`build`](crate::CircuitBreakerBuilder::build) checks both.
+    #[must_use]
+    pub const fn exponential(initial: Duration, max: Duration) -> Self {
+        Self { initial, max, factor: 2.0, jitter: 0.1 }
+    }
+
+    /// Multiplies the wait by `factor` (finite, at least 1) after each open period. It has no effect
+    /// on a constant wait, which is its own maximum.
+    #[must_use]
+    pub const fn factor(self, factor: f64) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// Draws each wait `w` uniformly from `w * (1 - fraction)` to `w * (1 + fraction)`, so that many
+    /// clients do not probe in step. It applies after the maximum, which a wait may thus exceed.
+    ///
+    /// `fraction` is from 0.0 (no jitter) to 1.0.
+    #[must_use]
+    pub const fn jitter(self, fraction: f64) -> Self {
+        Self { jitter: fraction, ..self }
+    }
+
+    /// The length of the open period that follows `before` others since the circuit was last closed.
+    /// `draw`, from 0.0 to 1.0, places it within the jitter.
+    pub(super) fn wait(&self, before: u32, draw: f64) -> Nanos {
+        let (initial, max) = (nanos(self.initial), nanos(self.max));
+        // A float holds 104 days in nanoseconds exactly; beyond that it rounds, and a cast
+        // saturates. An exponent past i32::MAX reaches the maximum as well.
+        let exponent = i32::try_from(before).unwrap_or(i32::MAX);
+        let grown = initial as f64 * self.factor.powi(exponent);
+        let wait = if exponent == 0 || self.factor == 1.0 {
+            initial
+        } else if grown >= max as f64 {
+            max
+        } else {
+            grown.round() as Nanos
+        };
+        if self.jitter == 0.0 || wait == NEVER {
+            return wait;
+        }
+        let wait = wait as f64;
+        (wait * (1.0 - self.jitter + 2.0 * self.jitter * draw)).round() as Nanos
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::exponential(Duration::from_secs(5), Duration::from_secs(60))
+    }
+}
+
+impl From<Duration> for Backoff {
+    fn from(wait: Duration) -> Self {
+        Self::constant(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: Nanos = 1_000_000;
+
+    fn exponential(initial: u64, max: u64) -> Backoff {
+        Backoff::exponential(Duration::from_millis(initial), Duration::from_millis(max)).jitter(0.0)
+    }
+
+    #[test]
+    fn it_doubles_up_to_the_maximum() {
+        let backoff = exponential(100, 350);
+        let waits: Vec<_> = (0..4).map(|n| backoff.wait(n, 0.5) / MS).collect();
+        assert_eq!(waits, [100, 200, 350, 350]);
+        assert_eq!(backoff.wait(u32::MAX, 0.5), 350 * MS);
+    }
+
+    #[test]
+    fn a_constant_wait_is_exact_and_never_grows() {
+        let odd = Duration::from_nanos((1 << 53) + 1);
+        assert_eq!(Backoff::constant(odd).factor(7.0).wait(9, 0.3), (1 << 53) + 1);
+    }
+
+    #[test]
+    fn the_longest_durations_saturate() {
+        assert_eq!(Backoff::constant(Duration::MAX).wait(5, 0.9), NEVER);
+        assert_eq!(Backoff::constant(Duration::MAX).jitter(1.0).wait(5, 1.0), NEVER);
+        let backoff = Backoff::exponential(Duration::from_nanos(1), Duration::MAX).factor(f64::MAX);
+        assert_eq!(backoff.jitter(0.0).wait(u32::MAX, 1.0), NEVER);
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_stays_within_its_fraction_and_reaches_both_ends(
+            wait in 1_u64..1 << 50, fraction in 0.0..=1.0_f64, draw in 0.0..=1.0_f64,
+        ) {
+            let backoff = Backoff::constant(Duration::from_nanos(wait)).jitter(fraction);
+            let (low, high) = (wait as f64 * (1.0 - fraction), wait as f64 * (1.0 + fraction));
+            let drawn = backoff.wait(0, draw) as f64;
+            prop_assert!(low - 1.0 <= drawn && drawn <= high + 1.0);
+            prop_assert!((backoff.wait(0, 0.0) as f64 - low).abs() <= 1.0);
+            prop_assert!((backoff.wait(0, 1.0) as f64 - high).abs() <= 1.0);
+        }
+    }
+}

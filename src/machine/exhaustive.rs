@@ -1,0 +1,136 @@
+//! Every state that a small circuit can reach: calls that overlap and end in every way or never, time
+//! that passes, operators that switch. The promises hold at every step between them, for histories of
+//! any length, because two worlds that differ only in their distance from the beginning are one.
+//!
+//! That the search would find a fault is shown by faults: a world can break one promise on purpose.
+
+mod world;
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use self::world::{Fault, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
+use super::*;
+
+/// So many worlds are seen at most, unless `EXHAUSTIVE_WORLDS` says more.
+const MOST_WORLDS: usize = 20_000;
+
+fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
+    Rules {
+        consecutive_failures: Some(2),
+        failure_rate: Some(1.0),
+        slow_call_rate: times.then_some(1.0),
+        slow_call_duration: times.then_some(2 * UNIT),
+        window: Some(window),
+        minimum_calls: 2,
+        open_duration: Backoff::constant(Duration::from_nanos(WAIT)),
+        half_open,
+        probe_timeout: PROBE_TIMEOUT,
+        abandoned_after: times.then_some(UNIT),
+        max_retry_after: 2 * UNIT,
+        trip_on_retry_after: times,
+    }
+}
+
+/// Visits worlds, nearest first, until there is no new one or enough have been seen. Returns how many it
+/// saw and whether that was all of them, or the first promise that is broken.
+fn explore(start: World, most: usize) -> Result<(usize, bool), String> {
+    explore_with(start, most, |_| {})
+}
+
+fn explore_with(
+    start: World,
+    most: usize,
+    mut visit: impl FnMut(&World),
+) -> Result<(usize, bool), String> {
+    let mut seen = HashSet::from([start.key()]);
+    let mut next = VecDeque::from([start]);
+    while let Some(world) = next.pop_front() {
+        for step in world.steps() {
+            let after = world.after(step)?;
+            visit(&after);
+            if seen.insert(after.key()) {
+                next.push_back(after);
+            }
+        }
+        if seen.len() >= most {
+            return Ok((seen.len(), false));
+        }
+    }
+    Ok((seen.len(), true))
+}
+
+fn every_kind_of_rules() -> Vec<Rules> {
+    let time = SlidingWindow::time(Duration::from_nanos(3 * UNIT)).buckets(3);
+    let mut all = Vec::new();
+    for half_open in [ProbeRule::ConsecutiveSuccesses(PROBES), ProbeRule::Sample(PROBES)] {
+        for window in [SlidingWindow::count(2), time] {
+            for times in [false, true] {
+                all.push(rules(half_open, window, times));
+            }
+        }
+    }
+    all
+}
+
+/// Returns every change of state that a circuit can make, with the name of its cause.
+#[cfg(feature = "metrics")]
+pub(crate) fn reachable_changes() -> HashSet<(State, State, &'static str)> {
+    let mut changes = HashSet::new();
+    for rules in every_kind_of_rules() {
+        explore_with(World::new(rules, None), 2_000, |world| {
+            let named = |change: &Change| (change.from, change.to, change.cause.name());
+            changes.extend(world.changes.iter().map(named));
+        })
+        .unwrap();
+    }
+    changes
+}
+
+#[test]
+fn the_promises_hold_in_every_world_of_a_small_circuit() {
+    let most = std::env::var("EXHAUSTIVE_WORLDS").map_or(MOST_WORLDS, |n| n.parse().unwrap());
+    for rules in every_kind_of_rules() {
+        let (worlds, all) = explore(World::new(rules, None), most).unwrap();
+        println!("{worlds} worlds{}: {rules:?}", if all { ", all there are" } else { "" });
+        assert!(all || worlds >= most);
+    }
+}
+
+fn found(fault: Fault) -> String {
+    let rules = every_kind_of_rules().swap_remove(0);
+    explore(World::new(rules, Some(fault)), MOST_WORLDS).expect_err("the fault is found")
+}
+
+#[test]
+fn stale_results_that_count_are_found() {
+    assert!(found(Fault::StaleResultsCount).starts_with("a stale result had an effect"));
+}
+
+#[test]
+fn a_place_that_is_not_given_back_is_found() {
+    assert!(found(Fault::PlaceIsKept).starts_with("wedged"));
+}
+
+#[test]
+fn a_probe_without_an_end_is_found() {
+    assert!(found(Fault::ProbesHaveForEver).starts_with("wedged"));
+}
+
+#[test]
+fn two_probes_in_one_place_are_found() {
+    assert!(found(Fault::TwoInOnePlace).starts_with("too many probes"));
+}
+
+#[test]
+fn an_open_period_without_an_end_is_found() {
+    assert!(found(Fault::OpenForEver).starts_with("wedged"));
+}
+
+#[test]
+fn a_search_that_is_long_enough_sees_every_state_and_ends() {
+    let mut rules = rules(ProbeRule::ConsecutiveSuccesses(1), SlidingWindow::count(1), false);
+    rules.minimum_calls = 1;
+    let (_, all) = explore(World::new(rules, None), usize::MAX).unwrap();
+    assert!(all);
+}

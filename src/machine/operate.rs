@@ -1,0 +1,87 @@
+//! What operators do to a circuit.
+
+use std::fmt;
+
+use super::{Cause, Machine, Phase, State, Tally, Tick};
+
+/// The methods by which a circuit is operated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OperatorAction {
+    /// [`CircuitBreaker::trip`](crate::CircuitBreaker::trip).
+    Trip,
+    /// [`CircuitBreaker::reset`](crate::CircuitBreaker::reset).
+    Reset,
+    /// [`CircuitBreaker::force_open`](crate::CircuitBreaker::force_open).
+    ForceOpen,
+    /// [`CircuitBreaker::force_closed`](crate::CircuitBreaker::force_closed).
+    ForceClosed,
+    /// [`CircuitBreaker::resume`](crate::CircuitBreaker::resume).
+    Resume,
+}
+
+impl fmt::Display for OperatorAction {
+    /// Prints the name of the method.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Trip => "trip",
+            Self::Reset => "reset",
+            Self::ForceOpen => "force_open",
+            Self::ForceClosed => "force_closed",
+            Self::Resume => "resume",
+        })
+    }
+}
+
+impl Machine {
+    pub(crate) fn operate(&mut self, action: OperatorAction, now: Tick) {
+        self.advance(now);
+        match action {
+            OperatorAction::Trip => self.trip(),
+            OperatorAction::Reset => self.reset(),
+            OperatorAction::ForceOpen => self.force_open(),
+            OperatorAction::ForceClosed => self.force_closed(),
+            OperatorAction::Resume => self.resume(),
+        }
+    }
+
+    fn trip(&mut self) {
+        if !self.forced && self.state() != State::Open {
+            self.enter_open(self.now, 0, self.tally(self.now), Cause::Trip);
+        }
+    }
+
+    fn reset(&mut self) {
+        match &mut self.phase {
+            Phase::Open { tally, .. } if self.forced => {
+                *tally = Tally::default();
+                self.attempts = 0;
+            }
+            _ => self.enter_closed(Cause::Reset),
+        }
+    }
+
+    fn force_open(&mut self) {
+        if !(self.forced && self.state() == State::Open) {
+            let tally = self.tally(self.now);
+            self.forced = true;
+            self.enter(Phase::Open { until: self.now, tally }, self.now, Cause::ForceOpen, None);
+        }
+    }
+
+    fn force_closed(&mut self) {
+        self.forced = true;
+        if self.state() != State::Closed {
+            self.enter_closed(Cause::ForceClosed);
+        }
+    }
+
+    fn resume(&mut self) {
+        if self.forced {
+            self.forced = false;
+            if self.state() == State::Open {
+                self.enter_half_open(Cause::Resume);
+            }
+        }
+    }
+}

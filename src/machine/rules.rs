@@ -1,0 +1,94 @@
+//! The settings that the machine goes by, and the verdicts that they give.
+
+use super::Report;
+use super::backoff::Backoff;
+use super::cause::Cause;
+use super::counts::{Counts, Tally};
+use super::half_open::ProbeRule;
+use super::time::Nanos;
+use super::window::SlidingWindow;
+
+/// The settings after validation, with the defaults filled in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rules {
+    pub(crate) consecutive_failures: Option<u64>,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_call_rate: Option<f64>,
+    pub(crate) slow_call_duration: Option<Nanos>,
+    /// `None` if no rule needs a window.
+    pub(crate) window: Option<SlidingWindow>,
+    pub(crate) minimum_calls: u64,
+    pub(crate) open_duration: Backoff,
+    pub(crate) half_open: ProbeRule,
+    pub(crate) probe_timeout: Nanos,
+    pub(crate) abandoned_after: Option<Nanos>,
+    pub(crate) max_retry_after: Nanos,
+    pub(crate) trip_on_retry_after: bool,
+}
+
+/// What the end of a call counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Whether the call failed, or `None` if it says nothing about the dependency.
+    pub(crate) failed: Option<bool>,
+    pub(crate) slow: bool,
+}
+
+impl Rules {
+    /// Whether it matters how long a call takes.
+    pub(crate) fn times_calls(&self) -> bool {
+        self.slow_call_duration.is_some() || self.abandoned_after.is_some()
+    }
+
+    /// Returns what a call that took this long and ended this way counts as.
+    pub(crate) fn verdict(&self, report: Report, took: Nanos) -> Verdict {
+        let reached = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
+        let failed = match report {
+            Report::Success => Some(false),
+            Report::Failure | Report::FailureRetryAfter(_) => Some(true),
+            Report::Abandoned if reached(self.abandoned_after) => Some(true),
+            Report::Abandoned | Report::Ignored => None,
+        };
+        Verdict { failed, slow: failed.is_some() && reached(self.slow_call_duration) }
+    }
+
+    /// Returns the trip rule that holds in the closed state, if any, after a call whose callee asked to
+    /// be left alone for `retry_after`.
+    pub(super) fn judge(
+        &self,
+        Tally { counts, streak }: Tally,
+        retry_after: Nanos,
+    ) -> Option<Cause> {
+        match self.consecutive_failures {
+            Some(limit) if streak >= limit => Some(Cause::ConsecutiveFailures { failures: streak }),
+            _ if self.trips_on(retry_after) => Some(Cause::RetryAfter),
+            _ if counts.calls < self.minimum_calls => None,
+            _ => self.judge_rates(counts),
+        }
+    }
+
+    /// Returns the rate rule that holds, if any, however few the calls are.
+    pub(super) fn judge_rates(&self, Counts { calls, failures, slow }: Counts) -> Option<Cause> {
+        let reached = |part: u64, threshold: Option<f64>| {
+            threshold.is_some_and(|threshold| part as f64 / calls as f64 >= threshold)
+        };
+        if reached(failures, self.failure_rate) {
+            Some(Cause::FailureRate { failures, calls })
+        } else if reached(slow, self.slow_call_rate) {
+            Some(Cause::SlowCallRate { slow_calls: slow, calls })
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn trips_on(&self, retry_after: Nanos) -> bool {
+        self.trip_on_retry_after && retry_after > 0
+    }
+
+    /// Whether successes alone can make a rate rule hold. Successes lower the rates, so the worst that
+    /// they can do is to bring the number of calls up to the minimum.
+    pub(super) fn successes_may_trip(&self, mut counts: Counts) -> bool {
+        counts.calls = counts.calls.max(self.minimum_calls);
+        self.judge_rates(counts).is_some()
+    }
+}

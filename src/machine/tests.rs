@@ -1,0 +1,49 @@
+//! What only the machine itself can show: its shell either hides it or does not wait for it.
+
+use std::time::Duration;
+
+use super::*;
+
+pub(super) fn rules() -> Rules {
+    Rules {
+        consecutive_failures: Some(2),
+        failure_rate: None,
+        slow_call_rate: None,
+        slow_call_duration: None,
+        window: None,
+        minimum_calls: 1,
+        open_duration: Backoff::constant(Duration::from_nanos(10)),
+        half_open: ProbeRule::ConsecutiveSuccesses(1),
+        probe_timeout: 100,
+        abandoned_after: None,
+        max_retry_after: 0,
+        trip_on_retry_after: false,
+    }
+}
+
+fn settle_without_a_clock(rules: Rules, report: Report) {
+    let mut machine = Machine::new(rules, 0, 0, 5);
+    let Ok(Admission::Closed(ticket)) = machine.acquire(5) else {
+        panic!("a new circuit is closed");
+    };
+    assert!(machine.settle(|| panic!("the time was asked for"), ticket, 5, report));
+}
+
+#[test]
+fn a_result_on_which_time_has_no_influence_does_not_ask_for_it() {
+    let count = Some(SlidingWindow::count(10));
+    for report in [Report::Success, Report::Failure, Report::Ignored, Report::Abandoned] {
+        settle_without_a_clock(rules(), report);
+        settle_without_a_clock(
+            Rules { window: count, failure_rate: Some(1.0), minimum_calls: 9, ..rules() },
+            report,
+        );
+    }
+}
+
+#[test]
+fn whoever_comes_just_after_an_operator_hears_that_it_is_forced_open() {
+    let mut machine = Machine::new(rules(), 0, 0, 5);
+    machine.operate(OperatorAction::ForceOpen, 6);
+    assert_eq!(machine.acquire(6).unwrap_err(), Refusal::FORCED_OPEN);
+}

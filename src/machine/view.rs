@@ -1,0 +1,66 @@
+//! What the machine shows of itself. Looking changes nothing.
+
+use super::counts::{Counts, Tally};
+use super::{Cause, Change, Machine, Nanos, Rules, State, Tick};
+
+/// The state of a machine at one moment, as plain numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct View {
+    pub(crate) state: State,
+    pub(crate) forced: bool,
+    /// How long the circuit has been in this state.
+    pub(crate) age: Nanos,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) tally: Tally,
+    pub(crate) rules: Rules,
+    /// The open periods since the circuit was last closed.
+    pub(crate) attempts: u32,
+    pub(crate) retry_after: Option<Nanos>,
+    pub(crate) probes_in_flight: u64,
+    pub(crate) next_probe_timeout: Option<Nanos>,
+}
+
+impl View {
+    /// Returns the failure rate and the slow-call rate, or `None` below the minimum number of calls.
+    pub(crate) fn rates(&self) -> [Option<f64>; 2] {
+        let Counts { calls, failures, slow } = self.tally.counts;
+        let is_judged = calls >= self.rules.minimum_calls;
+        [failures, slow].map(|part| is_judged.then(|| part as f64 / calls as f64))
+    }
+}
+
+impl Machine {
+    /// Shows how the machine looks at `now`. What time has done since it was last used is worked out on
+    /// a copy.
+    pub(crate) fn view(&self, now: Tick) -> View {
+        let now = now.max(self.now);
+        if self.expired_probe(now).is_some() {
+            return self.advanced(now).view(now);
+        }
+        let until = |at: Tick| at.saturating_sub(now);
+        View {
+            state: self.state(),
+            forced: self.forced,
+            age: now.saturating_sub(self.since),
+            cause: self.cause,
+            tally: self.tally(now),
+            rules: self.rules,
+            attempts: self.attempts,
+            retry_after: self.next_probe(now).map(until),
+            probes_in_flight: self.probes.count(),
+            next_probe_timeout: self.probes.first_deadline().map(until),
+        }
+    }
+
+    /// Returns the change of state that time has made by `now`, if nobody has used the machine since.
+    pub(crate) fn unrecorded_change(&self, now: Tick) -> Option<Change> {
+        self.expired_probe(now.max(self.now))?;
+        self.advanced(now).changes.pop()
+    }
+
+    fn advanced(&self, now: Tick) -> Self {
+        let mut later = self.clone();
+        later.advance(now);
+        later
+    }
+}

@@ -1,0 +1,207 @@
+//! The metrics' names and handles.
+
+use std::cell::Cell;
+use std::iter;
+use std::sync::Arc;
+
+use ::metrics::{
+    Counter, Gauge, Histogram, IntoF64, Key, Label, Level, Metadata, Recorder, Unit, with_recorder,
+};
+
+use super::super::Settled;
+use super::labels::{OUTCOMES, REASONS, STATES, TRANSITIONS};
+use super::ledger::Entry;
+use crate::machine::RejectReason;
+
+const STATE: &str = "circuit_breaker_state";
+const STATE_SECONDS: &str = "circuit_breaker_state_seconds_total";
+const TRANSITIONS_TOTAL: &str = "circuit_breaker_transitions_total";
+const CALLS: &str = "circuit_breaker_calls_total";
+const SLOW_CALLS: &str = "circuit_breaker_slow_calls_total";
+const STALE_RESULTS: &str = "circuit_breaker_stale_results_total";
+const REJECTIONS: &str = "circuit_breaker_rejections_total";
+const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
+const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
+const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
+
+const GAUGES: [(&str, Unit, &str); 4] = [
+    (STATE, Unit::Count, "The circuits in this state: exactly one of a circuit's states is 1."),
+    (STATE_SECONDS, Unit::Seconds, "The time spent in this state. It only grows."),
+    (FAILURE_RATE, Unit::Count, "Failures / calls, from 0 to 1; NaN below the minimum of calls."),
+    (
+        SLOW_CALL_RATE,
+        Unit::Count,
+        "Slow calls / calls, from 0 to 1; NaN below the minimum of calls.",
+    ),
+];
+const COUNTERS: [(&str, Unit, &str); 5] = [
+    (TRANSITIONS_TOTAL, Unit::Count, "Changes of state, and what caused them."),
+    (CALLS, Unit::Count, "Admitted calls that have ended, by how they ended."),
+    (SLOW_CALLS, Unit::Count, "Those that succeeded or failed and were slow."),
+    (STALE_RESULTS, Unit::Count, "Those whose result came too late to count for the circuit."),
+    (REJECTIONS, Unit::Count, "Calls that were turned away."),
+];
+const HISTOGRAMS: [(&str, Unit, &str); 1] =
+    [(CALL_DURATION, Unit::Seconds, "How long admitted calls took, by how they ended.")];
+
+static METADATA: Metadata<'static> =
+    Metadata::new("tower_breaker", Level::INFO, Some("tower_breaker"));
+
+/// The handles for the circuits of one service.
+pub(crate) struct Handles {
+    states: [Gauge; STATES.len()],
+    seconds: [Gauge; STATES.len()],
+    transitions: [Counter; TRANSITIONS.len()],
+    calls: [Counter; OUTCOMES.len()],
+    slow_calls: Counter,
+    stale_results: Counter,
+    rejections: [Counter; REASONS.len()],
+    durations: Option<[Histogram; OUTCOMES.len()]>,
+}
+
+impl Handles {
+    /// Registers everything, with zeros.
+    pub(crate) fn register(service: &Arc<str>, durations: bool) -> Self {
+        with_recorder(|recorder| {
+            describe(recorder);
+            let to = Registry { recorder, service };
+            Self {
+                states: STATES.map(|state| to.gauge(STATE, &[("state", state)])),
+                seconds: STATES.map(|state| to.gauge(STATE_SECONDS, &[("state", state)])),
+                transitions: TRANSITIONS.map(|(from, into, cause)| {
+                    let (from, into) = (STATES[from as usize], STATES[into as usize]);
+                    to.counter(TRANSITIONS_TOTAL, &[("from", from), ("to", into), ("cause", cause)])
+                }),
+                calls: OUTCOMES.map(|outcome| to.counter(CALLS, &[("outcome", outcome)])),
+                slow_calls: to.counter(SLOW_CALLS, &[]),
+                stale_results: to.counter(STALE_RESULTS, &[]),
+                rejections: REASONS.map(|reason| to.counter(REJECTIONS, &[("reason", reason)])),
+                durations: durations.then(|| {
+                    OUTCOMES.map(|outcome| to.histogram(CALL_DURATION, &[("outcome", outcome)]))
+                }),
+            }
+        })
+    }
+
+    #[inline]
+    pub(crate) fn count_call(&self, settled: Settled) {
+        let outcome = settled.ending() as usize;
+        self.calls[outcome].increment(1);
+        if settled.is_slow() {
+            self.slow_calls.increment(1);
+        }
+        if settled.is_stale() {
+            self.stale_results.increment(1);
+        }
+        if let (Some(durations), Some(took)) = (&self.durations, settled.duration()) {
+            durations[outcome].record(took);
+        }
+    }
+
+    pub(crate) fn count_rejection(&self, reason: RejectReason) {
+        self.rejections[reason as usize].increment(1);
+    }
+
+    pub(crate) fn add(&self, entry: &Entry) {
+        if let Some(left) = entry.left {
+            self.states[left as usize].decrement(1.0);
+        }
+        if let Some(entered) = entry.entered {
+            self.states[entered as usize].increment(1.0);
+        }
+        for (gauge, nanos) in self.seconds.iter().zip(entry.nanos) {
+            if nanos > 0 {
+                gauge.increment(nanos as f64 / 1e9);
+            }
+        }
+        for (counter, n) in self.transitions.iter().zip(entry.transitions) {
+            if n > 0 {
+                counter.increment(n);
+            }
+        }
+    }
+}
+
+/// The handles for the rates of a breaker.
+pub(crate) struct Rates([Gauge; 2]);
+
+impl Rates {
+    pub(crate) fn register(service: &Arc<str>) -> Self {
+        with_recorder(|recorder| {
+            let to = Registry { recorder, service };
+            Self([FAILURE_RATE, SLOW_CALL_RATE].map(|name| to.gauge(name, &[])))
+        })
+    }
+
+    pub(crate) fn set(&self, rates: [f64; 2]) {
+        self.0.iter().zip(rates).for_each(|(gauge, rate)| gauge.set(rate));
+    }
+}
+
+/// Registers the metrics of one service.
+struct Registry<'a> {
+    recorder: &'a dyn Recorder,
+    service: &'a Arc<str>,
+}
+
+impl Registry<'_> {
+    fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
+        self.recorder.register_gauge(&key(name, self.service, labels), &METADATA)
+    }
+
+    fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.recorder.register_counter(&key(name, self.service, labels), &METADATA)
+    }
+
+    fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
+        self.recorder.register_histogram(&key(name, self.service, labels), &METADATA)
+    }
+}
+
+/// Whether there is a recorder. This is quick, as without one every call asks.
+pub(crate) fn is_there_a_recorder(probe: &Key) -> bool {
+    with_recorder(|recorder| {
+        // First, as some recorders do not look at it later.
+        let (name, unit, help) = GAUGES[0];
+        recorder.describe_gauge(name.into(), Some(unit), help.into());
+        is_recorded(&recorder.register_gauge(probe, &METADATA))
+    })
+}
+
+/// The key by which that is found out.
+pub(crate) fn probe(service: &Arc<str>) -> Key {
+    key(STATE, service, &[("state", STATES[0])])
+}
+
+fn key(name: &'static str, service: &Arc<str>, labels: &[(&'static str, &'static str)]) -> Key {
+    let service = Label::new("service", service.clone());
+    let labels = labels.iter().map(|&(key, value)| Label::from_static_parts(key, value));
+    Key::from_parts(name, iter::once(service).chain(labels).collect::<Vec<_>>())
+}
+
+fn describe(recorder: &dyn Recorder) {
+    for (name, unit, help) in GAUGES {
+        recorder.describe_gauge(name.into(), Some(unit), help.into());
+    }
+    for (name, unit, help) in COUNTERS {
+        recorder.describe_counter(name.into(), Some(unit), help.into());
+    }
+    for (name, unit, help) in HISTOGRAMS {
+        recorder.describe_histogram(name.into(), Some(unit), help.into());
+    }
+}
+
+/// Whether anybody records the gauge. A handle does not tell, but one that goes nowhere does not look
+/// at what it is given.
+fn is_recorded(gauge: &Gauge) -> bool {
+    struct Bait<'a>(&'a Cell<bool>);
+    impl IntoF64 for Bait<'_> {
+        fn into_f64(self) -> f64 {
+            self.0.set(true);
+            0.0
+        }
+    }
+    let taken = Cell::new(false);
+    gauge.increment(Bait(&taken));
+    taken.get()
+}
