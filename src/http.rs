@@ -102,8 +102,8 @@ mod classifier;
 mod retry_after;
 mod status_set;
 
-pub use self::body::{EndOfStream, ResponseBody};
-pub use self::classifier::{AtEndOfStream, AtHead, HttpClassifier, NoPredicate};
+pub use self::body::{AtEndOfStream, EndOfStream, ResponseBody};
+pub use self::classifier::{AtHead, HttpClassifier, NoPredicate};
 #[cfg(feature = "grpc")]
 pub(crate) use self::retry_after::digits;
 pub use self::retry_after::retry_after;

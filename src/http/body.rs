@@ -8,7 +8,6 @@ use ::http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::classifier::AtEndOfStream;
 use crate::circuit::Permit;
 
 /// What the end of a body says about a call whose head has left it open.
@@ -55,6 +54,21 @@ pub trait EndOfStream: Sized {
     /// Settles the call: its body was dropped before its end. By default it is abandoned.
     fn dropped(self, permit: Permit) {
         drop(permit);
+    }
+}
+
+/// The verdict of a head that is a success is given at the end of the body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AtEndOfStream;
+
+/// Of a response whose head was a success.
+impl EndOfStream for AtEndOfStream {
+    fn end(self, _: Option<&HeaderMap>, permit: Permit) {
+        permit.success();
+    }
+
+    fn dropped(self, permit: Permit) {
+        permit.success();
     }
 }
 

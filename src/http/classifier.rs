@@ -5,7 +5,7 @@ use std::fmt;
 use ::http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
-use super::body::{EndOfStream, ResponseBody};
+use super::body::{AtEndOfStream, ResponseBody};
 use super::retry_after::settle;
 use super::status_set::StatusSet;
 use crate::circuit::{Outcome, Permit};
@@ -39,10 +39,6 @@ pub type NoPredicate = fn(StatusCode, &HeaderMap) -> Option<Outcome>;
 /// The verdict is given at the head of the response; the body is not touched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AtHead;
-
-/// The verdict of a head that is a success is given at the end of the body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AtEndOfStream;
 
 impl HttpClassifier {
     /// Errors and 5xx are failures, everything else is a success, at the head.
@@ -158,17 +154,6 @@ where
 
     fn error(&self, _: &E, permit: Permit) {
         permit.failure();
-    }
-}
-
-/// Of a response whose head was a success.
-impl EndOfStream for AtEndOfStream {
-    fn end(self, _: Option<&HeaderMap>, permit: Permit) {
-        permit.success();
-    }
-
-    fn dropped(self, permit: Permit) {
-        permit.success();
     }
 }
 

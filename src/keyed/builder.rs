@@ -23,8 +23,16 @@ pub struct CircuitBreakerRegistryBuilder<K> {
     key: PhantomData<fn(K)>,
 }
 
+impl<K> CircuitBreakerRegistry<K> {
+    /// A builder with the defaults. The `template` has the settings of all circuits, and the first
+    /// part of their names.
+    pub fn builder(template: CircuitBreakerBuilder) -> CircuitBreakerRegistryBuilder<K> {
+        CircuitBreakerRegistryBuilder::new(template)
+    }
+}
+
 impl<K> CircuitBreakerRegistryBuilder<K> {
-    pub(super) fn new(template: CircuitBreakerBuilder) -> Self {
+    fn new(template: CircuitBreakerBuilder) -> Self {
         let idle_timeout = Duration::from_secs(600);
         Self { template, capacity: 1024, idle_timeout, key: PhantomData }
     }

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use tower_layer::Layer;
-
+use crate::keyed::CircuitBreakerRegistry;
 #[cfg(feature = "http")]
 use crate::keyed::{ByHost, HostPort};
-use crate::keyed::{CircuitBreakerRegistry, KeyedService};
 use crate::layer::{ErrorsAsFailures, NoFallback};
 
 /// Puts a [`CircuitBreakerRegistry`] in front of a service: each request goes through the circuit of
@@ -61,14 +59,6 @@ impl<K, P, C, F> KeyedLayer<K, P, C, F> {
     #[must_use]
     pub fn registry(&self) -> &CircuitBreakerRegistry<K> {
         &self.circuits
-    }
-}
-
-impl<S, K, P: Clone, C: Clone, F: Clone> Layer<S> for KeyedLayer<K, P, C, F> {
-    type Service = KeyedService<S, K, P, C, F>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        KeyedService::new(inner, self.clone())
     }
 }
 

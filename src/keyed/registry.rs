@@ -13,7 +13,6 @@ use crate::breaker::CircuitBreaker;
 use crate::circuit::sync::{RwLock, read, write};
 use crate::circuit::{Circuit, Permit, Rejected, clock};
 use crate::config::CircuitBreakerBuilder;
-use crate::keyed::CircuitBreakerRegistryBuilder;
 use crate::machine::{Nanos, Tick};
 
 /// Circuits by key, all with the settings of one template: a cheap handle, whose clones are the same
@@ -92,14 +91,6 @@ impl<K> Lifecycle<K, Entry> for KeepBusy {
 
     fn on_evict(&self, evicted: &mut Self::RequestState, key: K, entry: Entry) {
         evicted.push((key, entry));
-    }
-}
-
-impl<K> CircuitBreakerRegistry<K> {
-    /// A builder with the defaults. The `template` has the settings of all circuits, and the first
-    /// part of their names.
-    pub fn builder(template: CircuitBreakerBuilder) -> CircuitBreakerRegistryBuilder<K> {
-        CircuitBreakerRegistryBuilder::new(template)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::breaker::CircuitBreakerError;
@@ -32,8 +33,16 @@ pub struct KeyedService<S, K, P, C = ErrorsAsFailures, F = NoFallback> {
     is_ready: bool,
 }
 
+impl<S, K, P: Clone, C: Clone, F: Clone> Layer<S> for KeyedLayer<K, P, C, F> {
+    type Service = KeyedService<S, K, P, C, F>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        KeyedService::new(inner, self.clone())
+    }
+}
+
 impl<S, K, P, C, F> KeyedService<S, K, P, C, F> {
-    pub(super) fn new(inner: S, layer: KeyedLayer<K, P, C, F>) -> Self {
+    fn new(inner: S, layer: KeyedLayer<K, P, C, F>) -> Self {
         Self { inner, layer, is_ready: false }
     }
 
