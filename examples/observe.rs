@@ -114,23 +114,23 @@ async fn main() -> Result<ExitCode, BoxError> {
     let is_right = shows(
         &before,
         &[
-            r#"circuit_breaker_state{service="warehouse",state="closed"} 1"#,
-            r#"circuit_breaker_state{service="warehouse",state="open"} 0"#,
-            r#"circuit_breaker_calls_total{service="warehouse",outcome="success"} 5"#,
+            r#"circuit_breaker_state{breaker="warehouse",state="closed"} 1"#,
+            r#"circuit_breaker_state{breaker="warehouse",state="open"} 0"#,
+            r#"circuit_breaker_calls_total{breaker="warehouse",outcome="success"} 5"#,
         ],
     ) & shows(
         &during,
         &[
-            r#"circuit_breaker_state{service="warehouse",state="closed"} 0"#,
-            r#"circuit_breaker_state{service="warehouse",state="open"} 1"#,
-            r#"circuit_breaker_calls_total{service="warehouse",outcome="failure"} 3"#,
-            r#"circuit_breaker_rejections_total{service="warehouse",reason="open"} 4"#,
+            r#"circuit_breaker_state{breaker="warehouse",state="closed"} 0"#,
+            r#"circuit_breaker_state{breaker="warehouse",state="open"} 1"#,
+            r#"circuit_breaker_calls_total{breaker="warehouse",outcome="failure"} 3"#,
+            r#"circuit_breaker_rejections_total{breaker="warehouse",reason="open"} 4"#,
         ],
     ) & shows(
         &after,
         &[
-            r#"circuit_breaker_state{service="warehouse",state="closed"} 1"#,
-            r#"circuit_breaker_calls_total{service="warehouse",outcome="success"} 10"#,
+            r#"circuit_breaker_state{breaker="warehouse",state="closed"} 1"#,
+            r#"circuit_breaker_calls_total{breaker="warehouse",outcome="success"} 10"#,
         ],
     );
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -37,10 +37,10 @@ fn main() -> Result<(), BoxError> {
         println!("{series} {value}");
     }
     for wanted in [
-        ("circuit_breaker_state{service=payments,state=open}", 1.0),
-        ("circuit_breaker_state{service=payments,state=closed}", 0.0),
-        ("circuit_breaker_calls_total{outcome=failure,service=payments}", 3.0),
-        ("circuit_breaker_rejections_total{reason=open,service=payments}", 1.0),
+        ("circuit_breaker_state{breaker=payments,state=open}", 1.0),
+        ("circuit_breaker_state{breaker=payments,state=closed}", 0.0),
+        ("circuit_breaker_calls_total{breaker=payments,outcome=failure}", 3.0),
+        ("circuit_breaker_rejections_total{breaker=payments,reason=open}", 1.0),
     ] {
         let is_there = exported.iter().any(|(series, value)| (&**series, *value) == wanted);
         assert!(is_there, "{wanted:?} was not exported");

@@ -33,22 +33,22 @@ async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
     breakers[0].try_acquire().unwrap_err();
     breakers[2].force_open();
     let scrape = || Scrape::parse(&handle.render());
-    let state = |service, state| {
-        scrape().value("circuit_breaker_state", &[("service", service), ("state", state)])
+    let state = |breaker, state| {
+        scrape().value("circuit_breaker_state", &[("breaker", breaker), ("state", state)])
     };
-    for service in ["calls", "operated"] {
-        assert_eq!(["closed", "open", "half_open"].map(|s| state(service, s)), [0.0, 1.0, 0.0]);
+    for breaker in ["calls", "operated"] {
+        assert_eq!(["closed", "open", "half_open"].map(|s| state(breaker, s)), [0.0, 1.0, 0.0]);
     }
-    assert_eq!(scrape().of("circuit_breaker_state", &[("service", "refreshed")]).count(), 0);
+    assert_eq!(scrape().of("circuit_breaker_state", &[("breaker", "refreshed")]).count(), 0);
 
     tower_breaker::metrics::refresh();
     assert_eq!(["closed", "open", "half_open"].map(|s| state("refreshed", s)), [0.0, 1.0, 0.0]);
-    let sum = |name, service| scrape().sum(name, &[("service", service)]);
-    for (service, transitions, rejections) in
+    let sum = |name, breaker| scrape().sum(name, &[("breaker", breaker)]);
+    for (breaker, transitions, rejections) in
         [("calls", 3.0, 1.0), ("refreshed", 3.0, 0.0), ("operated", 4.0, 0.0)]
     {
-        assert_eq!(sum("circuit_breaker_state_seconds_total", service), 2.0);
-        assert_eq!(sum("circuit_breaker_transitions_total", service), transitions);
-        assert_eq!(sum("circuit_breaker_rejections_total", service), rejections);
+        assert_eq!(sum("circuit_breaker_state_seconds_total", breaker), 2.0);
+        assert_eq!(sum("circuit_breaker_transitions_total", breaker), transitions);
+        assert_eq!(sum("circuit_breaker_rejections_total", breaker), rejections);
     }
 }

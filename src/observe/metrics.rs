@@ -6,7 +6,7 @@
 //! labels, alert rules and a dashboard.
 //!
 //! # Whose they are
-//! `service` is the name of the breaker. Breakers of one name add up, also over time: one that is
+//! `breaker` is the name of the breaker. Breakers of one name add up, also over time: one that is
 //! dropped takes itself out of `circuit_breaker_state` and leaves its counts. Only the rates do not
 //! add up: the breaker that was refreshed last shows its own. The circuits that a registry keeps for
 //! keys, which strangers may choose, count under the name of the registry, and have no rates.
@@ -60,7 +60,14 @@ pub fn refresh() {
     }
 }
 
-/// What breakers are counted under. Clones share the handles.
+/// The metrics of all breakers that have one name, as far as the recorder knows them: the value of the
+/// label `breaker`, and the handles that were registered under it.
+///
+/// A recorder keeps one series for each metric and each combination of labels. Breakers of one name
+/// therefore write to the same series, and their numbers add up. Clones of a `Series` share the handles:
+/// the breakers that are built from clones of one builder, such as the circuits of a registry, register
+/// them only once. Two breakers of one name that come from different builders register them twice, which
+/// is harmless because the recorder returns handles of the same series.
 #[derive(Clone)]
 pub(crate) struct Series(Arc<Shared>);
 

@@ -40,7 +40,7 @@ async fn after_an_outage() -> Scrape {
     breaker.reset();
     let scrape = http::scrape(addr).await;
     assert_eq!(scrape.sum("circuit_breaker_transitions_total", &[]), 2.0);
-    let open = [("service", "payments"), ("reason", "open")];
+    let open = [("breaker", "payments"), ("reason", "open")];
     assert_eq!(scrape.value("circuit_breaker_rejections_total", &open), 1.0);
     scrape
 }
@@ -62,8 +62,8 @@ async fn the_dashboard_names_only_metrics_labels_and_values_that_exist() {
     }
     assert_eq!(checked, 10);
     let variables = dashboard["templating"]["list"].as_array().unwrap();
-    let service = variables.iter().find(|variable| variable["name"] == "service").unwrap();
-    check(service["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
+    let breaker = variables.iter().find(|variable| variable["name"] == "breaker").unwrap();
+    check(breaker["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
 }
 
 /// Each metric is on the dashboard, too: it would be missed.
@@ -86,7 +86,7 @@ async fn the_alert_rules_name_only_metrics_labels_and_values_that_exist() {
     let rules = rules["groups"][0]["rules"].as_array().unwrap();
     assert_eq!(rules.len(), 4);
     for rule in rules {
-        check(rule["expr"].as_str().unwrap(), &["service"], &scrape)
+        check(rule["expr"].as_str().unwrap(), &["breaker"], &scrape)
             .unwrap_or_else(|error| panic!("{}: {error}", rule["alert"]));
     }
 }

@@ -67,5 +67,5 @@ fn permit(breaker: &CircuitBreaker) -> Permit {
 }
 
 fn of_test<'a>(labels: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [&[("service", "test")], labels].concat()
+    [&[("breaker", "test")], labels].concat()
 }

@@ -183,7 +183,7 @@ fn circuits_of_keys_are_counted_under_the_name_of_their_template() {
     let scrape = exporter.scrape();
     assert_eq!(states(&scrape), [2.0, 1.0, 0.0]);
     assert_eq!(scrape.sum(CALLS, &of_test(&[])), 3.0);
-    assert!(scrape.0.iter().all(|series| series.labels["service"] == "test"), "a key is no label");
+    assert!(scrape.0.iter().all(|series| series.labels["breaker"] == "test"), "a key is no label");
     assert_eq!(scrape.of(FAILURE_RATE, &[]).count(), 0, "several would fight for it");
 
     drop(circuits);

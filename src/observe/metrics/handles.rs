@@ -47,7 +47,7 @@ const HISTOGRAMS: [(&str, Unit, &str); 1] =
 static METADATA: Metadata<'static> =
     Metadata::new("tower_breaker", Level::INFO, Some("tower_breaker"));
 
-/// The handles for the circuits of one service.
+/// The handles of one [`Series`](super::Series).
 pub(crate) struct Handles {
     states: [Gauge; STATES.len()],
     seconds: [Gauge; STATES.len()],
@@ -61,10 +61,10 @@ pub(crate) struct Handles {
 
 impl Handles {
     /// Registers everything, with zeros.
-    pub(crate) fn register(service: &Arc<str>, durations: bool) -> Self {
+    pub(crate) fn register(breaker: &Arc<str>, durations: bool) -> Self {
         with_recorder(|recorder| {
             describe(recorder);
-            let to = Registry { recorder, service };
+            let to = Registry { recorder, breaker };
             Self {
                 states: STATES.map(|state| to.gauge(STATE, &[("state", state)])),
                 seconds: STATES.map(|state| to.gauge(STATE_SECONDS, &[("state", state)])),
@@ -126,9 +126,9 @@ impl Handles {
 pub(crate) struct Rates([Gauge; 2]);
 
 impl Rates {
-    pub(crate) fn register(service: &Arc<str>) -> Self {
+    pub(crate) fn register(breaker: &Arc<str>) -> Self {
         with_recorder(|recorder| {
-            let to = Registry { recorder, service };
+            let to = Registry { recorder, breaker };
             Self([FAILURE_RATE, SLOW_CALL_RATE].map(|name| to.gauge(name, &[])))
         })
     }
@@ -138,23 +138,23 @@ impl Rates {
     }
 }
 
-/// Registers the metrics of one service.
+/// Registers the metrics of the breakers of one name.
 struct Registry<'a> {
     recorder: &'a dyn Recorder,
-    service: &'a Arc<str>,
+    breaker: &'a Arc<str>,
 }
 
 impl Registry<'_> {
     fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
-        self.recorder.register_gauge(&key(name, self.service, labels), &METADATA)
+        self.recorder.register_gauge(&key(name, self.breaker, labels), &METADATA)
     }
 
     fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
-        self.recorder.register_counter(&key(name, self.service, labels), &METADATA)
+        self.recorder.register_counter(&key(name, self.breaker, labels), &METADATA)
     }
 
     fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
-        self.recorder.register_histogram(&key(name, self.service, labels), &METADATA)
+        self.recorder.register_histogram(&key(name, self.breaker, labels), &METADATA)
     }
 }
 
@@ -169,14 +169,14 @@ pub(crate) fn is_there_a_recorder(probe: &Key) -> bool {
 }
 
 /// The key by which that is found out.
-pub(crate) fn probe(service: &Arc<str>) -> Key {
-    key(STATE, service, &[("state", STATES[0])])
+pub(crate) fn probe(breaker: &Arc<str>) -> Key {
+    key(STATE, breaker, &[("state", STATES[0])])
 }
 
-fn key(name: &'static str, service: &Arc<str>, labels: &[(&'static str, &'static str)]) -> Key {
-    let service = Label::new("service", service.clone());
+fn key(name: &'static str, breaker: &Arc<str>, labels: &[(&'static str, &'static str)]) -> Key {
+    let breaker = Label::new("breaker", breaker.clone());
     let labels = labels.iter().map(|&(key, value)| Label::from_static_parts(key, value));
-    Key::from_parts(name, iter::once(service).chain(labels).collect::<Vec<_>>())
+    Key::from_parts(name, iter::once(breaker).chain(labels).collect::<Vec<_>>())
 }
 
 fn describe(recorder: &dyn Recorder) {
