@@ -10,13 +10,14 @@ use pin_project_lite::pin_project;
 
 use crate::circuit::Permit;
 
-/// What the end of a body says about a call whose head has left it open.
+/// Settles a call by how its response body ends.
 ///
-/// A body that breaks off, or panics, is a failure and does not come here. As with a
-/// [`Classifier`](crate::Classifier), no lock is held, and a panic abandons the call.
+/// A [`ResponseBody`] calls one of the two methods, once. If the body returns an error or panics, the call
+/// has failed and neither method is called. As with a [`Classifier`](crate::Classifier), no lock is held
+/// meanwhile, and a panic abandons the call.
 ///
 /// # Example
-/// A server that sends a checksum in its trailers:
+/// A classifier for a server that sends a checksum in its trailers:
 /// ```
 /// use http::{HeaderMap, Response};
 /// use http_body::Body;
@@ -48,20 +49,23 @@ use crate::circuit::Permit;
 /// }
 /// ```
 pub trait EndOfStream: Sized {
-    /// Settles the call: its body was read to its end, and these are its trailers, if it has any.
+    /// Settles the call after its body was read to the end. `trailers` are those of the body, if it has
+    /// any.
     fn end(self, trailers: Option<&HeaderMap>, permit: Permit);
 
-    /// Settles the call: its body was dropped before its end. By default it is abandoned.
+    /// Settles the call after its body was dropped before the end. The default implementation abandons
+    /// the call.
     fn dropped(self, permit: Permit) {
         drop(permit);
     }
 }
 
-/// The verdict of a head that is a success is given at the end of the body.
+/// Makes [`HttpClassifier`](super::HttpClassifier) settle a call at the end of its body, if the head is a
+/// success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AtEndOfStream;
 
-/// Of a response whose head was a success.
+/// Settles a call whose head was a success.
 impl EndOfStream for AtEndOfStream {
     fn end(self, _: Option<&HeaderMap>, permit: Permit) {
         permit.success();
@@ -73,11 +77,11 @@ impl EndOfStream for AtEndOfStream {
 }
 
 pin_project! {
-    /// The body of a response that was admitted: it settles the call at its end, or when it is
-    /// dropped. `V` says how.
+    /// The body of a response to an admitted call. It settles the call when it ends or is dropped; the
+    /// [`EndOfStream`] `V` decides how.
     ///
-    /// Frames, trailers, size hint and errors are those of the inner body. For a fallback, which has
-    /// no call to settle, make it [from](Self::from) the body alone.
+    /// Frames, trailers, size hint and errors are those of the inner body. The response of a fallback has
+    /// no call to settle. Convert its body with [`ResponseBody::from`].
     pub struct ResponseBody<B, V: EndOfStream = AtEndOfStream> {
         #[pin]
         body: B,
@@ -85,7 +89,7 @@ pin_project! {
     }
 }
 
-/// A call, until it is settled.
+/// A call that has not been settled, or `None` once it has.
 struct Unsettled<V: EndOfStream>(Option<(Permit, V)>);
 
 impl<V: EndOfStream> Drop for Unsettled<V> {
@@ -97,9 +101,10 @@ impl<V: EndOfStream> Drop for Unsettled<V> {
 }
 
 impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
-    /// Lets a body settle the call, at once if there is nothing to read.
+    /// Wraps a body that settles the call of `permit`. If the body has already ended, the call is settled
+    /// at once.
     pub fn new(body: B, permit: Permit, verdict: V) -> Self {
-        // Who reads it may ask the body whether there is anything to read, and never poll it.
+        // A reader that asks `is_end_stream` first never polls such a body.
         if body.is_end_stream() {
             verdict.end(None, permit);
             return body.into();
@@ -135,7 +140,7 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
         let ((poll, is_last), permit) = permit.failing_on_panic(|| {
             let poll = this.body.as_mut().poll_frame(cx);
             let is_frame = matches!(poll, Poll::Ready(Some(Ok(_))));
-            // Who reads it may stop when the body says that it has no more.
+            // A reader may stop polling once the body says that it has ended.
             (poll, is_frame && this.body.is_end_stream())
         });
         match &poll {
