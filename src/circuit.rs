@@ -65,6 +65,8 @@ pub(crate) struct Circuit {
     locked: Mutex<LockedState>,
     /// Who watches calls, if anybody does.
     watch: ArcSwapOption<Watch>,
+    /// How many nanoseconds without a sign of life make an abandoned call a failed one.
+    abandoned_after: AtomicU64,
     in_flight: InFlight,
     /// Whether a registry has handed out the circuit since it last looked.
     #[cfg(feature = "keyed")]
@@ -174,8 +176,7 @@ impl Circuit {
             Report::Failure | Report::FailureRetryAfter(_) => false,
             // In another state, a probe may have to give its slot back.
             Report::Ignored => status.is(StatusWord::CLOSED),
-            // Where calls are timed, it may count as a failure.
-            Report::Abandoned => status.is(StatusWord::CLOSED) && !status.is(StatusWord::TIMED),
+            Report::Abandoned { may_fail } => status.is(StatusWord::CLOSED) && !may_fail,
         };
         if has_no_effect {
             return status.ticket() == ticket;

@@ -85,7 +85,11 @@ pub(crate) enum Report {
     /// A failure for which the callee asked not to be called again for this long.
     FailureRetryAfter(Nanos),
     Ignored,
-    Abandoned,
+    /// The call was dropped without a result. If it `may_fail`, it counts as a failure once it has taken
+    /// as long as the rules say.
+    Abandoned {
+        may_fail: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
