@@ -14,7 +14,8 @@
 //! | a stream that ends without `grpc-status`, or with a malformed one | that of `UNKNOWN` |
 //! | a stream that ends with an error, or panics when it is polled | failure |
 //! | an error of the transport, such as a refused connection, a reset or a timeout | failure |
-//! | a stream that is dropped before its status | abandoned, which is neutral unless [`abandoned_after`] is set |
+//! | a stream that is dropped before its status | abandoned, which is neutral |
+//! | a stream that is dropped after a silence of at least [`abandoned_after`], if that is set | failure |
 //! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure | failure; if the circuit opens on it, it stays open for [at least that long](crate::http::retry_after()) |
 //!
 //! ```

@@ -50,6 +50,7 @@
 //! | It ends with an error. | failure |
 //! | It panics when it is polled. | failure |
 //! | It is dropped before its end, because the caller has seen enough. | success |
+//! | It is dropped after a silence of at least [`abandoned_after`], if that is set. | failure |
 //! | It belongs to a probe, and none of this happens within [`probe_timeout`]. | failure |
 //!
 //! If the head is a failure, or the [predicate](HttpClassifier::head) ignores it, the call is settled at
@@ -59,6 +60,12 @@
 //! [`slow_call_duration_threshold`] also measures how fast the caller reads, and a stream that outlives
 //! [`probe_timeout`], such as server-sent events, makes every probe fail. Settle such calls at the head.
 //!
+//! A body that stalls is usually dropped by a timeout around the reading. To the breaker this looks like
+//! a caller who has seen enough, unless [`abandoned_after`] is set to a little less than that timeout. The
+//! silence is counted from the head or from the last frame, so a caller who stops reading a stream that is
+//! alive trips nothing.
+//!
+//! [`abandoned_after`]: crate::CircuitBreakerBuilder::abandoned_after
 //! [`probe_timeout`]: crate::CircuitBreakerBuilder::probe_timeout
 //! [`slow_call_duration_threshold`]: crate::CircuitBreakerBuilder::slow_call_duration_threshold
 //!

@@ -10,7 +10,8 @@
 //! | `Ready(Err(_))` | failure |
 //! | `RequiresEos(_)` | the classifier decides at the end of the stream |
 //! | The stream ends with an error, or panics when it is polled. | failure |
-//! | The stream is dropped before its end. | abandoned, which is neutral unless [`abandoned_after`] is set |
+//! | The stream is dropped before its end. | abandoned, which is neutral |
+//! | The stream is dropped after a silence of at least [`abandoned_after`], if that is set. | failure |
 //! | The inner service returns an error. | failure |
 //!
 //! As with the classifiers of this crate, `Retry-After` on a failure is [honoured](crate::http::retry_after()).

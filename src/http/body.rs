@@ -9,11 +9,12 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::circuit::Permit;
+use crate::machine::Tick;
 
 /// Settles a call by how its response body ends.
 ///
-/// A [`ResponseBody`] calls one of the two methods, once. If the body returns an error or panics, the call
-/// has failed and neither method is called. As with a [`Classifier`](crate::Classifier), no lock is held
+/// A [`ResponseBody`] calls at most one of the two methods, once. If the body returns an error or panics, the
+/// call has failed and neither method is called. As with a [`Classifier`](crate::Classifier), no lock is held
 /// meanwhile, and a panic abandons the call.
 ///
 /// # Example
@@ -54,7 +55,11 @@ pub trait EndOfStream: Sized {
     fn end(self, trailers: Option<&HeaderMap>, permit: Permit);
 
     /// Settles the call after its body was dropped before the end. The default implementation abandons
-    /// the call.
+    /// the call, which is neutral.
+    ///
+    /// This is not called, and the call has failed, if
+    /// [`abandoned_after`](crate::CircuitBreakerBuilder::abandoned_after) is set and at least this time has
+    /// passed since the last sign of life: the admission of the call, the response head, or the last frame.
     fn dropped(self, permit: Permit) {
         drop(permit);
     }
@@ -90,12 +95,21 @@ pin_project! {
 }
 
 /// A call that has not been settled, or `None` once it has.
-struct Unsettled<V: EndOfStream>(Option<(Permit, V)>);
+struct Unsettled<V: EndOfStream>(Option<Call<V>>);
+
+struct Call<V> {
+    permit: Permit,
+    verdict: V,
+    /// The last [sign of life](Permit::sign_of_life).
+    last_sign: Tick,
+}
 
 impl<V: EndOfStream> Drop for Unsettled<V> {
     fn drop(&mut self) {
-        if let Some((permit, verdict)) = self.0.take() {
-            verdict.dropped(permit);
+        if let Some(Call { permit, verdict, last_sign }) = self.0.take() {
+            if let Some(permit) = permit.give_up(last_sign) {
+                verdict.dropped(permit);
+            }
         }
     }
 }
@@ -109,7 +123,8 @@ impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
             verdict.end(None, permit);
             return body.into();
         }
-        Self { body, call: Unsettled(Some((permit, verdict))) }
+        let last_sign = permit.sign_of_life();
+        Self { body, call: Unsettled(Some(Call { permit, verdict, last_sign })) }
     }
 }
 
@@ -134,7 +149,7 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some((permit, verdict)) = this.call.0.take() else {
+        let Some(Call { permit, verdict, last_sign }) = this.call.0.take() else {
             return this.body.poll_frame(cx);
         };
         let ((poll, is_last), permit) = permit.failing_on_panic(|| {
@@ -150,7 +165,11 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
                 verdict.end(frame.trailers_ref(), permit);
             }
             Poll::Ready(Some(Ok(_))) if is_last => verdict.end(None, permit),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => this.call.0 = Some((permit, verdict)),
+            Poll::Ready(Some(Ok(_))) => {
+                let last_sign = permit.sign_of_life();
+                this.call.0 = Some(Call { permit, verdict, last_sign });
+            }
+            Poll::Pending => this.call.0 = Some(Call { permit, verdict, last_sign }),
         }
         poll
     }
@@ -167,5 +186,24 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
 impl<B: fmt::Debug, V: EndOfStream> fmt::Debug for ResponseBody<B, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::breaker::CircuitBreaker;
+    use crate::config::CircuitBreakerBuilder;
+
+    #[test]
+    fn the_time_of_a_sign_of_life_is_read_only_if_abandoned_after_is_set() {
+        let timed = CircuitBreaker::builder("timed").slow_call_duration_threshold(Duration::MAX);
+        let read = |builder: CircuitBreakerBuilder| {
+            builder.build().unwrap().try_acquire().unwrap().sign_of_life()
+        };
+        assert_eq!(read(timed.clone()), 0);
+        assert_ne!(read(timed.abandoned_after(Duration::MAX)), 0);
     }
 }

@@ -12,7 +12,10 @@ use tower_breaker::{CircuitBreakerLayer, Classifier, Permit, State};
 use tower_reqwest::{HttpClientLayer, HttpClientService};
 
 use crate::backend::{Backend, CHUNKED, End, HALF, HalfBody, LENGTH};
-use crate::{HOUR, SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
+use crate::{
+    HOUR, SOON, breaker, breaker_that_counts_abandoned_calls, builder, is_rejected,
+    let_a_probe_through, recorded, rejection, survives_an_outage,
+};
 
 fn client() -> HttpClientService<Client> {
     HttpClientService::new(Client::builder().no_proxy().build().unwrap())
@@ -144,6 +147,26 @@ async fn a_body_that_stalls_is_a_success_with_a_timeout_around_the_reading() {
         let response = send(&mut client, &server.url()).await.unwrap();
         tokio::time::timeout(SOON, read(response)).await.unwrap_err();
         assert_eq!(recorded(&breaker), (calls, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_never_closes_a_circuit_with_abandoned_after() {
+    let server = HalfBody::start(LENGTH, End::Closed).await;
+    let breaker = breaker_that_counts_abandoned_calls();
+    let classifier = HttpClassifier::new().at_end_of_stream();
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
+    let mut client = ServiceBuilder::new().layer(layer).service(client());
+    for failures in 1..=2 {
+        let response = send(&mut client, &server.url()).await.unwrap();
+        tokio::time::timeout(SOON, read(response)).await.unwrap_err();
+        assert_eq!(recorded(&breaker), (failures, failures));
+    }
+    for _ in 0..3 {
+        let_a_probe_through(&breaker);
+        let response = send(&mut client, &server.url()).await.unwrap();
+        tokio::time::timeout(SOON, read(response)).await.unwrap_err();
+        assert_eq!(breaker.state(), State::Open);
     }
 }
 

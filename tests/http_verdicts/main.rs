@@ -11,6 +11,7 @@ mod pass_through;
 mod retry_after;
 mod scripted;
 mod servers;
+mod stalled_bodies;
 mod statuses;
 mod whole_bodies;
 
