@@ -8,7 +8,7 @@
 //! | what comes back | outcome |
 //! |---|---|
 //! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`, `RESOURCE_EXHAUSTED` | failure |
-//! | `CANCELLED` | ignored |
+//! | `CANCELLED`, with which the timeout of a tonic server answers | failure |
 //! | `OK` and all other codes, because a healthy server sends them | success |
 //! | an HTTP status other than 200 without `grpc-status`, which a proxy sends | that of the code in gRPC's ["HTTP to gRPC Status Code Mapping"][map] |
 //! | a stream that ends without `grpc-status`, or with a malformed one | that of `UNKNOWN` |
@@ -35,6 +35,9 @@
 //! ```
 //!
 //! [`GrpcClassifier`] has a setter for each outcome, which changes the table for one code.
+//!
+//! A `CANCELLED` that arrives as a status is the answer of the server. If the *caller* cancels, it drops the
+//! call, and no status arrives.
 //!
 //! A call lasts until its status arrives. Therefore a stream that outlives [`probe_timeout`] makes every
 //! probe fail. Give calls that subscribe to something a circuit of their own, and settle them at the head

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | an error of the inner service, such as a refused connection, a reset or a timeout | failure |
 //! | a 5xx, or an invalid status of 600 and above | failure |
-//! | any other status, because a 4xx is the answer of a healthy server | success |
+//! | 408, with which timeouts answer: that of a server, and tower-http's `TimeoutLayer` | failure |
+//! | any other status, because a healthy server sends it | success |
 //! | `Retry-After` on a failure | failure; if the circuit opens on it, it stays open for [at least that long](retry_after()) |
 //!
 //! The classifier works with every service that returns an [`http::Response`], with any body type and any

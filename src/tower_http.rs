@@ -17,6 +17,15 @@
 //! As with the classifiers of this crate, `Retry-After` on a failure is [honoured](crate::http::retry_after()).
 //! The class of a failure does not matter, so the classifier is not asked for that of an error.
 //!
+//! Two of tower-http's own classifiers overlook failures that the classifiers of this crate see:
+//!
+//! * [`ServerErrorsAsFailures`](::tower_http::classify::ServerErrorsAsFailures) counts a 408 as a success.
+//!   tower-http's `TimeoutLayer` answers with it, unless it was given another status. Use
+//!   [`StatusInRangeAsFailures`](::tower_http::classify::StatusInRangeAsFailures), or give the
+//!   `TimeoutLayer` the status 504.
+//! * [`GrpcErrorsAsFailures`](::tower_http::classify::GrpcErrorsAsFailures) looks at `grpc-status` only. The
+//!   502 of a proxy and a stream that ends without a status are successes.
+//!
 //! The traits are those of tower-http 0.7. Support for another minor version of tower-http comes with
 //! another minor version of this crate.
 //!

@@ -59,6 +59,7 @@ async fn serve() -> SocketAddr {
     };
     let router = Router::new()
         .route("/ok", get(|| async { "body" }))
+        .route("/timeout", get(|| async { StatusCode::REQUEST_TIMEOUT }))
         .route("/unavailable", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
         .route("/grpc/0", get(move || with_status("0")))
         .route("/grpc/14", get(move || with_status("14")));
@@ -102,6 +103,17 @@ async fn a_range_of_statuses_trips() {
     assert!(trips(classifier.clone(), "/unknown").await);
     assert!(!trips(classifier.clone(), "/unavailable").await);
     assert!(!trips(classifier, "/ok").await);
+}
+
+#[tokio::test]
+async fn a_408_does_not_trip_unless_its_range_is_given() {
+    assert!(!trips(ServerErrorsAsFailures::new(), "/timeout").await);
+    assert!(trips(StatusInRangeAsFailures::new(408..=599), "/timeout").await);
+}
+
+#[tokio::test]
+async fn an_http_error_does_not_trip_a_classifier_for_grpc() {
+    assert!(!trips(GrpcErrorsAsFailures::new(), "/unavailable").await);
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ impl GrpcClassifier {
     #[must_use]
     pub fn new() -> Self {
         [
+            GrpcCode::Cancelled,
             GrpcCode::Unknown,
             GrpcCode::DeadlineExceeded,
             GrpcCode::ResourceExhausted,
@@ -42,7 +43,6 @@ impl GrpcClassifier {
         ]
         .into_iter()
         .fold(Self { outcomes: [Outcome::Success; 17] }, Self::failure)
-        .ignored(GrpcCode::Cancelled)
     }
 
     /// Counts a code as a failure.

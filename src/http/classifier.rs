@@ -46,7 +46,7 @@ impl HttpClassifier {
     /// Creates a classifier with the [defaults](super), which settles calls at the head.
     #[must_use]
     pub fn new() -> Self {
-        Self { failures: StatusSet::SERVER_ERRORS, predicate: |_, _| None, when: AtHead }
+        Self { failures: StatusSet::DEFAULT_FAILURES, predicate: |_, _| None, when: AtHead }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use ::http::StatusCode;
 
 const FIRST: u16 = 100;
+const REQUEST_TIMEOUT: u16 = 408;
 const SERVER_ERRORS: u16 = 500;
 /// A status of this value or above is invalid, and RFC 9110, section 15 asks to treat it like a 5xx.
 const INVALID: u16 = 600;
@@ -16,8 +17,11 @@ pub(super) struct StatusSet([u64; 8]);
 const _: () = assert!((INVALID - FIRST) as u32 <= 8 * u64::BITS);
 
 impl StatusSet {
-    pub(super) const SERVER_ERRORS: Self = {
+    /// 408, 5xx and all invalid codes.
+    pub(super) const DEFAULT_FAILURES: Self = {
         let mut words = [0; 8];
+        let (word, bit) = word_and_bit(REQUEST_TIMEOUT);
+        words[word] |= bit;
         let mut code = SERVER_ERRORS;
         while code < INVALID {
             let (word, bit) = word_and_bit(code);
@@ -73,18 +77,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn server_errors_are_the_5xx_and_all_invalid_codes() {
+    fn the_default_failures_are_408_the_5xx_and_all_invalid_codes() {
         for code in 100..=999 {
             let status = StatusCode::from_u16(code).unwrap();
-            assert_eq!(StatusSet::SERVER_ERRORS.contains(status), code >= 500, "{code}");
+            let expected = code == 408 || code >= 500;
+            assert_eq!(StatusSet::DEFAULT_FAILURES.contains(status), expected, "{code}");
         }
     }
 
     proptest! {
         #[test]
         fn it_behaves_like_a_set(changes in prop::collection::vec((100..=999u16, any::<bool>()), 0..100)) {
-            let mut set = StatusSet::SERVER_ERRORS;
-            let mut model: BTreeSet<u16> = (500..=599).collect();
+            let mut set = StatusSet::DEFAULT_FAILURES;
+            let mut model: BTreeSet<u16> = (500..=599).chain([408]).collect();
             for (code, is_member) in changes {
                 set.set(StatusCode::from_u16(code).unwrap(), is_member);
                 match code {

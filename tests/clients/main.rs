@@ -9,6 +9,7 @@ mod axum_server;
 mod backend;
 mod connector;
 mod hyper_client;
+mod layers;
 mod proxy;
 mod reqwest_client;
 mod streams;

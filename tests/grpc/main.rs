@@ -3,6 +3,7 @@
 #![cfg(feature = "grpc")]
 
 mod hints;
+mod layers;
 mod rejections;
 mod servers;
 mod statuses;

@@ -14,13 +14,14 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Request, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tower::{BoxError, service_fn};
+use tower::{BoxError, Layer, Service, service_fn};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -29,9 +30,21 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 async fn serve<H: Health>(service: HealthServer<H>) -> SocketAddr {
+    serve_router(Server::builder().add_service(service)).await
+}
+
+/// Serves with a server that was configured by its user.
+pub(crate) async fn serve_router<L, B>(router: Router<L>) -> SocketAddr
+where
+    L: Layer<Routes> + Clone + Send + 'static,
+    L::Service:
+        Service<http::Request<tonic::body::Body>, Response = Response<B>> + Clone + Send + 'static,
+    <L::Service as Service<http::Request<tonic::body::Body>>>::Future: Send,
+    <L::Service as Service<http::Request<tonic::body::Body>>>::Error: Into<BoxError> + Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let (listener, address) = listen().await;
-    let incoming = TcpIncoming::from(listener);
-    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }
 

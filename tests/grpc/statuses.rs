@@ -64,8 +64,8 @@ fn default(code: Code) -> Outcome {
         | Code::Internal
         | Code::Unknown
         | Code::DataLoss
-        | Code::ResourceExhausted => Outcome::Failure,
-        Code::Cancelled => Outcome::Ignored,
+        | Code::ResourceExhausted
+        | Code::Cancelled => Outcome::Failure,
         _ => Outcome::Success,
     }
 }
@@ -95,14 +95,14 @@ async fn the_codes_are_what_the_table_says_in_the_head_and_in_the_trailers() {
 async fn the_table_is_changed_code_by_code() {
     let classifier = GrpcClassifier::new()
         .failure(GrpcCode::Aborted)
-        .failure(GrpcCode::Cancelled)
+        .ignored(GrpcCode::Cancelled)
         .success(GrpcCode::ResourceExhausted)
         .ignored(GrpcCode::DeadlineExceeded);
     for code in (0..=16).map(Code::from) {
         let expected = match code {
-            Code::Aborted | Code::Cancelled => Outcome::Failure,
+            Code::Aborted => Outcome::Failure,
             Code::ResourceExhausted => Outcome::Success,
-            Code::DeadlineExceeded => Outcome::Ignored,
+            Code::Cancelled | Code::DeadlineExceeded => Outcome::Ignored,
             code => default(code),
         };
         assert_eq!(outcomes(classifier, code).await, [expected; 2], "{code:?}");

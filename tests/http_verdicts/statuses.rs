@@ -45,9 +45,10 @@ fn settled(call: impl FnOnce(&CircuitBreaker)) -> Outcome {
 }
 
 #[test]
-fn server_errors_and_invalid_statuses_are_failures_and_nothing_else_is() {
+fn server_errors_timeouts_and_invalid_statuses_are_failures_and_nothing_else_is() {
     for status in 100..=999 {
-        let expected = if status >= 500 { Outcome::Failure } else { Outcome::Success };
+        let is_failure = status == 408 || status >= 500;
+        let expected = if is_failure { Outcome::Failure } else { Outcome::Success };
         assert_eq!(outcome(&HttpClassifier::new(), status), expected, "{status}");
     }
 }
