@@ -330,6 +330,20 @@ async fn whoever_waits_is_admitted_when_the_wish_is_over() {
     assert!((20 * SECOND..21 * SECOND).contains(&asked.elapsed()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn retry_after_seconds_are_whole_rounded_up_and_at_least_one() {
+    let breaker = sensitive().open_duration(3 * SECOND).build().unwrap();
+    breaker.trip();
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.retry_after_seconds(), Some(3));
+    for (time, expected) in [(NS, 3), (SECOND - NS, 2), (NS, 2), (2 * SECOND, 1)] {
+        advance(time).await;
+        assert_eq!(rejected.retry_after_seconds(), Some(expected), "{time:?} later");
+    }
+    breaker.force_open();
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after_seconds(), None);
+}
+
 // ---- tripping -----------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
