@@ -81,6 +81,8 @@
 
 mod classifier;
 mod code;
+mod unavailable;
 
 pub use self::classifier::GrpcClassifier;
 pub use self::code::GrpcCode;
+pub use self::unavailable::Unavailable;

@@ -110,6 +110,7 @@ mod body;
 mod classifier;
 mod retry_after;
 mod status_set;
+mod unavailable;
 
 pub use self::body::{AtEndOfStream, EndOfStream, ResponseBody};
 pub use self::classifier::{AtHead, HttpClassifier, NoPredicate};
@@ -118,3 +119,4 @@ pub(crate) use self::retry_after::digits;
 pub use self::retry_after::retry_after;
 #[cfg(any(feature = "grpc", feature = "tower-http"))]
 pub(crate) use self::retry_after::settle;
+pub use self::unavailable::Unavailable;

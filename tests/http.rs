@@ -3,6 +3,8 @@
 //! The clock is a real one here, so nothing depends on it: a circuit that is open stays open, and is
 //! brought to its next probe by hand.
 
+#![cfg(feature = "http")]
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_breaker::http::Unavailable;
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, HalfOpen, Outcome, RejectReason,
     Rejected, State,
@@ -244,17 +247,11 @@ async fn a_connection_that_breaks_off_is_a_failure() {
 
 // ---- axum ---------------------------------------------------------------------------------------
 
-/// What a server answers instead of an error of the breaker.
-fn unavailable<E>(error: &CircuitBreakerError<E>) -> Response<Body> {
-    let Some(rejected) = error.rejected() else {
-        return StatusCode::BAD_GATEWAY.into_response();
-    };
-    let seconds = rejected.retry_after().map_or(1, |wait| wait.as_secs() + 1);
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
-}
-
-async fn handle(error: CircuitBreakerError<Infallible>) -> Response<Body> {
-    unavailable(&error)
+/// Answers in place of the error of a breaker around a router. The only error is a rejection.
+async fn handle(
+    CircuitBreakerError::Rejected(rejected): CircuitBreakerError<Infallible>,
+) -> Response<Body> {
+    Unavailable::response(rejected)
 }
 
 fn behind_breaker(router: Router, breaker: &CircuitBreaker) -> Router {
@@ -335,7 +332,10 @@ async fn a_handler_calls_its_dependency_through_a_breaker_in_its_state() {
         Shared((outbound, address)): Shared<(Outbound, SocketAddr)>,
     ) -> Result<Bytes, Response<Body>> {
         let answer = outbound.oneshot(request(address, "/")).await;
-        let answer = answer.map_err(|error| unavailable(&error))?;
+        let answer = answer.map_err(|error| match error {
+            CircuitBreakerError::Rejected(rejected) => Unavailable::response(rejected),
+            CircuitBreakerError::Inner(_) => StatusCode::BAD_GATEWAY.into_response(),
+        })?;
         let status = answer.status().to_string();
         answer.into_body().collect().await.map_err(|_| StatusCode::BAD_GATEWAY.into_response())?;
         Ok(status.into())

@@ -193,7 +193,6 @@ impl<B: fmt::Debug, V: EndOfStream> fmt::Debug for ResponseBody<B, V> {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
     use crate::breaker::CircuitBreaker;
     use crate::config::CircuitBreakerBuilder;
 

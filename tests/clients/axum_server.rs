@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_breaker::http::HttpClassifier;
+use tower_breaker::http::{HttpClassifier, Unavailable};
 use tower_breaker::{CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, Rejected, State};
 use tower_reqwest::HttpClientService;
 
@@ -47,10 +47,7 @@ async fn relay(Shared((service, url)): Shared<Outbound>) -> Response {
     match service.oneshot(request).await {
         Ok(response) => response,
         Err(CircuitBreakerError::Inner(_)) => StatusCode::BAD_GATEWAY.into_response(),
-        Err(CircuitBreakerError::Rejected(rejected)) => {
-            let seconds = rejected.retry_after().map_or(1, |wait| wait.as_secs() + 1);
-            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
-        }
+        Err(CircuitBreakerError::Rejected(rejected)) => Unavailable::response(rejected),
     }
 }
 

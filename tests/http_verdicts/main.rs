@@ -13,6 +13,7 @@ mod scripted;
 mod servers;
 mod stalled_bodies;
 mod statuses;
+mod unavailable;
 mod whole_bodies;
 
 use std::time::Duration;
