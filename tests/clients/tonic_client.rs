@@ -10,12 +10,13 @@ use tonic_health::pb::health_client::HealthClient;
 use tower::timeout::error::Elapsed;
 use tower::{Layer, ServiceBuilder};
 use tower_breaker::grpc::GrpcClassifier;
+use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, CircuitBreakerService, State};
 
 use crate::backend::{DeadPort, listen};
 use crate::{
-    SOON, breaker, breaker_that_counts_abandoned_calls, causes, let_a_probe_through, recorded,
-    rejection,
+    SOON, breaker, breaker_that_counts_abandoned_calls, builder, causes, let_a_probe_through,
+    recorded, rejection,
 };
 
 type Client = HealthClient<CircuitBreakerService<Channel, GrpcClassifier>>;
@@ -113,4 +114,18 @@ async fn silence_with_a_caller_who_gives_up() {
     }
     assert_eq!(neutral.state(), State::Closed);
     assert_eq!(failed.state(), State::Open);
+}
+
+#[tokio::test]
+async fn circuits_by_host_around_channels_are_one_circuit_because_requests_name_no_host() {
+    let circuits = CircuitBreakerRegistry::builder(builder()).build().unwrap();
+    for _ in 0..2 {
+        let layer = KeyedLayer::by_host(circuits.clone()).classifier(GrpcClassifier::new());
+        let channel = endpoint(DeadPort::new().address).connect_lazy();
+        let mut client = HealthClient::new(layer.layer(channel));
+        client.check(HealthCheckRequest::default()).await.unwrap_err();
+    }
+    assert_eq!(circuits.len(), 1);
+    let shared = circuits.get(&"".into()).expect("the circuit of requests without a host");
+    assert_eq!(recorded(&shared), (2, 2));
 }

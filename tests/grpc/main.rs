@@ -2,6 +2,7 @@
 
 #![cfg(feature = "grpc")]
 
+mod as_a_layer;
 mod hints;
 mod layers;
 mod rejections;
