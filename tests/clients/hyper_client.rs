@@ -83,7 +83,10 @@ async fn refused_connections_over_both_versions_of_http() {
         let listener = port.come_to_life();
         let router = Router::new().fallback(|| async { "hello" });
         tokio::spawn(async { axum::serve(listener, router).await });
-        assert!(is_rejected(&send(&mut client, address, version).await), "it does not look");
+        assert!(
+            is_rejected(&send(&mut client, address, version).await),
+            "an open circuit does not probe by itself"
+        );
         let_a_probe_through(&breaker);
         assert_eq!(send(&mut client, address, version).await.unwrap(), StatusCode::OK);
         assert_eq!(breaker.state(), State::Closed);
@@ -91,7 +94,7 @@ async fn refused_connections_over_both_versions_of_http() {
 }
 
 #[tokio::test]
-async fn silence_over_http2_with_a_timeout_inside() {
+async fn a_server_that_does_not_answer_over_http2_with_a_timeout_inside() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let version = Version::HTTP_2;
     let mut client =
@@ -109,7 +112,7 @@ async fn silence_over_http2_with_a_timeout_inside() {
 }
 
 #[tokio::test]
-async fn silence_over_http2_with_a_timeout_outside() {
+async fn a_server_that_does_not_answer_over_http2_with_a_timeout_outside() {
     let (breaker, backend) = (breaker_that_counts_abandoned_calls(), Backend::start().await);
     let version = Version::HTTP_2;
     let mut client =
@@ -124,8 +127,8 @@ async fn silence_over_http2_with_a_timeout_outside() {
     assert!(is_rejected(&send(&mut client, backend.address, version).await));
 }
 
-/// Makes five calls over one connection of HTTP/2, which is cut before they are answered.
-async fn five_calls_that_are_cut(breaker: &CircuitBreaker) {
+/// Makes five calls over one HTTP/2 connection, which is closed before they are answered.
+async fn five_calls_on_a_connection_that_closes(breaker: &CircuitBreaker) {
     let (listener, address) = listen().await;
     let arrived = Arc::new(Semaphore::new(0));
     let arrivals = arrived.clone();
@@ -152,16 +155,16 @@ async fn five_calls_that_are_cut(breaker: &CircuitBreaker) {
 }
 
 #[tokio::test]
-async fn one_cut_connection_of_http2_is_as_many_failures_in_a_row_as_it_had_calls() {
+async fn one_http2_connection_that_closes_is_one_failure_for_each_of_its_calls() {
     let by_default = CircuitBreaker::new("backend");
-    five_calls_that_are_cut(&by_default).await;
+    five_calls_on_a_connection_that_closes(&by_default).await;
     assert_eq!(by_default.state(), State::Open);
     let cause = by_default.history().last().unwrap().cause();
     assert_eq!(cause, Cause::ConsecutiveFailures { failures: 5 });
 
     let by_rate = CircuitBreaker::builder("backend").failure_rate_threshold(0.5).minimum_calls(20);
     let by_rate = by_rate.build().unwrap();
-    five_calls_that_are_cut(&by_rate).await;
+    five_calls_on_a_connection_that_closes(&by_rate).await;
     assert_eq!(by_rate.state(), State::Closed);
     assert_eq!(recorded(&by_rate), (5, 5));
 }

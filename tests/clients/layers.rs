@@ -1,5 +1,5 @@
-//! What the layers that people put inside of a breaker answer, and servers outside: each of them is a
-//! real one, and what it answers is classified as it should be.
+//! How the responses and errors of common layers are classified, both of layers inside the breaker and of
+//! those of a server. Each test uses the real layer.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -65,7 +65,7 @@ const SUCCESS: (u64, u64) = (1, 0);
 
 #[tokio::test]
 async fn the_408_of_the_timeout_layer_of_tower_http_is_a_failure() {
-    let (_listener, address) = listen().await; // the kernel accepts, and that is all
+    let (_listener, address) = listen().await; // only the kernel accepts connections
     let url = format!("http://{address}/");
     let layer = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, SOON);
     let timed = ServiceBuilder::new()
@@ -93,7 +93,7 @@ async fn the_errors_of_the_response_body_timeouts_of_tower_http_are_failures() {
 #[tokio::test]
 async fn the_500_of_catch_panic_of_tower_http_is_a_failure() {
     async fn panics(_: Request<Body>) -> Result<Response<Body>, Infallible> {
-        panic!("as told")
+        panic!("a panic")
     }
     let caught = CatchPanicLayer::new().layer(service_fn(panics));
     let (status, recorded) = call(caught, request("/", "")).await;
@@ -133,7 +133,7 @@ async fn the_errors_of_timeout_and_load_shed_of_tower_are_failures() {
 
 // ---- servers ----------------------------------------------------------------------------------
 
-/// As axum's own documentation does it.
+/// The error handler of axum's documentation.
 async fn handle_timeout_error(error: BoxError) -> StatusCode {
     match error {
         error if error.is::<tower::timeout::error::Elapsed>() => StatusCode::REQUEST_TIMEOUT,

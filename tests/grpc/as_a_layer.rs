@@ -18,7 +18,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
 use crate::servers::{Ending, Endless, serve_router};
 use crate::{breaker, builder, channel, recorded};
 
-/// For timeouts that are to come to pass.
+/// For timeouts that are meant to expire.
 const SOON: Duration = Duration::from_millis(20);
 
 fn layer(breaker: &CircuitBreaker) -> CircuitBreakerLayer<GrpcClassifier> {
@@ -33,7 +33,7 @@ async fn check(address: SocketAddr) -> Result<(), Status> {
 // ---- a tonic server ---------------------------------------------------------------------------
 
 #[tokio::test]
-async fn around_the_services_of_a_server_it_answers_for_them_with_unavailable() {
+async fn a_breaker_around_the_services_of_a_server_answers_for_them_with_unavailable() {
     let breaker = breaker();
     let server = Server::builder()
         .layer(layer(&breaker).fallback(Unavailable))
@@ -82,7 +82,7 @@ async fn the_timeout_of_the_server_is_outside_so_it_needs_abandoned_after() {
 
 // ---- gRPC-Web ---------------------------------------------------------------------------------
 
-/// A server that speaks gRPC-Web.
+/// Starts a server that speaks gRPC-Web.
 async fn serve_web(status: Status) -> http::Uri {
     let server = Server::builder()
         .accept_http1(true)
@@ -118,11 +118,7 @@ async fn with_a_grpc_web_layer_outside_the_status_goes_unseen() {
     stream.message().await.unwrap().unwrap();
     assert_eq!(stream.message().await.unwrap_err().code(), Code::Unavailable);
     drop(stream);
-    assert_eq!(
-        recorded(&breaker),
-        (0, 0),
-        "it was in a frame of the body, and then all was dropped"
-    );
+    assert_eq!(recorded(&breaker), (0, 0), "the status was in a frame of the body");
 }
 
 #[tokio::test]

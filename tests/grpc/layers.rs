@@ -1,5 +1,5 @@
-//! What the layers that people put inside of a breaker answer, and servers outside: each of them is a
-//! real one, and what it answers is classified as it should be.
+//! How the responses and errors of common layers are classified, both of layers inside the breaker and of
+//! those of a server. Each test uses the real layer.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::servers::{Endless, serve_health, serve_router};
 use crate::{breaker, channel, check, client, recorded};
 
-/// For timeouts that are to come to pass.
+/// For timeouts that are meant to expire.
 const SOON: Duration = Duration::from_millis(20);
 
 const FAILURE: (u64, u64) = (1, 1);
@@ -107,7 +107,7 @@ async fn the_408_of_the_timeout_layer_of_tower_http_is_a_failure() {
 #[tokio::test]
 async fn a_client_interceptor_that_refuses_is_classified_by_its_code() {
     for (code, expected) in [(Code::Unauthenticated, SUCCESS), (Code::Unavailable, FAILURE)] {
-        let refuse = move |_: Request<()>| Err(Status::new(code, "as told"));
+        let refuse = move |_: Request<()>| Err(Status::new(code, "refused"));
         let layer = InterceptorLayer::new(refuse);
         let channel = channel(serve_health().await);
         assert_eq!(call(layer.layer(channel)).await, (code, expected));

@@ -1,4 +1,4 @@
-//! What a caller of tonic sees when the call is turned away.
+//! What the caller of a tonic client sees when a call is rejected.
 
 use std::error::Error;
 
@@ -43,7 +43,7 @@ async fn unavailable_is_a_status_with_the_message_and_the_wait_of_the_rejection(
     breaker.force_open();
     let status = client.check(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(!status.metadata().contains_key("grpc-retry-pushback-ms"), "nobody knows how long");
+    assert!(!status.metadata().contains_key("grpc-retry-pushback-ms"), "nobody knows for how long");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn serve<H: Health>(service: HealthServer<H>) -> SocketAddr {
     serve_router(Server::builder().add_service(service)).await
 }
 
-/// Serves with a server that was configured by its user.
+/// Serves with a server that a test has configured.
 pub(crate) async fn serve_router<L, B>(router: Router<L>) -> SocketAddr
 where
     L: Layer<Routes> + Clone + Send + 'static,
@@ -48,14 +48,14 @@ where
     address
 }
 
-/// The health service of tonic-health: one service is well, all others are not found.
+/// Starts the health service of tonic-health. It knows one service, which is healthy.
 pub(crate) async fn serve_health() -> SocketAddr {
     let (reporter, service) = tonic_health::server::health_reporter();
     reporter.set_service_status("known", ServingStatus::Serving).await;
     serve(service).await
 }
 
-/// A health service whose every call ends with a status.
+/// A health service whose calls all end with this status.
 pub(crate) struct Ending(pub(crate) Status);
 
 impl Ending {
@@ -75,7 +75,7 @@ type Messages = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> +
 
 #[tonic::async_trait]
 impl Health for Ending {
-    /// Ends at once: the answer is a head, if the status is not `Ok`.
+    /// Ends at once. If the status is not `Ok`, it is in the head.
     async fn check(
         &self,
         _: Request<HealthCheckRequest>,
@@ -85,7 +85,7 @@ impl Health for Ending {
 
     type WatchStream = Messages;
 
-    /// Ends after a message: the status is in the trailers.
+    /// Ends after a message. The status is in the trailers.
     async fn watch(
         &self,
         _: Request<HealthCheckRequest>,
@@ -96,7 +96,7 @@ impl Health for Ending {
     }
 }
 
-/// A health service that sends a message and then nothing more, for ever.
+/// A health service that sends one message and then nothing more.
 pub(crate) struct Endless;
 
 impl Endless {
@@ -125,7 +125,7 @@ impl Health for Endless {
     }
 }
 
-/// Serves HTTP/2 with hyper alone.
+/// Serves HTTP/2 with hyper only.
 pub(crate) async fn serve_raw<F, B>(answer: F) -> SocketAddr
 where
     F: Fn() -> Response<B> + Clone + Send + 'static,
@@ -145,10 +145,10 @@ where
     address
 }
 
-/// A whole message: not compressed, two bytes, "serving".
+/// A complete message: not compressed, two bytes, "serving".
 pub(crate) const MESSAGE: Bytes = Bytes::from_static(&[0, 0, 0, 0, 2, 0x08, 0x01]);
 
-/// A response with a message, and trailers if there are any.
+/// Returns a response with one message and these trailers.
 pub(crate) fn raw(
     trailers: Option<HeaderMap>,
 ) -> Response<impl Body<Data = Bytes, Error = Infallible> + Send + 'static> {

@@ -1,4 +1,4 @@
-//! Bodies that stall and are dropped by a caller who has waited long enough.
+//! Bodies that stall until their caller drops them.
 
 use std::io::Error;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use tower_breaker::tower_http::TowerHttpClassifier;
 use tower_breaker::{CircuitBreaker, Classifier, Ending, EventKind, Permit, State};
 use tower_http::classify::GrpcErrorsAsFailures;
 
-use crate::scripted::{BrokenOff, Scripted, Step, poll};
+use crate::scripted::{BodyFailed, Scripted, Step, poll};
 use crate::{HOUR, builder, recorded};
 
 const SECOND: Duration = Duration::from_secs(1);
 const NS: Duration = Duration::from_nanos(1);
 
-/// A breaker to which a second without a sign of life is a failure.
+/// A breaker that counts a dropped call as a failure after a second without a sign of life.
 fn impatient() -> CircuitBreaker {
     builder().abandoned_after(SECOND).build().unwrap()
 }
 
-/// The response body of a call whose head has just arrived.
+/// Returns the response body of a call whose head has just arrived.
 fn begin<C, B>(classifier: &C, breaker: &CircuitBreaker, steps: impl IntoIterator<Item = Step>) -> B
 where
     C: Classifier<Response<Scripted>, Error, Response = Response<B>>,
@@ -33,7 +33,7 @@ where
     classifier.response(Response::new(Scripted::new(steps)), permit).into_body()
 }
 
-/// What one call was recorded as, if at all.
+/// What a call was recorded as.
 #[derive(Debug, PartialEq)]
 enum Recorded {
     Success,
@@ -49,11 +49,12 @@ fn outcome(breaker: &CircuitBreaker) -> Recorded {
     }
 }
 
-/// A classifier fails streams that stall, and only those. `in_time` is what an early drop is recorded as.
+/// Checks that a classifier counts streams that stall as failures, and no others. `in_time` is what a drop
+/// is recorded as that comes early enough.
 async fn fails_streams_that_stall<C, B>(classifier: C, in_time: Recorded)
 where
     C: Classifier<Response<Scripted>, Error, Response = Response<B>>,
-    B: Body<Data = Bytes, Error = BrokenOff> + Unpin,
+    B: Body<Data = Bytes, Error = BodyFailed> + Unpin,
 {
     // After the head.
     for (silence, expected) in [(SECOND, &Recorded::Failure), (SECOND - NS, &in_time)] {
@@ -80,7 +81,7 @@ where
         assert_eq!(outcome(&breaker), *expected, "{silence:?} after a frame");
     }
 
-    // Being polled is no sign of life.
+    // A poll that returns `Pending` is not a sign of life.
     let breaker = impatient();
     let mut body = begin(&classifier, &breaker, [Step::Pending, Step::Pending, Step::Pending]);
     for _ in 0..3 {
@@ -88,9 +89,9 @@ where
         advance(SECOND / 2).await;
     }
     drop(body);
-    assert_eq!(outcome(&breaker), Recorded::Failure, "polled in vain");
+    assert_eq!(outcome(&breaker), Recorded::Failure, "after polls without a frame");
 
-    // Without the setting, nothing is too late.
+    // Without the setting, no drop is too late.
     let breaker = crate::breaker();
     let body = begin(&classifier, &breaker, [Step::Pending]);
     advance(HOUR).await;
@@ -109,12 +110,12 @@ async fn a_grpc_stream_that_stalls_is_a_failure_and_one_that_is_alive_is_abandon
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_stalls_is_a_failure_to_the_classifiers_of_tower_http_too() {
+async fn a_stream_that_stalls_is_a_failure_with_the_classifiers_of_tower_http_too() {
     let classifier = TowerHttpClassifier::new(GrpcErrorsAsFailures::new());
     fails_streams_that_stall(classifier, Recorded::Nothing).await;
 }
 
-/// Drops the permit itself.
+/// An end of stream of a user that drops the permit.
 struct Abandon;
 
 impl EndOfStream for Abandon {
@@ -128,7 +129,7 @@ impl EndOfStream for Abandon {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_a_verdict_of_your_own_drops_is_neutral_while_the_stream_is_alive() {
+async fn a_permit_that_an_end_of_stream_of_a_user_drops_is_neutral_while_the_stream_is_alive() {
     let breaker = impatient();
     let scripted = Scripted::new([Step::data("frame"), Step::Pending]);
     let mut body = ResponseBody::new(scripted, breaker.try_acquire().unwrap(), Abandon);
@@ -166,7 +167,7 @@ async fn a_probe_whose_body_stalls_opens_the_circuit_instead_of_closing_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_long_a_call_took_still_counts_from_its_admission() {
+async fn the_duration_of_a_call_is_still_counted_from_its_admission() {
     let breaker = builder()
         .abandoned_after(SECOND)
         .slow_call_duration_threshold(2 * SECOND)
@@ -185,7 +186,7 @@ async fn how_long_a_call_took_still_counts_from_its_admission() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_given_up_in_time_is_still_reported_as_abandoned() {
+async fn a_stream_that_is_dropped_in_time_is_reported_as_abandoned() {
     let (endings, seen) = std::sync::mpsc::channel();
     let breaker = builder()
         .abandoned_after(SECOND)
@@ -204,7 +205,7 @@ async fn a_stream_that_is_given_up_in_time_is_still_reported_as_abandoned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_a_body_after_its_end_settles_nothing_again() {
+async fn dropping_a_body_after_its_end_does_not_settle_the_call_again() {
     let breaker = impatient();
     let mut body = begin(&HttpClassifier::new().at_end_of_stream(), &breaker, []);
     assert!(poll(&mut body).is_ready());

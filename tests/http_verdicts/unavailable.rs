@@ -1,4 +1,4 @@
-//! The 503 that answers rejected calls.
+//! `http::Unavailable`: a 503 for rejected calls.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -17,7 +17,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, Re
 use crate::servers::{get, http1_client, serve_bytes};
 use crate::{breaker, builder, recorded};
 
-/// The answer of an open circuit, for a service with these bodies.
+/// Returns the response of a rejected call, for a service with this type of body.
 async fn answer<B: Default>(breaker: &CircuitBreaker) -> Response<B> {
     let inner = service_fn(|()| ready(Ok::<Response<B>, Infallible>(Response::default())));
     let layer = CircuitBreakerLayer::new(breaker.clone()).fallback(Unavailable);
@@ -32,7 +32,7 @@ async fn retry_after(breaker: &CircuitBreaker) -> Option<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_asks_to_wait_in_whole_seconds_rounded_up_and_at_least_one() {
+async fn retry_after_is_in_whole_seconds_rounded_up_and_at_least_one() {
     let breaker = builder().open_duration(Duration::from_secs(3)).build().unwrap();
     breaker.trip();
     assert_eq!(retry_after(&breaker).await.unwrap(), "3");
@@ -43,14 +43,14 @@ async fn it_asks_to_wait_in_whole_seconds_rounded_up_and_at_least_one() {
 }
 
 #[tokio::test]
-async fn it_does_not_say_how_long_if_an_operator_holds_the_circuit_open() {
+async fn there_is_no_retry_after_if_the_circuit_is_forced_open() {
     let breaker = breaker();
     breaker.force_open();
     assert_eq!(retry_after(&breaker).await, None);
 }
 
 #[tokio::test]
-async fn it_works_for_all_common_bodies_and_is_empty() {
+async fn the_body_is_empty_for_all_common_types_of_bodies() {
     async fn is_empty<B: Body + Default>() -> bool {
         let breaker = breaker();
         breaker.trip();
@@ -66,7 +66,7 @@ async fn it_works_for_all_common_bodies_and_is_empty() {
 }
 
 #[tokio::test]
-async fn it_answers_for_a_client_of_hyper_whose_bodies_are_converted() {
+async fn it_works_for_a_client_of_hyper_whose_bodies_are_converted() {
     let breaker = breaker();
     let address = serve_bytes("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody").await;
     let layer = CircuitBreakerLayer::new(breaker.clone())
@@ -86,7 +86,7 @@ async fn it_answers_for_a_client_of_hyper_whose_bodies_are_converted() {
 }
 
 #[tokio::test]
-async fn it_becomes_a_response_of_reqwest() {
+async fn it_can_be_converted_to_a_response_of_reqwest() {
     let breaker = breaker();
     breaker.trip();
     let rejected = breaker.try_acquire().unwrap_err();
@@ -116,7 +116,7 @@ impl Policy<Request<()>, Response<String>, CircuitBreakerError<Infallible>> for 
 }
 
 #[tokio::test]
-async fn a_retry_policy_outside_tells_it_from_a_503_of_the_server() {
+async fn a_retry_policy_outside_can_distinguish_it_from_a_503_of_the_server() {
     let breaker = breaker();
     let down = service_fn(|_: Request<()>| {
         let response = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
