@@ -173,10 +173,9 @@ impl Circuit {
         let has_no_effect = match report {
             // Where calls are not timed, none is slow.
             Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure | Report::FailureRetryAfter(_) => false,
+            Report::Failure | Report::FailureRetryAfter(_) | Report::GivenUp => false,
             // In another state, a probe may have to give its slot back.
-            Report::Ignored => status.is(StatusWord::CLOSED),
-            Report::Abandoned { may_fail } => status.is(StatusWord::CLOSED) && !may_fail,
+            Report::Ignored | Report::Abandoned => status.is(StatusWord::CLOSED),
         };
         if has_no_effect {
             return status.ticket() == ticket;

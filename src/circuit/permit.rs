@@ -150,10 +150,10 @@ impl Permit {
         if self.0.status.is(StatusWord::COUNTS_ABANDONED) { clock::now() } else { 0 }
     }
 
-    /// Gives up a call that showed its last [sign of life](Self::sign_of_life) at `last_sign`. If that was
-    /// too long ago, the call has failed. Otherwise returns the permit. Dropping it is neutral then, however
-    /// long ago the call began.
-    pub(crate) fn give_up(mut self, last_sign: Tick) -> Option<Self> {
+    /// Settles an abandoned call as failed if it showed its last [sign of life](Self::sign_of_life) at
+    /// `last_sign` and that is too long ago. Otherwise returns the permit. Dropping it is neutral then,
+    /// however long ago the call began.
+    pub(crate) fn unless_silent(mut self, last_sign: Tick) -> Option<Self> {
         let Call { circuit, status, .. } = self.0;
         if !status.is(StatusWord::COUNTS_ABANDONED) {
             return Some(self);
@@ -171,7 +171,7 @@ impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
         let may_fail = self.0.status.is(StatusWord::COUNTS_ABANDONED);
-        self.0.settle(Report::Abandoned { may_fail });
+        self.0.settle(if may_fail { Report::GivenUp } else { Report::Abandoned });
     }
 }
 

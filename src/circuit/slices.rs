@@ -113,9 +113,10 @@ impl Slices {
         let failed = match report {
             Report::Success => false,
             Report::Failure => true,
-            Report::FailureRetryAfter(_) | Report::Ignored | Report::Abandoned { .. } => {
-                return Err(None);
-            }
+            Report::FailureRetryAfter(_)
+            | Report::Ignored
+            | Report::Abandoned
+            | Report::GivenUp => return Err(None),
         };
         let is_current = status.ticket() == ticket;
         // This holds for stale results as well, which never have an effect.

@@ -107,7 +107,7 @@ struct Call<V> {
 impl<V: EndOfStream> Drop for Unsettled<V> {
     fn drop(&mut self) {
         if let Some(Call { permit, verdict, last_sign }) = self.0.take() {
-            if let Some(permit) = permit.give_up(last_sign) {
+            if let Some(permit) = permit.unless_silent(last_sign) {
                 verdict.dropped(permit);
             }
         }

@@ -46,8 +46,8 @@ impl Rules {
         let failed = match report {
             Report::Success => Some(false),
             Report::Failure | Report::FailureRetryAfter(_) => Some(true),
-            Report::Abandoned { may_fail: true } if reached(self.abandoned_after) => Some(true),
-            Report::Abandoned { .. } | Report::Ignored => None,
+            Report::GivenUp if reached(self.abandoned_after) => Some(true),
+            Report::GivenUp | Report::Abandoned | Report::Ignored => None,
         };
         Verdict { failed, slow: failed.is_some() && reached(self.slow_call_duration) }
     }

@@ -32,9 +32,7 @@ fn settle_without_a_clock(rules: Rules, report: Report) {
 #[test]
 fn a_result_on_which_time_has_no_influence_does_not_ask_for_it() {
     let count = Some(SlidingWindow::count(10));
-    for report in
-        [Report::Success, Report::Failure, Report::Ignored, Report::Abandoned { may_fail: true }]
-    {
+    for report in [Report::Success, Report::Failure, Report::Ignored, Report::GivenUp] {
         settle_without_a_clock(rules(), report);
         settle_without_a_clock(
             Rules { window: count, failure_rate: Some(1.0), minimum_calls: 9, ..rules() },

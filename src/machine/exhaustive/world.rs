@@ -75,7 +75,7 @@ const REPORTS: [Report; 5] = [
     Report::Failure,
     Report::FailureRetryAfter(3 * UNIT),
     Report::Ignored,
-    Report::Abandoned { may_fail: true },
+    Report::GivenUp,
 ];
 
 impl World {
@@ -163,7 +163,7 @@ impl World {
                 ticket = self.machine.closed_ticket().unwrap_or(ticket);
             }
             Some(Fault::PlaceIsKept)
-                if is_probe && matches!(report, Report::Ignored | Report::Abandoned { .. }) =>
+                if is_probe && matches!(report, Report::Ignored | Report::GivenUp) =>
             {
                 self.machine.probes.remove(ticket);
                 self.machine.probes.admit(ticket, Tick::MAX);
