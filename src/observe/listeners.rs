@@ -4,12 +4,15 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::event::{Event, EventKind, Interest, Listener, Settled};
+use super::event::{Event, EventKind};
 use super::history::History;
+use super::interest::Interest;
+use super::listener::Listener;
 #[cfg(feature = "metrics")]
 use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
 use super::no_metrics::{Metrics, Series};
+use super::settled::Settled;
 use super::subscribe::{Subscribers, Transitions};
 #[cfg(feature = "tracing")]
 use super::tracing::Tracing;

@@ -1,4 +1,4 @@
-//! A stream of transitions, for code that waits for them.
+//! [`Transitions`]: a stream of transitions, for code that waits for them.
 
 use std::error::Error;
 use std::fmt;
@@ -14,10 +14,10 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 use super::transition::Transition;
 use crate::circuit::catch_panic;
 
-/// So many transitions are kept for subscribers that are slow.
+/// The number of transitions that are kept for slow subscribers.
 const KEPT: usize = 16;
 
-/// The sending half, made for the first subscriber.
+/// The sending half of the stream. It is created for the first subscriber.
 #[derive(Default)]
 pub(crate) struct Subscribers(OnceLock<Sender<Transition>>);
 
@@ -32,17 +32,19 @@ impl Subscribers {
 
     pub(crate) fn send(&self, transition: Transition) {
         if let Some(sender) = self.0.get() {
-            let _ = sender.send(transition); // an error says that nobody is there
+            let _ = sender.send(transition); // an error means that nobody is subscribed
         }
     }
 }
 
-/// The transitions of a circuit as they happen; from
+/// A stream of the transitions of a circuit, returned by
 /// [`CircuitBreaker::subscribe`](crate::CircuitBreaker::subscribe).
 ///
-/// It is a [`Stream`], and has [`next`](Self::next) for those who need no more. It ends when the
-/// breaker is gone. The last 16 transitions are kept for a subscriber that is slow; one that is
-/// slower is told how many it missed, and keeps nobody waiting.
+/// It implements [`Stream`]. If you only need the next transition, call [`next`](Self::next). The stream
+/// ends once every handle to the breaker has been dropped.
+///
+/// The last 16 transitions are kept for a slow subscriber. A subscriber that is even slower misses
+/// transitions and receives [`Lagged`] in their place. It never makes anybody wait.
 ///
 /// # Example
 /// ```
@@ -53,7 +55,7 @@ impl Subscribers {
 /// let mut transitions = breaker.subscribe();
 /// breaker.trip();
 ///
-/// let transition = transitions.next().await.expect("the breaker lives").expect("one is not many");
+/// let transition = transitions.next().await.expect("the breaker is alive").expect("none was missed");
 /// assert_eq!(transition.to(), State::Open);
 /// # });
 /// ```
@@ -61,7 +63,8 @@ pub struct Transitions {
     next: Next,
 }
 
-/// Tokio's receiver has no `poll` of its own, so it is kept in the future that waits for the next.
+/// Tokio's receiver has no `poll` method, so the receiver lives in the future that waits for the next
+/// transition.
 type Next = Pin<Box<dyn Future<Output = (Received, Receiver<Transition>)> + Send + Sync>>;
 type Received = Result<Transition, RecvError>;
 
@@ -69,7 +72,7 @@ fn next(mut receiver: Receiver<Transition>) -> Next {
     Box::pin(async move { (receiver.recv().await, receiver) })
 }
 
-/// The waker of a subscriber. Tokio wakes several in a row, and a panic would keep the rest asleep.
+/// The waker of a subscriber. Tokio wakes several in a row, and a panic of one would leave the rest asleep.
 struct PanicsCaught(Waker);
 
 impl Wake for PanicsCaught {
@@ -79,10 +82,12 @@ impl Wake for PanicsCaught {
 }
 
 impl Transitions {
-    /// The next transition; `None` when the breaker is gone. Cancel safe.
+    /// Waits for the next transition. Returns `None` once every handle to the breaker has been dropped.
+    ///
+    /// Cancel safety: dropping the future misses no transition.
     ///
     /// # Errors
-    /// [`Lagged`] if some were missed; then the oldest that is still kept comes next.
+    /// Returns [`Lagged`] if transitions were missed. The oldest one that is still kept comes next.
     pub async fn next(&mut self) -> Option<Result<Transition, Lagged>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -110,14 +115,14 @@ impl fmt::Debug for Transitions {
     }
 }
 
-/// A subscriber was too slow; from [`Transitions::next`].
+/// A subscriber was too slow and missed transitions. [`Transitions`] returns it in their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lagged {
     missed: u64,
 }
 
 impl Lagged {
-    /// How many transitions it missed.
+    /// Returns how many transitions were missed.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed

@@ -1,4 +1,4 @@
-//! Events through `tracing`: a listener that every breaker has when the feature is on.
+//! The log: a listener that every breaker has if the feature `tracing` is enabled.
 
 use tracing::{Level, Span, event};
 
@@ -10,7 +10,7 @@ pub(crate) struct Tracing;
 impl Listener for Tracing {
     fn on_event(&self, event: &Event<'_>) {
         match event.kind() {
-            EventKind::Transition(transition) => tell(transition),
+            EventKind::Transition(transition) => log(transition),
             EventKind::Rejected(rejected) => {
                 Span::current().record("circuit_breaker.rejected", true);
                 event!(
@@ -35,9 +35,9 @@ impl Listener for Tracing {
     }
 }
 
-fn tell(transition: &Transition) {
-    /// The level of an event is a part of its code.
-    macro_rules! tell {
+fn log(transition: &Transition) {
+    /// `event!` takes no level that is known only at run time.
+    macro_rules! log {
         ($level:expr) => {
             event!(
                 target: "tower_breaker",
@@ -56,7 +56,7 @@ fn tell(transition: &Transition) {
             )
         };
     }
-    if transition.to() == State::Open { tell!(Level::WARN) } else { tell!(Level::INFO) }
+    if transition.to() == State::Open { log!(Level::WARN) } else { log!(Level::INFO) }
 }
 
 fn failures(cause: Cause) -> Option<u64> {
