@@ -144,3 +144,43 @@ async fn the_span_of_a_call_says_whether_it_was_rejected_or_a_probe() {
     span().in_scope(|| breaker.try_acquire().unwrap().success());
     assert!(close(&log).contains("call{circuit_breaker.probe=true}"));
 }
+
+/// Keeps the fields of events as they are given, without the quotes and escapes of `fmt`.
+#[derive(Clone, Default)]
+struct Fields(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Fields {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        event.record(&mut self.clone());
+    }
+}
+
+impl tracing::field::Visit for Fields {
+    fn record_str(&mut self, _: &tracing::field::Field, value: &str) {
+        self.0.lock().unwrap().push(value.to_owned());
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push(format!("{value:?}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_name_is_escaped_in_the_message_and_in_the_fields() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let fields = Fields::default();
+    let subscriber = tracing_subscriber::registry().with(fields.clone());
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    let breaker = CircuitBreaker::new("a\nb\u{1b}[2J\u{202e}");
+    breaker.trip();
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    let fields = fields.0.lock().unwrap();
+    let shown = "a\\nb\\u{1b}[2J\\u{202e}";
+    assert_eq!(fields.iter().filter(|field| *field == shown).count(), 3, "{fields:?}");
+    let message = format!("{shown}: open -> closed (reset)");
+    assert!(fields.contains(&message), "{fields:?}");
+    for field in fields.iter() {
+        assert!(!field.contains(['\n', '\u{1b}', '\u{202e}']), "{field:?}");
+    }
+}

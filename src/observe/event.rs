@@ -5,12 +5,12 @@ use std::fmt;
 use super::interest::Interest;
 use super::settled::Settled;
 use super::transition::Transition;
-use crate::circuit::Rejected;
+use crate::circuit::{Escaped, Rejected};
 use crate::machine::OperatorAction;
 
 /// Something that happened to a circuit. [`Listener`](crate::Listener)s receive events.
 ///
-/// `Display` prints one line for a log.
+/// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
 ///
 /// # Example
 /// ```
@@ -36,7 +36,7 @@ impl<'a> Event<'a> {
         Self { breaker, kind }
     }
 
-    /// Returns the name of the breaker.
+    /// Returns the name of the breaker as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &'a str {
         self.breaker
@@ -51,7 +51,7 @@ impl<'a> Event<'a> {
 
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let breaker = self.breaker;
+        let breaker = Escaped(self.breaker);
         match self.kind {
             EventKind::Transition(transition) => transition.fmt(f),
             EventKind::OperatorAction(action) => write!(f, "{breaker}: {action}"),

@@ -3,6 +3,7 @@
 use tracing::{Level, Span, event};
 
 use super::{Event, EventKind, Interest, Listener, Transition};
+use crate::circuit::Escaped;
 use crate::machine::{Cause, State};
 
 pub(crate) struct Tracing;
@@ -16,7 +17,7 @@ impl Listener for Tracing {
                 event!(
                     target: "tower_breaker",
                     Level::DEBUG,
-                    breaker = rejected.breaker(),
+                    breaker = Escaped(rejected.breaker()).to_string(),
                     reason = rejected.reason().name(),
                     retry_after_seconds = rejected.retry_after().map(|wait| wait.as_secs_f64()),
                     "{}",
@@ -42,7 +43,7 @@ fn log(transition: &Transition) {
             event!(
                 target: "tower_breaker",
                 $level,
-                breaker = transition.breaker(),
+                breaker = Escaped(transition.breaker()).to_string(),
                 from = transition.from().name(),
                 to = transition.to().name(),
                 cause = transition.cause().name(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::circuit::{Name, clock};
+use crate::circuit::{Escaped, Name, clock};
 use crate::machine::{Cause, Change, State};
 
 /// A change of a circuit's state, and what caused it.
@@ -14,7 +14,7 @@ use crate::machine::{Cause, Change, State};
 /// those who [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while in the
 /// [`history`](crate::CircuitBreaker::history).
 ///
-/// `Display` prints one line for a log.
+/// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
 ///
 /// # Example
 /// ```
@@ -40,7 +40,7 @@ impl Transition {
         Self { breaker, change }
     }
 
-    /// Returns the name of the breaker.
+    /// Returns the name of the breaker as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &str {
         &self.breaker
@@ -97,7 +97,7 @@ impl Transition {
 
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, change } = self;
+        let (breaker, change) = (Escaped(&self.breaker), &self.change);
         write!(f, "{breaker}: {} -> {} ({})", change.from, change.to, change.cause)?;
         match self.open_duration() {
             Some(wait) => write!(f, ", next probe in {wait:.1?}"),
