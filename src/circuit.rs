@@ -283,7 +283,7 @@ impl Circuit {
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
-            observer.notify();
+            observer.publish();
         }
     }
 

@@ -15,8 +15,8 @@
 //! # How it works
 //!
 //! What changes the circuit (transitions, operator actions, probe timeouts) is recorded while the circuit's
-//! lock is held, and reported after it has been released: one at a time and in order, by whichever thread
-//! finds that no other thread is notifying.
+//! lock is held, and reported after it has been released: one at a time and in order. [`pending`] decides
+//! which thread does that.
 //!
 //! What a single call does is reported at once by the thread that makes the call. A call pays for that only
 //! if somebody is interested: a flag in the status word says so, and the permit carries the flag to the end
@@ -35,6 +35,8 @@ mod listeners;
 pub mod metrics;
 #[cfg(not(feature = "metrics"))]
 mod no_metrics;
+mod notifying;
+mod pending;
 mod settled;
 mod subscribe;
 #[cfg(feature = "tracing")]

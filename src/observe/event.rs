@@ -59,6 +59,8 @@ impl fmt::Display for Event<'_> {
             EventKind::Rejected(rejected) => rejected.fmt(f),
             EventKind::ProbeAdmitted => write!(f, "{breaker}: a probe was admitted"),
             EventKind::Settled(settled) => write!(f, "{breaker}: {settled}"),
+            EventKind::Lagged { missed: 1 } => write!(f, "{breaker}: missed 1 event"),
+            EventKind::Lagged { missed } => write!(f, "{breaker}: missed {missed} events"),
         }
     }
 }
@@ -80,15 +82,22 @@ pub enum EventKind<'a> {
     ProbeAdmitted,
     /// A call that had been admitted ended.
     Settled(Settled),
+    /// The listeners are too slow: transitions, operator actions or probe timeouts were dropped before they
+    /// could be reported. See [`Listener`](crate::Listener#order).
+    Lagged {
+        /// The number of events that were dropped.
+        missed: u64,
+    },
 }
 
 impl EventKind<'_> {
     /// Returns the least interest that a listener must have to receive this event.
     pub(super) fn interest(&self) -> Interest {
         match self {
-            Self::Transition(_) | Self::OperatorAction(_) | Self::ProbeTimedOut => {
-                Interest::Transitions
-            }
+            Self::Transition(_)
+            | Self::OperatorAction(_)
+            | Self::ProbeTimedOut
+            | Self::Lagged { .. } => Interest::Transitions,
             Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
             Self::Settled(_) => Interest::Calls,
         }

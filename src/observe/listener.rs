@@ -13,7 +13,12 @@ use super::interest::Interest;
 ///
 /// Transitions, operator actions and probe timeouts are reported one at a time and in order. If one of
 /// these happens while another thread is calling the listeners, that thread reports it as well, and the
-/// thread on which it happened goes on at once.
+/// thread on which it happened goes on at once. After eight events, the thread that reports hands over to
+/// the next thread on which something happens. That thread waits for its turn, for a second at most.
+///
+/// If the listeners are so slow that 64 events wait to be reported, the oldest is dropped for each new one,
+/// but never the newest transition. [`EventKind::Lagged`](crate::EventKind::Lagged) then says how many were
+/// dropped.
 ///
 /// Rejections, admitted probes and settled calls are reported at once, by the thread on which they
 /// happen. Several threads may therefore call a listener at the same time, and such an event may come

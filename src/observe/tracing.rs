@@ -27,6 +27,13 @@ impl Listener for Tracing {
             EventKind::ProbeAdmitted => {
                 Span::current().record("circuit_breaker.probe", true);
             }
+            EventKind::Lagged { missed } => event!(
+                target: "tower_breaker",
+                Level::WARN,
+                breaker = Escaped(event.breaker()).to_string(),
+                missed,
+                "{event}",
+            ),
             _ => {}
         }
     }
