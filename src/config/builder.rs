@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::checks::{at_least_one, backoff, longer_than_zero, rate, sliding_window};
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
-use crate::machine::{Backoff, HalfOpen, ProbeRule, Rules, SlidingWindow, nanos};
+use crate::machine::{Backoff, Extent, HalfOpen, ProbeRule, Rules, SlidingWindow, nanos};
 use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 
 /// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`], or with the feature `serde`
@@ -54,7 +54,9 @@ pub struct CircuitBreakerBuilder {
     /// What the breaker is counted under: the first name of all that clones have.
     series: Series,
     consecutive_failures: Option<u32>,
+    failure_count: Option<u32>,
     failure_rate: Option<f64>,
+    no_trip_rules: bool,
     slow_call_duration: Option<Duration>,
     slow_call_rate: Option<f64>,
     window: SlidingWindow,
@@ -89,7 +91,9 @@ impl CircuitBreakerBuilder {
             series: Series::new(name.clone()),
             name,
             consecutive_failures: None,
+            failure_count: None,
             failure_rate: None,
+            no_trip_rules: false,
             slow_call_duration: None,
             slow_call_rate: None,
             window: SlidingWindow::default(),
@@ -109,6 +113,17 @@ impl CircuitBreakerBuilder {
     /// call that was ignored or abandoned neither continues nor ends it.
     pub fn consecutive_failures(mut self, n: u32) -> Self {
         self.consecutive_failures = Some(n);
+        self
+    }
+
+    /// Trips when the [sliding window](Self::sliding_window) holds at least `n` failures (at least 1),
+    /// however many calls it holds. In a time window this is a burst: 5 failures within 10 seconds, say, are
+    /// worse than 5 within an hour. [`minimum_calls`](Self::minimum_calls) does not matter here.
+    ///
+    /// A count window has to be at least `n` calls long, or the rule could never hold;
+    /// [`build`](Self::build) returns an error otherwise.
+    pub fn failure_count_threshold(mut self, n: u32) -> Self {
+        self.failure_count = Some(n);
         self
     }
 
@@ -143,7 +158,18 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Which calls the rates are taken over. Without a rate rule no window is kept.
+    /// Has no rule that trips the circuit, not even the default rules. The circuit opens when
+    /// [`trip`](crate::CircuitBreaker::trip) is called, or when a server asks for it and
+    /// [`trip_on_retry_after`](Self::trip_on_retry_after) is set.
+    ///
+    /// Together with a trip rule, [`build`](Self::build) returns an error.
+    pub fn no_trip_rules(mut self) -> Self {
+        self.no_trip_rules = true;
+        self
+    }
+
+    /// Which calls the rates are taken over, and failures are counted in. No window is kept if no rule
+    /// needs it.
     pub fn sliding_window(mut self, window: SlidingWindow) -> Self {
         self.window = window;
         self
@@ -264,6 +290,7 @@ impl CircuitBreakerBuilder {
 
     pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
         at_least_one("consecutive_failures", self.consecutive_failures)?;
+        at_least_one("failure_count_threshold", self.failure_count)?;
         rate("failure_rate_threshold", self.failure_rate)?;
         rate("slow_call_rate_threshold", self.slow_call_rate)?;
         longer_than_zero("slow_call_duration_threshold", self.slow_call_duration)?;
@@ -281,9 +308,31 @@ impl CircuitBreakerBuilder {
         longer_than_zero("abandoned_after", self.abandoned_after)?;
         longer_than_zero("max_retry_after", self.max_retry_after)?;
 
+        match (self.failure_count, self.window.extent) {
+            (Some(n), Extent::Calls(calls)) if n > calls => {
+                return Err(ConfigError::new(
+                    "failure_count_threshold",
+                    format!("{n} failures in a window of {calls} calls"),
+                    "at most the length of the count window",
+                ));
+            }
+            _ => {}
+        }
+
         let (mut consecutive_failures, mut failure_rate) =
             (self.consecutive_failures, self.failure_rate);
-        if let (None, None, None) = (consecutive_failures, failure_rate, self.slow_call_rate) {
+        let has_rule = consecutive_failures.is_some()
+            || self.failure_count.is_some()
+            || failure_rate.is_some()
+            || self.slow_call_rate.is_some();
+        if self.no_trip_rules && has_rule {
+            return Err(ConfigError::new(
+                "no_trip_rules",
+                "true together with a trip rule".into(),
+                "no trip rule beside it",
+            ));
+        }
+        if !has_rule && !self.no_trip_rules {
             consecutive_failures = Some(5);
             failure_rate = Some(0.5);
         }
@@ -299,10 +348,11 @@ impl CircuitBreakerBuilder {
 
         Ok(Rules {
             consecutive_failures: consecutive_failures.map(u64::from),
+            failure_count: self.failure_count.map(u64::from),
             failure_rate,
             slow_call_rate: self.slow_call_rate,
             slow_call_duration: self.slow_call_duration.map(nanos),
-            window: judges_rates.then_some(self.window),
+            window: (judges_rates || self.failure_count.is_some()).then_some(self.window),
             minimum_calls: self.window.minimum_calls(self.minimum_calls),
             open_duration: self.open_duration,
             half_open: self.half_open.0,
@@ -319,9 +369,11 @@ impl fmt::Debug for CircuitBreakerBuilder {
         f.debug_struct("CircuitBreakerBuilder")
             .field("name", &self.name)
             .field("consecutive_failures", &self.consecutive_failures)
+            .field("failure_count_threshold", &self.failure_count)
             .field("failure_rate_threshold", &self.failure_rate)
             .field("slow_call_duration_threshold", &self.slow_call_duration)
             .field("slow_call_rate_threshold", &self.slow_call_rate)
+            .field("no_trip_rules", &self.no_trip_rules)
             .field("sliding_window", &self.window)
             .field("minimum_calls", &self.minimum_calls)
             .field("open_duration", &self.open_duration)
