@@ -77,9 +77,7 @@ pub(crate) async fn client(
                 Ok(panic) if panic.is::<Injected>() => {
                     scene.panicked.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(_) => {
-                    ledger.find(Check::Panics, "there was a panic that was not caused on purpose")
-                }
+                Ok(_) => ledger.find(Check::Panics, "a panic was not caused on purpose"),
                 Err(_) => {
                     scene.aborted.fetch_add(1, Ordering::Relaxed);
                 }
