@@ -1,8 +1,8 @@
-//! Every state that a small circuit can reach: calls that overlap and end in every way or never, time
-//! that passes, operators that switch. The promises hold at every step between them, for histories of
-//! any length, because two worlds that differ only in their distance from the beginning are one.
+//! Searches every state that a small circuit can reach. Calls overlap and end in every way or never, time
+//! passes, and operators act. The guarantees are checked at every step. They hold for histories of any length,
+//! because two worlds that differ only in how much time has passed count as one.
 //!
-//! That the search would find a fault is shown by faults: a world can break one promise on purpose.
+//! A world can also break one guarantee on purpose, which shows that the search would find such a fault.
 
 mod world;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use self::world::{Fault, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
 use super::*;
 
-/// So many worlds are seen at most, unless `EXHAUSTIVE_WORLDS` says more.
+/// The number of worlds after which the search stops, unless `EXHAUSTIVE_WORLDS` is set.
 const MOST_WORLDS: usize = 20_000;
 
 fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
@@ -33,8 +33,8 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
     }
 }
 
-/// Visits worlds, nearest first, until there is no new one or enough have been seen. Returns how many it
-/// saw and whether that was all of them, or the first promise that is broken.
+/// Visits worlds, the nearest first, until there are no new ones or `most` have been seen. Returns how many were
+/// seen and whether these are all, or the first guarantee that is broken.
 fn explore(start: World, most: usize) -> Result<(usize, bool), String> {
     explore_with(start, most, |_| {})
 }

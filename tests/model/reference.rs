@@ -1,6 +1,6 @@
-//! The specification, read as plainly as it can be: lists that are counted anew at each look, and
-//! time as a number of nanoseconds since creation. Nothing here is fast, and nothing is kept that
-//! could be computed.
+//! A naive model of a circuit breaker, written from the specification. It keeps lists of calls, counts them
+//! whenever it needs a number, and stores nothing that it could compute. Time is the number of nanoseconds since
+//! creation.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use tower_breaker::{Cause, RejectReason, State};
 
 use crate::settings::{Nanos, Probes, Settings, Wait, Window};
 
-/// A circuit breaker, slow and simple.
+/// A slow and simple circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Model {
     settings: Settings,
     now: Nanos,
     phase: Phase,
-    /// Which period this is: a result counts only in the one that admitted its call.
+    /// The number of the current period. A result counts only in the period that admitted its call.
     period: usize,
-    /// How many calls have been admitted, to tell them apart.
+    /// How many calls have been admitted, which gives each of them a number.
     admitted: usize,
-    /// Open periods since it was last closed.
+    /// The open periods since the circuit was last closed.
     opened: u32,
     history: Vec<Change>,
 }
@@ -52,11 +52,11 @@ pub(crate) struct Ticket {
 pub(crate) enum Ending {
     Success,
     Failure,
-    /// A failure with the wish to be left alone for so long.
+    /// A failure with a retry-after.
     FailureRetryAfter(Duration),
     Ignored,
     Dropped,
-    /// Never: the permit is leaked, as by a call that hangs.
+    /// The call never ends. Its permit is leaked, as by a call that hangs.
     Never,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Counts {
     pub(crate) consecutive_failures: usize,
 }
 
-/// What can be seen of a circuit.
+/// What a user can see of a circuit.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Look {
     pub(crate) state: State,
@@ -95,7 +95,7 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Nanos>,
 }
 
-// ---- what happens ---------------------------------------------------------------------------
+// ---- calls, time and operators --------------------------------------------------------------
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
@@ -103,7 +103,7 @@ impl Model {
         Self { settings, now: 0, phase, period: 0, admitted: 0, opened: 0, history: Vec::new() }
     }
 
-    /// Time passes nowhere else, so a probe whose time is over is found here.
+    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out.
     pub(crate) fn advance(&mut self, by: Nanos) {
         self.now += by;
         let Some(deadline) = self.first_deadline() else { return };
@@ -146,7 +146,7 @@ impl Model {
         }
         if let Some(failed) = self.verdict(ending, elapsed) {
             let slow = self.settings.slow_duration.is_some_and(|d| elapsed >= d.as_nanos());
-            self.record(Call { completed: self.now, failed, slow }, self.wish(ending));
+            self.record(Call { completed: self.now, failed, slow }, self.requested_wait(ending));
         }
     }
 
@@ -192,7 +192,7 @@ impl Model {
         }
     }
 
-    /// Whether a call that ended so has failed; `None` if it is not counted.
+    /// Whether a call that ended like this has failed, or `None` if it is not counted.
     fn verdict(&self, ending: Ending, elapsed: Nanos) -> Option<bool> {
         match (ending, self.settings.abandoned_after) {
             (Ending::Success, _) => Some(false),
@@ -202,15 +202,15 @@ impl Model {
         }
     }
 
-    /// For how long the callee is to be left alone if it opens on this.
-    fn wish(&self, ending: Ending) -> Nanos {
+    /// The shortest time for which the circuit stays open if it opens on this result.
+    fn requested_wait(&self, ending: Ending) -> Nanos {
         match ending {
-            Ending::FailureRetryAfter(wish) => wish.as_nanos().min(self.settings.max_retry_after()),
+            Ending::FailureRetryAfter(wait) => wait.as_nanos().min(self.settings.max_retry_after()),
             _ => 0,
         }
     }
 
-    fn record(&mut self, call: Call, wish: Nanos) {
+    fn record(&mut self, call: Call, requested: Nanos) {
         let rule = self.settings.half_open();
         let slow_fails = self.settings.slow_rate.is_some();
         match (&mut self.phase, rule) {
@@ -221,33 +221,35 @@ impl Model {
                 reported.push(Call { failed, ..call });
             }
             (Phase::Open { .. } | Phase::ForcedOpen { .. }, _) => {
-                unreachable!("these admit no call")
+                unreachable!("these states admit no call")
             }
         }
-        self.judge(call, wish);
+        self.judge(call, requested);
     }
 
-    fn judge(&mut self, call: Call, wish: Nanos) {
+    fn judge(&mut self, call: Call, requested: Nanos) {
         let counts = self.counts();
-        let obeys = self.settings.trip_on_retry_after && wish > 0;
+        let trips_on_request = self.settings.trip_on_retry_after && requested > 0;
         let cause = match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, obeys),
+            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, trips_on_request),
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if counts.failures > 0 => {
                 Some(Cause::ProbeSlow)
             }
-            (Phase::HalfOpen { .. }, Probes::Sample(_)) if obeys => Some(Cause::RetryAfter),
+            (Phase::HalfOpen { .. }, Probes::Sample(_)) if trips_on_request => {
+                Some(Cause::RetryAfter)
+            }
             (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls == n as usize => {
                 self.rate_rule(counts)
             }
             _ => None,
         };
         if let Some(cause) = cause {
-            self.open(self.now, wish, counts, cause);
+            self.open(self.now, requested, counts, cause);
         } else if matches!(self.phase, Phase::HalfOpen { .. })
-            && counts.calls == self.settings.half_open().places()
+            && counts.calls == self.settings.half_open().count()
         {
             self.close(false, Cause::ProbesSucceeded);
         }
@@ -268,8 +270,8 @@ impl Model {
         self.enter(Phase::Closed { calls: Vec::new(), forced }, self.now, cause, None);
     }
 
-    fn open(&mut self, since: Nanos, wish: Nanos, shown: Counts, cause: Cause) {
-        let wait = self.next_wait().max(wish);
+    fn open(&mut self, since: Nanos, requested: Nanos, shown: Counts, cause: Cause) {
+        let wait = self.next_wait().max(requested);
         self.opened += 1;
         self.enter(Phase::Open { since, wait, shown }, since, cause, Some(wait));
     }
@@ -280,7 +282,7 @@ impl Model {
     }
 }
 
-// ---- what can be said about it --------------------------------------------------------------
+// ---- reading --------------------------------------------------------------------------------
 
 impl Model {
     pub(crate) fn now(&self) -> Nanos {
@@ -298,18 +300,18 @@ impl Model {
         }
     }
 
-    /// The last transitions, oldest first.
+    /// Returns the last transitions, oldest first.
     pub(crate) fn history(&self) -> &[Change] {
         &self.history[self.history.len().saturating_sub(8)..]
     }
 
-    /// When the time of the probe that has been in flight for longest is over.
+    /// Returns when the oldest probe in flight times out.
     pub(crate) fn first_deadline(&self) -> Option<Nanos> {
         let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
         in_flight.iter().map(|probe| probe.admitted + self.settings.probe_timeout()).min()
     }
 
-    /// When the next call will drop out of the time window.
+    /// Returns when the next call leaves the time window.
     pub(crate) fn next_expiry(&self) -> Option<Nanos> {
         let (Phase::Closed { calls, .. }, Window::Time { .. }) =
             (&self.phase, self.settings.window())
@@ -358,32 +360,32 @@ impl Model {
             Phase::Closed { .. } => None,
             Phase::Open { .. } => Some(RejectReason::Open),
             Phase::ForcedOpen { .. } => Some(RejectReason::ForcedOpen),
-            Phase::HalfOpen { .. } => (!self.has_a_place()).then_some(RejectReason::HalfOpen),
+            Phase::HalfOpen { .. } => (!self.has_free_slot()).then_some(RejectReason::HalfOpen),
         }
     }
 
-    /// A reported probe that failed keeps its place in a sample, and ends the other rule.
-    fn has_a_place(&self) -> bool {
+    /// A probe that has reported keeps its slot. With consecutive successes, a failed one ends the period.
+    fn has_free_slot(&self) -> bool {
         let Phase::HalfOpen { in_flight, reported } = &self.phase else { return false };
-        in_flight.len() + reported.len() < self.settings.half_open().places()
+        in_flight.len() + reported.len() < self.settings.half_open().count()
     }
 
     fn retry_after(&self) -> Option<Nanos> {
         match self.phase {
             Phase::Closed { .. } | Phase::ForcedOpen { .. } => None,
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
-            Phase::HalfOpen { .. } if self.has_a_place() => Some(0),
+            Phase::HalfOpen { .. } if self.has_free_slot() => Some(0),
             Phase::HalfOpen { .. } => {
                 self.first_deadline().map(|deadline| deadline + self.next_wait() - self.now)
             }
         }
     }
 
-    fn trip_rule(&self, counts: Counts, obeys: bool) -> Option<Cause> {
-        let run = counts.consecutive_failures;
-        if self.run_threshold().is_some_and(|n| run >= n as usize) {
-            Some(Cause::ConsecutiveFailures { failures: run as u64 })
-        } else if obeys {
+    fn trip_rule(&self, counts: Counts, trips_on_request: bool) -> Option<Cause> {
+        let streak = counts.consecutive_failures;
+        if self.streak_threshold().is_some_and(|n| streak >= n as usize) {
+            Some(Cause::ConsecutiveFailures { failures: streak as u64 })
+        } else if trips_on_request {
             Some(Cause::RetryAfter)
         } else if counts.calls >= self.minimum_calls() {
             self.rate_rule(counts)
@@ -406,7 +408,7 @@ impl Model {
         }
     }
 
-    fn run_threshold(&self) -> Option<u32> {
+    fn streak_threshold(&self) -> Option<u32> {
         if self.settings.has_no_rule() { Some(5) } else { self.settings.consecutive_failures }
     }
 
@@ -426,7 +428,7 @@ impl Model {
         (calls >= self.minimum_calls()).then(|| part as f64 / calls as f64)
     }
 
-    /// How long the next open period will last.
+    /// Returns the length of the next open period.
     fn next_wait(&self) -> Nanos {
         let Wait::Growing { initial, max, factor } = self.settings.wait else {
             return self.settings.wait.longest();
@@ -446,8 +448,8 @@ impl Model {
     }
 }
 
-/// The length of a step of the time window's grid and how many it holds; for a count window, which
-/// has no grid, any.
+/// Returns the length of a bucket of the time window and the number of buckets. A count window has no buckets,
+/// and the result means nothing.
 pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
     match settings.window() {
         Window::Count(_) => (1, 1),
@@ -458,7 +460,7 @@ pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
     }
 }
 
-/// The window says which calls count for the rates; a run may be longer than it.
+/// The rates are counted in the window. A failure streak may be longer than the window.
 fn count(window: &[Call], all: &[Call]) -> Counts {
     Counts {
         calls: window.len(),

@@ -1,13 +1,13 @@
-//! The settings of one run, in a form that both sides can read.
+//! The settings of one run, in a form that both the circuit and the model can use.
 
 use std::time::Duration;
 
 use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
 
-/// A time or a length of time; wide enough that nothing overflows.
+/// A time or a duration. The type is wide enough that nothing overflows.
 pub(crate) type Nanos = u128;
 
-/// What is passed to the builder; `None` leaves the setter out.
+/// What is passed to the builder. `None` means that the setter is not called.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) consecutive_failures: Option<u32>,
@@ -30,7 +30,7 @@ pub(crate) enum Window {
     Time { length: Duration, buckets: Option<u32> },
 }
 
-/// Always set and never with a jitter: the model has to know the wait.
+/// Always set and without jitter, because the model has to know the wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
     Constant(Duration),
@@ -106,8 +106,8 @@ impl Settings {
         self.failure_rate.is_none() && self.slow_rate.is_none()
     }
 
-    /// A sample is judged by a rate, so it needs one.
-    pub(crate) fn mend_sample(mut self) -> Self {
+    /// Replaces a sample without a rate rule, which would not be valid.
+    pub(crate) fn with_valid_sample(mut self) -> Self {
         if let Some(Probes::Sample(n)) = self.half_open {
             if self.has_no_rate() && !self.has_no_rule() {
                 self.half_open = Some(Probes::ConsecutiveSuccesses(n));
@@ -156,7 +156,7 @@ impl Probes {
         }
     }
 
-    pub(crate) fn places(self) -> usize {
+    pub(crate) fn count(self) -> usize {
         let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
         n as usize
     }

@@ -1,5 +1,5 @@
-//! The promises of the crate, one file for each, numbered as the behaviour is in the documentation:
-//! every test is named after what it holds us to, and time is a paused clock.
+//! The documented guarantees of the crate, one file for each. The name of a test is the guarantee that it
+//! checks. All tests use a paused clock.
 
 mod backend;
 
@@ -25,7 +25,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit};
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// Trips at the first failure, is open for a second, closes after one successful probe.
+/// Trips on the first failure, stays open for a second, and closes after one successful probe.
 fn sensitive() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("test")
         .consecutive_failures(1)
@@ -41,9 +41,9 @@ async fn advance(time: Duration) {
     tokio::time::advance(time).await;
 }
 
-/// Drives the circuit open, and lets the wait pass.
+/// Trips the circuit and lets its wait elapse, so that the next call is a probe.
 async fn until_half_open(breaker: &CircuitBreaker) {
     breaker.trip();
-    let wait = breaker.snapshot().retry_after().expect("it is open");
+    let wait = breaker.snapshot().retry_after().expect("the circuit is open");
     advance(wait).await;
 }
