@@ -207,34 +207,27 @@ impl Machine {
         began: Tick,
         report: Report,
     ) -> bool {
-        // This comes before the clock is read: a permit that has outlived its breaker must not even
-        // advance the time of the breaker that uses the circuit now. With paused clocks, each runtime
-        // has a time of its own.
+        let retry_after = report.retry_after().min(self.rules.max_retry_after);
+        // The clock is not read for a stale result: a permit that has outlived its breaker must not even
+        // advance the time of the breaker that uses the circuit now. With paused clocks, each runtime has
+        // a time of its own.
+        if self.is_current(ticket) && (retry_after > 0 || self.depends_on_time()) {
+            self.advance(clock()); // the probe may expire by this
+        }
         if !self.is_current(ticket) {
             self.settle_stale(clock, ticket, began, report);
             return false;
         }
-        let retry_after = report.retry_after().min(self.rules.max_retry_after);
-        if retry_after > 0 || self.depends_on_time() {
-            self.advance(clock());
-        }
         let verdict = self.rules.verdict(report, self.now.saturating_sub(began));
         self.note_retry_after(retry_after);
-        if self.probes.remove(ticket) {
-            match verdict.counted {
-                Some(_) => self.record_probe(self.now, verdict, retry_after > 0),
-                None => self.slot_freed = true,
-            }
-            return true;
-        }
-        // The probe may have expired just now.
-        let is_current = self.is_current(ticket);
-        if !is_current {
-            self.settle_stale(clock, ticket, began, report);
-        } else if verdict.counted.is_some() {
+        if !self.probes.remove(ticket) {
             self.record(verdict, retry_after > 0, clock);
+        } else if verdict.counted.is_some() {
+            self.record_probe(self.now, verdict, retry_after > 0);
+        } else {
+            self.slot_freed = true;
         }
-        is_current
+        true
     }
 
     fn is_current(&self, ticket: Ticket) -> bool {
@@ -262,9 +255,12 @@ impl Machine {
         debug_assert!(self.forced || self.rules.judge(self.tally(self.now), false).is_none());
     }
 
-    /// Counts the result of a call of the current closed period, and trips the circuit if a rule now
-    /// holds.
+    /// Counts the result of a call of the current closed period, if it counts, and trips the circuit if a
+    /// rule now holds.
     fn record(&mut self, verdict: Verdict, asked_to_wait: bool, clock: impl Fn() -> Tick) {
+        if verdict.counted.is_none() {
+            return;
+        }
         if let Some(window) = &mut self.window {
             window.record(verdict.failed(), verdict.slow);
         }

@@ -166,7 +166,7 @@ impl Slices {
                 self.log().begin(next, Results::EMPTY);
                 (until, capacity)
             }
-            Effect::NoEffect | Effect::Unknown => return publish_status(),
+            Effect::None | Effect::Unknown => return publish_status(),
         };
         update(&self.capacity, capacity);
         update(&self.end, until);

@@ -10,7 +10,7 @@ use super::{Machine, NEVER, Phase, Tick};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// A success changes nothing. A failure may change anything.
-    NoEffect,
+    None,
     /// Until `until`, up to `capacity` successes only have to be counted. It does not matter when they
     /// come or in which order. A failure may change anything.
     Counted { until: Tick, capacity: u64 },
@@ -40,7 +40,7 @@ impl Machine {
         };
         let window = self.window.as_ref();
         if streak == 0 && window.is_none_or(Window::is_full_of_successes) {
-            return Effect::NoEffect;
+            return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
         let until = window.map_or(NEVER, Window::step_end);
@@ -152,7 +152,7 @@ mod tests {
             let effect = machine.effect();
             let (capacity, until, may_fail) = match effect {
                 Effect::Unknown => (0, NEVER, false),
-                Effect::NoEffect => (u64::MAX, NEVER, false),
+                Effect::None => (u64::MAX, NEVER, false),
                 Effect::Counted { capacity, until } => (capacity, until, false),
                 Effect::Logged { capacity, until } => (capacity, until, true),
             };
@@ -162,7 +162,7 @@ mod tests {
 
             let mut at_once = machine.clone();
             match effect {
-                Effect::Unknown | Effect::NoEffect => {}
+                Effect::Unknown | Effect::None => {}
                 Effect::Counted { .. } => at_once.settle_successes(results.len() as u64),
                 Effect::Logged { .. } => at_once.settle_results(Results::of(&results)),
             }
