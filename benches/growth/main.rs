@@ -45,7 +45,7 @@ fn main() {
     }
     if std::env::args().any(|arg| arg == "--plot") {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("growth.svg");
-        std::fs::write(file, plot::svg(&panels)).expect("the file can be written");
+        plot::draw(&panels, &file).expect("the file can be written");
     }
 }
 
