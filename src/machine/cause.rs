@@ -20,6 +20,11 @@ pub enum Cause {
         /// The number of consecutive failures.
         failures: u64,
     },
+    /// The number of failures in the sliding window reached its threshold.
+    FailureCount {
+        /// The number of failures in the window.
+        failures: u64,
+    },
     /// The failure rate reached its threshold, either in the sliding window or in a half-open sample.
     FailureRate {
         /// The number of calls that failed.
@@ -66,6 +71,7 @@ impl Cause {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::FailureCount { .. } => "failure_count",
             Self::FailureRate { .. } => "failure_rate",
             Self::SlowCallRate { .. } => "slow_call_rate",
             Self::RetryAfter => "retry_after",
@@ -98,6 +104,8 @@ impl fmt::Display for Cause {
         match *self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("1 failure in a row"),
             Self::ConsecutiveFailures { failures } => write!(f, "{failures} failures in a row"),
+            Self::FailureCount { failures: 1 } => f.write_str("1 failure in the window"),
+            Self::FailureCount { failures } => write!(f, "{failures} failures in the window"),
             Self::FailureRate { failures, calls } => {
                 write!(f, "{failures} of {calls} calls failed")
             }

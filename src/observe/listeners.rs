@@ -19,7 +19,7 @@ use super::tracing::Tracing;
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
 use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches, catch_panic};
-use crate::machine::{Cause, Change, Machine, OperatorAction, Tick};
+use crate::machine::{Change, Machine, Occurrence, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
@@ -116,6 +116,17 @@ impl Listeners {
 
     // ---- what happens in order ----------------------------------------------------------------
 
+    fn push(&self, occurrence: Occurrence) {
+        self.pending.push(match occurrence {
+            Occurrence::Operated(_) if Notifying::is_this_thread() => return,
+            Occurrence::Operated(action) => Notification::OperatorAction(action),
+            Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
+            Occurrence::Changed(change) => {
+                Notification::Transition(Transition::new(self.name.clone(), change))
+            }
+        });
+    }
+
     fn report(&self, notification: Notification) {
         match notification {
             Notification::Transition(transition) => {
@@ -145,28 +156,21 @@ impl Observer for Listeners {
         }
     }
 
-    fn record(&self, machine: &Machine, action: Option<OperatorAction>) -> bool {
+    fn record(&self, machine: &Machine) -> bool {
         let has_listeners = self.of_listeners.is_some() || !self.subscribers.is_empty();
-        let push = |notification| {
+        let mut last = None;
+        for occurrence in machine.occurrences() {
+            if let Occurrence::Changed(change) = occurrence {
+                self.metrics.record(change);
+                lock(&self.history).record(*change);
+                last = Some(change.at);
+            }
             if has_listeners {
-                self.pending.push(notification);
+                self.push(*occurrence);
             }
-        };
-        let mut action =
-            action.filter(|_| !Notifying::is_this_thread()).map(Notification::OperatorAction);
-        for change in machine.changes() {
-            self.metrics.record(change);
-            if change.cause == Cause::ProbeTimedOut {
-                push(Notification::ProbeTimedOut); // this was before the operator acted
-            } else {
-                action.take().into_iter().for_each(push);
-            }
-            push(Notification::Transition(Transition::new(self.name.clone(), *change)));
-            lock(&self.history).record(*change);
         }
-        action.into_iter().for_each(push);
-        if let Some(last) = machine.changes().last() {
-            self.metrics.read(machine, last.at);
+        if let Some(last) = last {
+            self.metrics.read(machine, last);
         }
         has_listeners || self.metrics.interest().is_some()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::circuit::SettledCall;
-use crate::machine::Report;
+use crate::machine::{Counted, Report};
 
 /// How an admitted call ended. It comes with [`EventKind::Settled`](crate::EventKind::Settled).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,10 @@ pub struct Settled {
 
 impl Settled {
     pub(super) fn new(call: &SettledCall) -> Self {
-        let ending = match (call.verdict.failed, call.report) {
-            (Some(true), _) => Ending::Failure,
-            (Some(false), _) => Ending::Success,
+        let ending = match (call.verdict.counted, call.report) {
+            (Some(Counted::Success), _) => Ending::Success,
+            (Some(Counted::Failure), _) => Ending::Failure,
+            (Some(Counted::SoftFailure), _) => Ending::SoftFailure,
             (None, Report::Ignored) => Ending::Ignored,
             (None, _) => Ending::Abandoned,
         };
@@ -85,11 +86,13 @@ pub enum Ending {
     Ignored,
     /// The call was dropped before it had a result.
     Abandoned,
+    /// The dependency is overloaded, not broken: [`Outcome::SoftFailure`](crate::Outcome::SoftFailure).
+    SoftFailure,
 }
 
 impl Ending {
-    /// Returns the name of the ending in snake case: `success`, `failure`, `ignored` or `abandoned`.
-    /// Metrics use this name.
+    /// Returns the name of the ending in snake case: `success`, `failure`, `ignored`, `abandoned` or
+    /// `soft_failure`. Metrics use this name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -97,13 +100,17 @@ impl Ending {
             Self::Failure => "failure",
             Self::Ignored => "ignored",
             Self::Abandoned => "abandoned",
+            Self::SoftFailure => "soft_failure",
         }
     }
 }
 
 impl fmt::Display for Ending {
-    /// Prints the [name](Self::name).
+    /// Prints the [name](Self::name), except for `soft failure`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(match self {
+            Self::SoftFailure => "soft failure",
+            ending => ending.name(),
+        })
     }
 }

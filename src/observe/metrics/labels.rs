@@ -8,19 +8,21 @@ use crate::observe::Ending;
 
 pub(super) const STATES: [&str; 3] = [Closed.name(), Open.name(), HalfOpen.name()];
 
-pub(super) const OUTCOMES: [&str; 4] = [
+pub(super) const OUTCOMES: [&str; 5] = [
     Ending::Success.name(),
     Ending::Failure.name(),
     Ending::Ignored.name(),
     Ending::Abandoned.name(),
+    Ending::SoftFailure.name(),
 ];
 
 pub(super) const REASONS: [&str; 3] =
     [RejectReason::Open.name(), RejectReason::HalfOpen.name(), RejectReason::ForcedOpen.name()];
 
 /// All possible transitions, with the [name](crate::Cause::name) of the cause.
-pub(super) const TRANSITIONS: [(State, State, &str); 22] = [
+pub(super) const TRANSITIONS: [(State, State, &str); 24] = [
     (Closed, Open, "consecutive_failures"),
+    (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
     (Closed, Open, "slow_call_rate"),
     (Closed, Open, "retry_after"),
@@ -28,6 +30,7 @@ pub(super) const TRANSITIONS: [(State, State, &str); 22] = [
     (Closed, Open, "force_open"),
     (Open, HalfOpen, "wait_over"),
     (Open, HalfOpen, "resume"),
+    (Open, Open, "trip"),
     (Open, Open, "force_open"),
     (Open, Closed, "reset"),
     (Open, Closed, "force_closed"),

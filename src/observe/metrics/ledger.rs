@@ -65,11 +65,11 @@ impl Ledger {
         entry
     }
 
-    /// A circuit is open from the end of a probe's time on, even if nobody has noticed yet. Whoever notices
-    /// later reports a change in the past, whose time has then been booked already.
+    /// A probe that does not report changes the state when its time has passed, although this is recorded
+    /// only when somebody uses the circuit. Its time has been booked by then.
     fn book_time(&mut self, machine: &Machine, now: Tick) {
-        if let Some(deadline) = machine.expired_probe(now) {
-            self.enter(State::Open, deadline);
+        if let Some(change) = machine.unrecorded_change(now) {
+            self.enter(change.to, change.at);
         }
         self.book(now);
     }
