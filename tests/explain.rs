@@ -273,7 +273,7 @@ mod json {
     use super::*;
 
     #[track_caller]
-    fn assert_serialises(breaker: &CircuitBreaker, expected: &serde_json::Value) {
+    fn assert_serializes(breaker: &CircuitBreaker, expected: &serde_json::Value) {
         assert_eq!(&serde_json::to_value(breaker.snapshot()).unwrap(), expected);
     }
 
@@ -282,7 +282,7 @@ mod json {
         let breaker = both_rates().consecutive_failures(5).build().unwrap();
         calls(&breaker, 1, 4);
         advance(1500 * MS).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "closed", "forced": false, "age_seconds": 1.5, "cause": null,
@@ -311,7 +311,7 @@ mod json {
         let breaker = builder().consecutive_failures(1).build().unwrap();
         calls(&breaker, 1, 0);
         advance(SECOND).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "open", "forced": false, "age_seconds": 1.0,
@@ -332,7 +332,7 @@ mod json {
         advance(5 * SECOND).await;
         let _probes = [permit(&breaker), permit(&breaker)];
         advance(SECOND).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "half_open", "forced": false, "age_seconds": 1.0,
@@ -343,6 +343,36 @@ mod json {
                 "probes_in_flight": 2, "probes_to_close": 3,
                 "next_probe_timeout_seconds": 29.0,
             }),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transitions_as_json_say_how_long_ago_they_were() {
+        let breaker = builder().consecutive_failures(1).build().unwrap();
+        calls(&breaker, 1, 0);
+        advance(5 * SECOND).await;
+        let _probe = permit(&breaker);
+        advance(1500 * MS).await;
+        breaker.force_open();
+        assert_eq!(
+            serde_json::to_value(breaker.history()).unwrap(),
+            json!([
+                {
+                    "breaker": "explained", "from": "closed", "to": "open",
+                    "cause": { "kind": "consecutive_failures", "failures": 1 },
+                    "ago_seconds": 6.5, "open_duration_seconds": 5.0, "attempt": 1,
+                },
+                {
+                    "breaker": "explained", "from": "open", "to": "half_open",
+                    "cause": { "kind": "wait_over" },
+                    "ago_seconds": 1.5, "open_duration_seconds": null, "attempt": null,
+                },
+                {
+                    "breaker": "explained", "from": "half_open", "to": "open",
+                    "cause": { "kind": "force_open" },
+                    "ago_seconds": 0.0, "open_duration_seconds": null, "attempt": null,
+                },
+            ]),
         );
     }
 }
