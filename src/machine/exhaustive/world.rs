@@ -99,7 +99,7 @@ const REPORTS: [Report; 6] = [
     Report::FailureRetryAfter(3 * UNIT),
     Report::SoftFailure { retry_after: 0 },
     Report::Ignored,
-    Report::Abandoned,
+    Report::GivenUp,
 ];
 const COUNTED: usize = 4;
 
@@ -237,7 +237,7 @@ impl World {
                 ticket = self.machine.closed_ticket().unwrap_or(ticket);
             }
             Some(Fault::SlotIsKept)
-                if is_probe && matches!(report, Report::Ignored | Report::Abandoned) =>
+                if is_probe && matches!(report, Report::Ignored | Report::GivenUp) =>
             {
                 self.machine.probes.begin(ticket, Tick::MAX);
                 return Ok(());
