@@ -46,6 +46,7 @@ impl Seen {
             RejectReason::Open => 0,
             RejectReason::HalfOpen => 1,
             RejectReason::ForcedOpen => 2,
+            other => panic!("a reason that this test does not know: {other}"),
         }] += 1;
     }
 }
