@@ -1,4 +1,4 @@
-//! Calls and rejections.
+//! The metrics of calls and rejections.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn calls_are_counted_by_how_they_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_comes_too_late_is_counted_and_said_to_be_stale() {
+async fn a_result_that_comes_too_late_is_counted_as_stale() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();
     let late = permit(&breaker);
@@ -47,7 +47,7 @@ async fn a_result_that_comes_too_late_is_counted_and_said_to_be_stale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_are_counted_by_reason_and_are_no_calls() {
+async fn rejections_are_counted_by_reason_and_not_as_calls() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();
     breaker.trip();
@@ -70,7 +70,7 @@ async fn rejections_are_counted_by_reason_and_are_no_calls() {
 fn a_call_that_is_recorded_allocates_nothing() {
     let exporter = Exporter::new();
     let breaker = CircuitBreaker::builder("test").consecutive_failures(100).build().unwrap();
-    permit(&breaker).success(); // what is only set up once: the thread's stripe
+    permit(&breaker).success(); // sets up what a thread allocates once
     let allocated = allocation_counter::measure(|| {
         permit(&breaker).success();
         permit(&breaker).failure();
@@ -81,7 +81,7 @@ fn a_call_that_is_recorded_allocates_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_a_histogram_of_durations_only_if_asked_for() {
+async fn there_is_a_histogram_of_durations_only_if_it_is_enabled() {
     let exporter = Exporter::new();
     let without = sensitive().build().unwrap();
     permit(&without).success();
