@@ -1,6 +1,7 @@
 //! [`Config`]: settings from a file.
 
 mod groups;
+mod keys;
 mod setting;
 mod table;
 mod write;

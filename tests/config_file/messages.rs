@@ -266,3 +266,26 @@ fn a_rate_may_be_a_whole_number_in_every_format() {
     ];
     configs.iter().for_each(|config| crate::assert_same(config, &builder));
 }
+
+#[test]
+fn a_key_or_a_value_with_control_characters_is_escaped_in_the_message() {
+    let hostile = r"a\nb\u001b[2J\u202e";
+    let known = "consecutive_failures";
+    for file in [
+        format!(r#"{{"{hostile}": 1}}"#),
+        format!(r#"{{"open_duration": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"half_open": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"sliding_window": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"{known}": "{hostile}"}}"#),
+        format!(r#"{{"probe_timeout": "{hostile}"}}"#),
+        format!(r#"{{"open_duration": "{hostile}"}}"#),
+    ] {
+        for message in [json::<Config>(&file), yaml::<Config>(&file)] {
+            assert!(message.contains(r"a\nb\u{1b}[2J\u{202e}"), "{message:?}");
+            assert!(!message.contains(['\n', '\u{1b}', '\u{202e}']), "{message:?}");
+        }
+    }
+    let message = toml::<Config>(&format!("\"{hostile}\" = 1"));
+    assert!(message.contains(r"unknown field `a\nb\u{1b}[2J\u{202e}`"), "{message:?}");
+    assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message:?}");
+}
