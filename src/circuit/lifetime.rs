@@ -1,5 +1,6 @@
 //! How a circuit begins and ends its work for a breaker.
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -14,6 +15,9 @@ use super::sync::{AtomicU64, Mutex, Ordering, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
 use crate::machine::{Machine, NEVER, Rules};
+
+// A panic of user code never leaves a circuit in a broken state: no user code runs under its lock.
+impl RefUnwindSafe for Circuit {}
 
 impl Circuit {
     pub(super) fn new() -> Self {
