@@ -219,6 +219,7 @@ fn settle(permit: Permit, ending: Ending) {
         Ending::Success => permit.success(),
         Ending::Failure => permit.failure(),
         Ending::FailureRetryAfter(wait) => permit.failure_retry_after(wait),
+        Ending::SoftFailure => permit.soft_failure(),
         Ending::Ignored => permit.ignore(),
         Ending::Dropped => drop(permit),
         Ending::Never => std::mem::forget(permit),

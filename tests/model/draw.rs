@@ -163,6 +163,7 @@ fn ending() -> impl Strategy<Value = Ending> {
         8 => Just(Ending::Success),
         4 => Just(Ending::Failure),
         2 => retry_after().prop_map(Ending::FailureRetryAfter),
+        2 => Just(Ending::SoftFailure),
         2 => Just(Ending::Ignored),
         2 => Just(Ending::Dropped),
         1 => Just(Ending::Never),
@@ -201,7 +202,13 @@ fn edge() -> impl Strategy<Value = Edge> {
 // ---- settings -------------------------------------------------------------------------------
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let rules = (option::weighted(0.4, small_number()), option::of(rate()), slow_calls());
+    let rules = (
+        option::weighted(0.4, small_number()),
+        option::weighted(0.2, small_number()),
+        option::of(rate()),
+        slow_calls(),
+        prop::bool::weighted(0.3),
+    );
     let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
     let recovery = (
         wait(),
@@ -211,15 +218,18 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let retry_after = (option::weighted(0.8, duration()), any::<bool>());
     (rules, judging, recovery, retry_after).prop_map(|(rules, judging, recovery, retry_after)| {
-        let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
+        let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
+        let (slow_duration, slow_rate) = slow;
         let (window, minimum_calls) = judging;
         let (wait, half_open, probe_timeout, abandoned_after) = recovery;
         let (max_retry_after, trip_on_retry_after) = retry_after;
         let settings = Settings {
             consecutive_failures,
+            failure_count,
             failure_rate,
             slow_duration,
             slow_rate,
+            no_trip_rules,
             window,
             minimum_calls,
             wait,
@@ -229,7 +239,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             max_retry_after,
             trip_on_retry_after,
         };
-        settings.with_valid_sample()
+        settings.made_valid()
     })
 }
 

@@ -7,6 +7,7 @@ use tower_breaker::{RejectReason, State};
 use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
 use crate::reference::Ending;
+use crate::reference::MOST_EXTENDED;
 use crate::settings::Settings;
 
 #[derive(Clone)]
@@ -81,7 +82,8 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
 
 pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     let wait = run.settings.wait.longest().max(run.settings.max_retry_after());
-    let longest = run.settings.probe_timeout() + wait;
+    // Late successes may have extended the time of the probes.
+    let longest = MOST_EXTENDED * run.settings.probe_timeout() + wait;
     if longest > LAST {
         return Ok(());
     }

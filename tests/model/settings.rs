@@ -11,9 +11,11 @@ pub(crate) type Nanos = u128;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) consecutive_failures: Option<u32>,
+    pub(crate) failure_count: Option<u32>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_duration: Option<Duration>,
     pub(crate) slow_rate: Option<f64>,
+    pub(crate) no_trip_rules: bool,
     pub(crate) window: Option<Window>,
     pub(crate) minimum_calls: Option<u32>,
     pub(crate) wait: Wait,
@@ -50,6 +52,12 @@ impl Settings {
             .trip_on_retry_after(self.trip_on_retry_after);
         if let Some(n) = self.consecutive_failures {
             builder = builder.consecutive_failures(n);
+        }
+        if let Some(n) = self.failure_count {
+            builder = builder.failure_count_threshold(n);
+        }
+        if self.no_trip_rules {
+            builder = builder.no_trip_rules();
         }
         if let Some(rate) = self.failure_rate {
             builder = builder.failure_rate_threshold(rate);
@@ -98,18 +106,28 @@ impl Settings {
         self.half_open.unwrap_or(Probes::ConsecutiveSuccesses(3))
     }
 
-    pub(crate) fn has_no_rule(&self) -> bool {
-        self.consecutive_failures.is_none() && self.has_no_rate()
+    /// Whether the default rules are on.
+    pub(crate) fn has_default_rules(&self) -> bool {
+        !self.has_rule() && !self.no_trip_rules
+    }
+
+    fn has_rule(&self) -> bool {
+        let has_count = self.consecutive_failures.is_some() || self.failure_count.is_some();
+        has_count || !self.has_no_rate()
     }
 
     fn has_no_rate(&self) -> bool {
         self.failure_rate.is_none() && self.slow_rate.is_none()
     }
 
-    /// Replaces a sample without a rate rule, which would not be valid.
-    pub(crate) fn with_valid_sample(mut self) -> Self {
+    /// Replaces what does not go together and would not be valid.
+    pub(crate) fn made_valid(mut self) -> Self {
+        self.no_trip_rules &= !self.has_rule();
+        if let (Some(n), Window::Count(calls)) = (self.failure_count, self.window()) {
+            self.failure_count = Some(n.min(calls));
+        }
         if let Some(Probes::Sample(n)) = self.half_open {
-            if self.has_no_rate() && !self.has_no_rule() {
+            if self.has_no_rate() && !self.has_default_rules() {
                 self.half_open = Some(Probes::ConsecutiveSuccesses(n));
             }
         }
@@ -130,7 +148,7 @@ impl Window {
 impl Wait {
     fn build(self) -> Backoff {
         match self {
-            Self::Constant(wait) => Backoff::constant(wait),
+            Self::Constant(wait) => Backoff::constant(wait).jitter(0.0),
             Self::Growing { initial, max, factor: None } => {
                 Backoff::exponential(initial, max).jitter(0.0)
             }

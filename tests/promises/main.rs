@@ -10,6 +10,7 @@ mod p03_open;
 mod p04_half_open;
 mod p05_stale_results_never_decide;
 mod p06_never_wedged;
+mod p06_the_time_of_probes;
 mod p07_abandoned_calls;
 mod p08_panics;
 mod p09_backpressure;

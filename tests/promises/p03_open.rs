@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, RejectReason, State};
+use tower_breaker::{Backoff, Cause, CircuitBreaker, HalfOpen, RejectReason, State};
 
 use crate::{MS, SECOND, advance, permit, sensitive, until_half_open};
 
@@ -113,12 +113,78 @@ async fn the_wait_in_a_half_open_rejection_is_the_wait_that_follows() {
         .build()
         .unwrap();
     until_half_open(&breaker).await;
-    let _hanging = permit(&breaker);
+    let probe = permit(&breaker);
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(rejected.reason(), RejectReason::HalfOpen);
-    let foretold = rejected.retry_after().unwrap();
-    advance(foretold - Duration::from_nanos(1)).await;
+    let wait = rejected.retry_after().unwrap();
+    probe.failure(); // what the rejection has assumed
+    assert_eq!(breaker.snapshot().retry_after(), Some(wait));
+    advance(wait - Duration::from_nanos(1)).await;
     breaker.try_acquire().unwrap_err();
     advance(Duration::from_nanos(1)).await;
     let _next = permit(&breaker);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_wait_is_stretched_by_up_to_the_jitter_and_never_shortened() {
+    let minute = 60 * SECOND;
+    let with = |backoff: Backoff| {
+        let breaker = sensitive().open_duration(backoff).build().unwrap();
+        permit(&breaker).failure_retry_after(minute);
+        breaker.snapshot().retry_after().unwrap()
+    };
+    let waits = |backoff: Backoff| (0..50).map(move |_| with(backoff)).collect::<Vec<_>>();
+    let constant = Backoff::constant(SECOND);
+    let growing = Backoff::exponential(SECOND, minute).jitter(0.5);
+    for (waits, most) in [(waits(constant), minute * 11 / 10), (waits(growing), minute * 3 / 2)] {
+        assert!(waits.iter().all(|wait| (minute..=most).contains(wait)), "{waits:?}");
+        let same = waits.iter().filter(|wait| **wait == waits[0]).count();
+        assert_eq!(same, 1, "two circuits would probe at the same moment: {waits:?}");
+    }
+    assert_eq!(with(constant.jitter(0.0)), minute);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_wait_counts_if_a_later_failure_opens_the_circuit() {
+    let breaker = CircuitBreaker::builder("shop")
+        .consecutive_failures(3)
+        .open_duration(Backoff::constant(SECOND).jitter(0.0))
+        .build()
+        .unwrap();
+    permit(&breaker).failure_retry_after(5 * SECOND);
+    advance(SECOND).await;
+    permit(&breaker).failure_retry_after(2 * SECOND); // ends sooner
+    permit(&breaker).failure(); // refused connection
+    assert_eq!(breaker.snapshot().retry_after(), Some(4 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_wait_does_not_outlive_its_period_or_its_time() {
+    let builder = || sensitive().consecutive_failures(2);
+    let breaker = builder().open_duration(Backoff::constant(SECOND).jitter(0.0)).build().unwrap();
+    permit(&breaker).failure_retry_after(5 * SECOND);
+    breaker.reset();
+    breaker.trip();
+    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND), "of an earlier period");
+
+    breaker.reset();
+    permit(&breaker).failure_retry_after(5 * SECOND);
+    advance(5 * SECOND).await;
+    permit(&breaker).failure();
+    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND), "it has passed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tripping_an_open_circuit_whose_wait_has_elapsed_opens_it_anew() {
+    let breaker = sensitive().build().unwrap();
+    breaker.trip();
+    advance(SECOND / 2).await;
+    breaker.trip();
+    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND / 2), "its wait was running");
+    advance(SECOND).await;
+    breaker.trip();
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(breaker.snapshot().attempt(), Some(2));
+    let last = breaker.history().pop().unwrap();
+    assert_eq!((last.from(), last.to(), last.cause()), (State::Open, State::Open, Cause::Trip));
 }

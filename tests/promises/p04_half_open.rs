@@ -1,6 +1,8 @@
 //! Point 4: how many probes are admitted, and what they decide.
 
-use tower_breaker::{CircuitBreaker, HalfOpen, Permit, RejectReason, SlidingWindow, State};
+use tower_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit, RejectReason, SlidingWindow, State,
+};
 
 use crate::{SECOND, advance, permit, sensitive, until_half_open};
 
@@ -97,6 +99,36 @@ async fn a_sample_is_also_judged_by_the_slow_call_rate() {
     advance(SECOND).await;
     probes.into_iter().for_each(Permit::success);
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_of_a_sample_that_times_out_is_one_failure_of_the_sample_and_decides_nothing_alone()
+{
+    let timed = |builder: CircuitBreakerBuilder| {
+        let builder = builder.failure_rate_threshold(0.5).half_open(HalfOpen::sample(50));
+        builder.probe_timeout(10 * SECOND).open_duration(SECOND).build().unwrap()
+    };
+    let breaker = timed(CircuitBreaker::builder("test"));
+    until_half_open(&breaker).await;
+    let hanging = permit(&breaker);
+    (0..49).for_each(|_| permit(&breaker).success());
+    breaker.try_acquire().unwrap_err();
+    advance(10 * SECOND).await;
+    assert_eq!(breaker.state(), State::Closed, "1 of 50 failed");
+    hanging.failure();
+    assert_eq!(breaker.snapshot().consecutive_failures(), 0, "its result is stale");
+
+    let slow = timed(
+        CircuitBreaker::builder("slow")
+            .slow_call_duration_threshold(SECOND)
+            .slow_call_rate_threshold(0.02),
+    );
+    until_half_open(&slow).await;
+    let _hanging = permit(&slow);
+    (0..49).for_each(|_| permit(&slow).success());
+    advance(10 * SECOND).await;
+    assert_eq!(slow.state(), State::Open, "1 of 50 was slow");
+    assert_eq!(slow.snapshot().retry_after(), Some(SECOND), "the open period begins just then");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,12 @@
 //! Point 9, with `backpressure()`: while the circuit is open, the service is not ready instead of
 //! rejecting.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::time::timeout;
 use tokio_test::{assert_pending, assert_ready_ok};
-use tower::Layer;
+use tower::{Layer, Service as _, service_fn};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, RejectReason, State};
 
 use crate::backend::{Control, backend, task};
@@ -116,6 +120,47 @@ async fn with_backpressure_a_trip_between_poll_ready_and_call_still_rejects() {
     breaker.trip();
     assert_eq!(rejection(&mut service).await, RejectReason::Open);
     assert_eq!(control.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_backpressure_a_service_that_was_ready_before_a_trip_is_not_ready_when_asked_again() {
+    let breaker = breaker();
+    let (mut service, control) = behind_with_backpressure(&breaker);
+    assert_ready_ok!(service.poll_ready());
+    breaker.trip();
+    assert_pending!(service.poll_ready());
+    advance(SECOND + MS).await;
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
+    let call = service.call("probe");
+    control.answer(Ok("fine"));
+    call.await.unwrap();
+}
+
+#[test]
+fn a_service_that_waited_in_one_runtime_is_woken_in_another_while_the_first_is_idle_or_gone() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    for first_is_kept in [true, false] {
+        let breaker = CircuitBreaker::builder("moved").open_duration(30 * SECOND).build().unwrap();
+        breaker.trip();
+        let inner = service_fn(|()| async { Ok::<(), ()>(()) });
+        let mut service = CircuitBreakerLayer::new(breaker).backpressure().layer(inner);
+        let first = runtime();
+        let poll = poll_fn(|cx| Poll::Ready(service.poll_ready(cx).is_pending()));
+        assert!(first.block_on(poll));
+        let first = first_is_kept.then_some(first);
+
+        let ready = poll_fn(|cx| service.poll_ready(cx));
+        let ready = runtime().block_on(async { timeout(60 * SECOND, ready).await });
+        ready.expect("it is woken").unwrap();
+        drop(first);
+    }
 }
 
 #[tokio::test(start_paused = true)]

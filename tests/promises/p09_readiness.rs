@@ -157,9 +157,10 @@ async fn a_clone_starts_without_readiness() {
 #[tokio::test(start_paused = true)]
 async fn a_clone_of_a_service_with_a_probe_slot_has_none() {
     let breaker = breaker();
-    let (mut service, _) = behind(&breaker);
+    let (mut service, control) = behind(&breaker);
     until_half_open(&breaker).await;
-    assert_ready_ok!(service.poll_ready());
+    control.set_ready(false);
+    assert_pending!(service.poll_ready());
     let mut clone = service.clone();
     assert_ready_ok!(clone.poll_ready());
     assert_eq!(rejection(&mut clone).await, RejectReason::HalfOpen);
@@ -304,8 +305,9 @@ async fn while_half_open_only_the_permitted_number_of_callers_wait_for_the_inner
 async fn dropping_a_service_gives_its_probe_slot_back() {
     let breaker = breaker();
     until_half_open(&breaker).await;
-    let (mut first, _) = behind(&breaker);
-    assert_ready_ok!(first.poll_ready());
+    let (mut first, control) = behind(&breaker);
+    control.set_ready(false);
+    assert_pending!(first.poll_ready());
     breaker.try_acquire().unwrap_err();
     drop(first);
     assert_eq!(breaker.state(), State::HalfOpen);
