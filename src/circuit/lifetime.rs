@@ -9,8 +9,8 @@ use super::locked::LockedBreaker;
 use super::observer::{Observer, Watch, Watches};
 use super::slices::Slices;
 #[cfg(feature = "keyed")]
-use super::sync::{AtomicBool, Ordering};
-use super::sync::{AtomicU64, Mutex, lock};
+use super::sync::AtomicBool;
+use super::sync::{AtomicU64, Mutex, Ordering, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
 use crate::machine::{Machine, NEVER, Rules};
@@ -25,6 +25,7 @@ impl Circuit {
             },
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
+            abandoned_after: AtomicU64::new(NEVER),
             in_flight: InFlight::default(),
             #[cfg(feature = "keyed")]
             is_used: AtomicBool::default(),
@@ -48,6 +49,7 @@ impl Circuit {
         #[cfg(feature = "keyed")]
         circuit.is_used.store(false, Ordering::Relaxed);
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
+        circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         if observer.watches() >= Watches::Calls {
             let watch = Watch::new(observer.clone(), rules, machine.last_ticket());
             circuit.watch.store(Some(Arc::new(watch)));

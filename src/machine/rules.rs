@@ -71,10 +71,10 @@ impl Rules {
         let reached = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
         let counted = match report {
             Report::Success => Some(Counted::Success),
-            Report::Failure { .. } => Some(Counted::Failure),
+            Report::Failure | Report::FailureRetryAfter(_) => Some(Counted::Failure),
             Report::SoftFailure { .. } => Some(Counted::SoftFailure),
-            Report::Abandoned if reached(self.abandoned_after) => Some(Counted::Failure),
-            Report::Abandoned | Report::Ignored => None,
+            Report::GivenUp if reached(self.abandoned_after) => Some(Counted::Failure),
+            Report::GivenUp | Report::Abandoned | Report::Ignored => None,
         };
         Verdict { counted, slow: counted.is_some() && reached(self.slow_call_duration) }
     }

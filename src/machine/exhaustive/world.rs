@@ -95,11 +95,11 @@ const ACTIONS: [Step; 5] = [
 /// All reports. Those that are counted come first.
 const REPORTS: [Report; 6] = [
     Report::Success,
-    Report::FAILURE,
-    Report::Failure { retry_after: 3 * UNIT },
+    Report::Failure,
+    Report::FailureRetryAfter(3 * UNIT),
     Report::SoftFailure { retry_after: 0 },
     Report::Ignored,
-    Report::Abandoned,
+    Report::GivenUp,
 ];
 const COUNTED: usize = 4;
 
@@ -237,7 +237,7 @@ impl World {
                 ticket = self.machine.closed_ticket().unwrap_or(ticket);
             }
             Some(Fault::SlotIsKept)
-                if is_probe && matches!(report, Report::Ignored | Report::Abandoned) =>
+                if is_probe && matches!(report, Report::Ignored | Report::GivenUp) =>
             {
                 self.machine.probes.begin(ticket, Tick::MAX);
                 return Ok(());
