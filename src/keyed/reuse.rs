@@ -1,11 +1,11 @@
-//! When the circuit of a key goes back to the pool.
+//! When the circuit of a key returns to the pool.
 
 use std::ptr;
 
 use crate::CircuitBreaker;
 
 #[test]
-fn a_circuit_is_not_reused_while_a_call_that_it_counts_is_in_flight() {
+fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
     let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
     let circuit = breaker.circuit();
     let permit = breaker.try_acquire().unwrap();

@@ -1,4 +1,4 @@
-//! Which host and port a request belongs to.
+//! The host and port by which the circuit of a request is picked.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -11,7 +11,7 @@ use tower_breaker::keyed::{CircuitBreakerRegistry, HostPort, KeyedLayer};
 
 use crate::builder;
 
-/// The circuits after one request.
+/// Returns the circuits after one request.
 async fn send<B>(request: Request<B>) -> CircuitBreakerRegistry<HostPort> {
     let circuits = builder().build().unwrap();
     let service = KeyedLayer::by_host(circuits.clone())
@@ -20,14 +20,14 @@ async fn send<B>(request: Request<B>) -> CircuitBreakerRegistry<HostPort> {
     circuits
 }
 
-/// The key of the circuit that a request goes through.
+/// Returns the key of the circuit that a request goes through.
 async fn key<B>(request: Request<B>) -> String {
     let name = send(request).await.list()[0].name().to_owned();
     name.strip_prefix("api/").unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn host_and_port_are_those_of_the_uri() {
+async fn the_host_and_port_are_those_of_the_uri() {
     let long = |n| format!("http://{}/", "x".repeat(n));
     for (uri, expected) in [
         ("http://example.com/", "example.com:80"),
@@ -48,7 +48,7 @@ async fn host_and_port_are_those_of_the_uri() {
         ("http://user@[::1]:8080/", "[::1]:8080"),
         ("http://example.com:65535/", "example.com:65535"),
         ("http://example.com:65536/", "-"),
-        ("example.com:443", "example.com:443"), // as CONNECT asks
+        ("example.com:443", "example.com:443"), // the target of CONNECT
         ("other://example.com/", "example.com"),
         ("/path", "-"),
         ("*", "-"),
@@ -60,7 +60,7 @@ async fn host_and_port_are_those_of_the_uri() {
 }
 
 #[tokio::test]
-async fn without_an_authority_the_host_header_counts() {
+async fn a_uri_without_an_authority_leaves_it_to_the_host_header() {
     for (host, expected) in [
         ("Example.com", "example.com"),
         ("example.com:8080", "example.com:8080"),
@@ -80,13 +80,13 @@ async fn without_an_authority_the_host_header_counts() {
 }
 
 #[tokio::test]
-async fn the_uri_goes_before_the_host_header() {
+async fn the_uri_takes_precedence_over_the_host_header() {
     let request = Request::get("http://a.example/").header(HOST, "b.example").body(()).unwrap();
     assert_eq!(key(request).await, "a.example:80");
 }
 
 #[tokio::test]
-async fn a_key_from_text_is_that_of_the_requests() {
+async fn a_key_from_text_is_the_key_of_the_requests() {
     for (uri, text) in [
         ("http://example.com/", "example.com:80"),
         ("http://Example.COM/", "EXAMPLE.com:80"),
@@ -108,7 +108,7 @@ async fn a_key_from_text_is_that_of_the_requests() {
 
 proptest! {
     #[test]
-    fn hosts_that_differ_in_case_only_have_one_circuit(
+    fn hosts_that_differ_only_in_case_have_one_circuit(
         host in "[a-zA-Z0-9.-]{1,40}",
         other in "[a-zA-Z0-9.-]{1,40}",
     ) {
