@@ -51,8 +51,8 @@ async fn main() -> Result<(), BoxError> {
     }
 
     println!("what an operator sees");
-    for breaker in circuits.list() {
-        println!("   {}: {}", breaker.name(), breaker.snapshot());
+    for (host, breaker) in circuits.list() {
+        println!("   {host}: {}", breaker.snapshot());
     }
 
     println!("and does");

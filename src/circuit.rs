@@ -53,8 +53,6 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-#[cfg(feature = "keyed")]
-use self::sync::AtomicBool;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
@@ -66,9 +64,6 @@ pub(crate) struct Circuit {
     /// Who watches calls, if anybody does.
     watch: ArcSwapOption<Watch>,
     in_flight: InFlight,
-    /// Whether a registry has handed out the circuit since it last looked.
-    #[cfg(feature = "keyed")]
-    is_used: AtomicBool,
     waiters: Waiters,
 }
 

@@ -75,15 +75,16 @@
 //! A registry keeps up to [`capacity`](CircuitBreakerRegistryBuilder::capacity) circuits. When it is
 //! full, a new circuit replaces another one. Only a circuit *at rest* can be replaced: it is closed, no
 //! operator holds it, it has no calls in flight (a response body that has yet to settle its call counts,
-//! too), and there are no handles to it outside of the registry. Among these, circuits that were used
-//! more than once stay longer than those that were used only once. A replaced circuit loses its counts,
-//! so a host that fails less often than it is replaced never trips.
+//! too), and there are no handles to it outside of the registry. Circuits that are used again and again
+//! stay longer than those that are used once. A replaced circuit loses its counts, so a host that fails
+//! less often than it is replaced never trips.
 //!
-//! While all circuits are busy, a new circuit is not kept: its call is made, and its result has no
-//! effect. So a flood of keys, such as names that an attacker chooses, neither takes more memory nor
-//! drops open circuits. It can still replace those at rest. An attacker who can name enough hosts that
-//! fail can fill the registry with open circuits, and then hosts that are not in it are not protected.
-//! Choose a capacity larger than the number of keys that you need protected.
+//! To find a circuit at rest, a new one looks at up to 64 others. If all of these are busy, the new circuit
+//! is not kept: its call is made, and its result has no effect. The next new circuit looks at the next 64.
+//! So a flood of keys, such as names that an attacker chooses, neither takes more memory nor drops open
+//! circuits nor makes other calls wait. It can still replace circuits at rest. An attacker who can name
+//! enough hosts that fail can fill the registry with open circuits, and then hosts that are not in it are
+//! not protected. Choose a capacity larger than the number of keys that you need protected.
 //!
 //! The registry also drops circuits that nobody has used for the
 //! [`idle_timeout`](CircuitBreakerRegistryBuilder::idle_timeout), unless their open wait has not elapsed,
@@ -97,8 +98,9 @@
 //! creates the key for each call, so prefer keys that are cheap to create. By host, the host and the port
 //! are read from where they are in the request, and nothing is copied.
 //!
-//! A new circuit takes the lock for writing. In a full registry it also has to find a circuit at rest,
-//! which takes longer the more circuits are busy. While all of them are, this is only tried now and then.
+//! A new circuit takes the lock for writing, while it looks at up to 64 circuits to find one that it can
+//! replace, and at up to 64 to drop those that nobody uses any more. No call does more than that, however
+//! many circuits there are.
 //!
 //! Events and transitions carry the name of the circuit, `template/key`. All circuits share the listeners
 //! of the template.
@@ -106,6 +108,7 @@
 mod builder;
 #[cfg(feature = "http")]
 mod host;
+mod kept;
 mod layer;
 mod pick;
 mod registry;

@@ -8,8 +8,6 @@ use super::in_flight::InFlight;
 use super::locked::LockedBreaker;
 use super::observer::{Observer, Watch, Watches};
 use super::slices::Slices;
-#[cfg(feature = "keyed")]
-use super::sync::{AtomicBool, Ordering};
 use super::sync::{AtomicU64, Mutex, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
@@ -26,8 +24,6 @@ impl Circuit {
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
             in_flight: InFlight::default(),
-            #[cfg(feature = "keyed")]
-            is_used: AtomicBool::default(),
             waiters: Waiters::default(),
         }
     }
@@ -45,8 +41,6 @@ impl Circuit {
         let machine = Machine::new(rules, locked.last_ticket, seed, now);
         observer.read(&machine, now);
         circuit.in_flight.start();
-        #[cfg(feature = "keyed")]
-        circuit.is_used.store(false, Ordering::Relaxed);
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         if observer.watches() >= Watches::Calls {
             let watch = Watch::new(observer.clone(), rules, machine.last_ticket());

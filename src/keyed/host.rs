@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 use std::hash::{Hash, Hasher};
 
+use hashbrown::Equivalent;
 use http::header::HOST;
 use http::{HeaderMap, Request};
-use quick_cache::Equivalent;
 
 use crate::circuit::Permit;
 use crate::circuit::Rejected;
@@ -35,7 +35,7 @@ impl<B> PickCircuit<Request<B>> for ByHost {
         circuits: &CircuitBreakerRegistry<HostPort>,
     ) -> Result<Permit, Rejected> {
         let key = Borrowed::of(request).unwrap_or(Borrowed::NO_HOST);
-        circuits.ask(&key, || key.to_owned())
+        circuits.ask(&key, || circuits.found_or_created(&key, || key.to_owned()))
     }
 }
 

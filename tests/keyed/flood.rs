@@ -77,7 +77,7 @@ fn while_all_circuits_are_open_a_new_one_works_but_is_not_kept() {
         flood(&circuits);
 
         assert_eq!(circuits.len(), capacity as usize);
-        assert!(circuits.list().iter().all(|breaker| breaker.state() == State::Open));
+        assert!(circuits.list().iter().all(|(_, breaker)| breaker.state() == State::Open));
         circuits.get_or_create(&2_000_000).trip();
         assert!(circuits.get(&2_000_000).is_none());
     }

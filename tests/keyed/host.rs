@@ -22,7 +22,7 @@ async fn send<B>(request: Request<B>) -> CircuitBreakerRegistry<HostPort> {
 
 /// Returns the key of the circuit that a request goes through.
 async fn key<B>(request: Request<B>) -> String {
-    let name = send(request).await.list()[0].name().to_owned();
+    let name = send(request).await.list()[0].1.name().to_owned();
     name.strip_prefix("api/").unwrap().to_owned()
 }
 

@@ -1,9 +1,11 @@
 //! One circuit for each key: the registry and the layer that picks circuits from it.
 #![cfg(all(feature = "keyed", feature = "http"))]
 
+mod bounded;
 mod flood;
 mod host;
 mod idle;
+mod keys;
 mod model;
 mod no_allocation;
 mod registry;
