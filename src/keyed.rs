@@ -107,6 +107,8 @@
 
 mod builder;
 #[cfg(feature = "http")]
+mod by_host;
+#[cfg(feature = "http")]
 mod host;
 mod kept;
 mod layer;
@@ -116,7 +118,9 @@ mod service;
 
 pub use self::builder::CircuitBreakerRegistryBuilder;
 #[cfg(feature = "http")]
-pub use self::host::{ByHost, HostPort};
+pub use self::by_host::ByHost;
+#[cfg(feature = "http")]
+pub use self::host::{HostPort, InvalidHost};
 pub use self::layer::KeyedLayer;
 pub use self::pick::PickCircuit;
 pub use self::registry::CircuitBreakerRegistry;
