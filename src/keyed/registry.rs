@@ -249,7 +249,7 @@ impl<K> CircuitBreakerRegistry<K> {
     }
 
     /// Drops the circuits that nobody has used for the
-    /// [idle timeout](CircuitBreakerRegistryBuilder::idle_timeout).
+    /// [idle timeout](crate::keyed::CircuitBreakerRegistryBuilder::idle_timeout).
     ///
     /// New circuits do that on the way, so call this only if circuits are to be dropped although no new ones
     /// are created. It does nothing if the last sweep ended less than an idle timeout ago, so it can be

@@ -2,11 +2,13 @@
 
 use std::future::ready;
 use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Request;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
-use tower_breaker::{Classifier, Permit, State};
+use tower_breaker::{Classifier, EventKind, Permit, State};
 
 use crate::{builder, numbered};
 
@@ -175,4 +177,22 @@ async fn a_circuit_whose_response_body_is_still_being_read_is_not_evicted() {
     flood(&circuits);
     body.failure();
     assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+/// A listener is notified of the end of a call while the call is being settled.
+#[test]
+fn a_call_is_in_flight_until_it_has_been_settled() {
+    static CIRCUITS: OnceLock<CircuitBreakerRegistry<u32>> = OnceLock::new();
+    static SEEN: AtomicBool = AtomicBool::new(false);
+    let template = crate::template().on_event(|event| {
+        if let (EventKind::Settled(_), "api/1") = (event.kind(), event.breaker()) {
+            let circuits = CIRCUITS.get().unwrap();
+            flood(circuits);
+            SEEN.store(circuits.get(&1).is_some(), Ordering::Relaxed);
+        }
+    });
+    let circuits = CircuitBreakerRegistry::builder(template).capacity(1).build().unwrap();
+    let circuits = CIRCUITS.get_or_init(|| circuits);
+    circuits.try_acquire(&1).unwrap().success();
+    assert!(SEEN.load(Ordering::Relaxed), "its circuit was evicted");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::advance;
 use tower_breaker::keyed::CircuitBreakerRegistry;
-use tower_breaker::{CircuitBreaker, State};
+use tower_breaker::{CircuitBreaker, HalfOpen, State};
 
 use crate::HOUR;
 
@@ -136,4 +136,18 @@ async fn circuits_in_use_and_circuits_that_an_operator_holds_stay() {
     assert_eq!(circuits.len(), 4, "they were in use a moment ago");
     pass(&circuits, IDLE + SECOND).await;
     assert_eq!(circuits.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_with_a_probe_in_flight_stays() {
+    let template = crate::template().open_duration(IDLE);
+    let template = template.half_open(HalfOpen::consecutive_successes(1)).probe_timeout(HOUR * 2);
+    let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
+    circuits.try_acquire(&1).unwrap().failure();
+    advance(IDLE).await;
+    let probe = circuits.try_acquire(&1).expect("the open wait has elapsed");
+    pass(&circuits, HOUR).await;
+    probe.success();
+    let state = circuits.get(&1).map(|breaker| breaker.state());
+    assert_eq!(state, Some(State::Closed), "the probe decided");
 }
