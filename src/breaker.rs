@@ -12,7 +12,7 @@ use std::task::Poll;
 pub use self::error::CircuitBreakerError;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Outcome, Permit, ProbeSlot, Rejected, Waiter, time_until};
+use crate::circuit::{Circuit, Outcome, Permit, ProbeSlot, Rejected, Waiter};
 use crate::machine::{OperatorAction, Refusal, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
@@ -156,9 +156,9 @@ impl CircuitBreaker {
             waiter.register(cx);
             match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
-                Err(refusal) => {
-                    if let Some(until) = refusal.until() {
-                        waiter.wake_in(time_until(until), cx);
+                Err(_) => {
+                    if let Some(at) = self.circuit().next_look() {
+                        waiter.wake_at(at, cx);
                     }
                     Poll::Pending
                 }

@@ -129,7 +129,7 @@ impl Circuit {
                 return Err(Refusal::open(until));
             }
         }
-        let admitted = self.with_machine(None, |machine| machine.acquire(now));
+        let admitted = self.with_machine(|machine| machine.acquire(now));
         Ok((admitted.expect(HAS_BREAKER)?, now))
     }
 
@@ -146,9 +146,9 @@ impl Circuit {
         Permit::new(self, status, began)
     }
 
-    /// Returns when the probe with this ticket has to report, if it is in flight.
-    fn probe_deadline(&self, ticket: Ticket, now: Tick) -> Option<Tick> {
-        self.with_machine(None, |machine| machine.probe_deadline(now, ticket)).flatten()
+    /// Returns when a caller that waits for admission should look again, unless it is woken before.
+    pub(crate) fn next_look(&self) -> Option<Tick> {
+        self.with_machine(|machine| machine.next_look()).flatten()
     }
 
     // ---- results ------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ impl Circuit {
         let has_no_effect = match report {
             // Where calls are not timed, none is slow.
             Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure | Report::FailureRetryAfter(_) => false,
+            Report::Failure { .. } | Report::SoftFailure { .. } => false,
             // In another state, a probe may have to give its slot back.
             Report::Ignored => status.is(StatusWord::CLOSED),
             // Where calls are timed, it may count as a failure.
@@ -243,10 +243,8 @@ impl Circuit {
                 return is_current;
             }
         }
-        self.with_locked(locked, None, |breaker| {
-            breaker.machine.settle(clock, ticket, began, report)
-        })
-        .unwrap_or(false)
+        self.with_locked(locked, |breaker| breaker.machine.settle(clock, ticket, began, report))
+            .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
@@ -254,13 +252,13 @@ impl Circuit {
     /// Lets an operator act.
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
-        self.with_machine(Some(action), |machine| machine.operate(action, now));
+        self.with_machine(|machine| machine.operate(action, now));
     }
 
     /// Shows the circuit as it is now, and lets the observer take a reading.
     pub(crate) fn view(&self) -> View {
         let now = clock::now();
-        let view = self.with_locked(lock(&self.locked), None, |breaker| {
+        let view = self.with_locked(lock(&self.locked), |breaker| {
             breaker.observer.read(&breaker.machine, now);
             breaker.machine.view(now)
         });
@@ -271,7 +269,7 @@ impl Circuit {
     #[cfg(feature = "metrics")]
     pub(crate) fn refresh(&self) {
         let now = clock::now();
-        let observer = self.with_locked(lock(&self.locked), None, |breaker| {
+        let observer = self.with_locked(lock(&self.locked), |breaker| {
             breaker.observer.read(&breaker.machine, now);
             breaker.observer.clone()
         });
@@ -297,12 +295,8 @@ impl Circuit {
         self.published.slices.current(|| self.status())
     }
 
-    fn with_machine<R>(
-        &self,
-        action: Option<OperatorAction>,
-        act: impl FnOnce(&mut Machine) -> R,
-    ) -> Option<R> {
-        self.with_locked(lock(&self.locked), action, |breaker| act(&mut breaker.machine))
+    fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
+        self.with_locked(lock(&self.locked), |breaker| act(&mut breaker.machine))
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -311,17 +305,13 @@ impl Circuit {
     fn with_locked<R>(
         &self,
         mut locked: MutexGuard<'_, LockedState>,
-        action: Option<OperatorAction>,
         act: impl FnOnce(&mut LockedBreaker) -> R,
     ) -> Option<R> {
         self.end_slice(&mut locked);
         let breaker = locked.breaker.as_mut()?;
         let result = act(breaker);
-        let mut to_notify = None;
         let has_changed = breaker.machine.has_changed();
-        if has_changed || action.is_some() {
-            to_notify = breaker.record(action);
-        }
+        let to_notify = if has_changed { breaker.record() } else { None };
         self.publish(&locked);
         drop(locked);
 

@@ -16,6 +16,7 @@ mod checks;
 mod error;
 #[cfg(feature = "serde")]
 mod file;
+mod rules;
 
 pub use self::builder::CircuitBreakerBuilder;
 #[cfg(feature = "keyed")]

@@ -1,10 +1,10 @@
-//! Half-open periods and their probes: did the right ones decide, and were they not too many?
+//! Half-open periods and their probes. Were there too many, and did the right ones decide?
 //!
-//! Which period admitted a probe is found by time. A transition says when it was, by the clock that
-//! the breaker itself goes by, and a probe was admitted between two looks at that clock, just before
-//! and just after. Between two half-open periods lie an open wait or an operator's pause, which are
-//! much longer than that. If a thread is kept from running for so long that the two looks lie in
-//! different periods all the same, both are left out, and counted.
+//! The period of a probe is found by time. A transition has a time, taken from the clock that the breaker uses,
+//! and a probe was admitted between two readings of the same clock, just before and just after. Between two
+//! half-open periods there is an open period or an operator's pause, which is much longer than that. If a thread
+//! does not run for so long that the two readings are in different periods, neither period is judged, and both
+//! are counted as blurred.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::settings::{PROBE_TIMEOUT, PROBES};
 pub(crate) struct Period {
     start: Instant,
     pub(crate) end: Option<Transition>,
-    /// Whether one of its probes may have been that of the period before.
+    /// Whether one of its probes may belong to the period before.
     pub(crate) blurred: bool,
 }
 
@@ -32,15 +32,15 @@ impl Period {
         self.end.as_ref().map(Transition::at)
     }
 
-    /// Whether it was its present one at some time while the probe was admitted.
+    /// Whether the period may have admitted this probe.
     pub(crate) fn may_have_admitted(&self, probe: &Call) -> bool {
-        let until = *probe.probe_since.get().expect("it is a probe");
+        let until = *probe.probe_since.get().expect("the call is a probe");
         self.start <= until && self.ended().is_none_or(|end| probe.asked <= end)
     }
 }
 
-/// Compares a period that is over with its own probes. `reserves`: places may have been taken that
-/// are not among them.
+/// Compares a period that has ended with its own probes. If `reserves` is set, `poll_ready` may have taken slots
+/// without a call, which are not among the probes.
 pub(crate) fn judge(
     period: &Period,
     probes: &[Arc<Call>],
@@ -48,7 +48,7 @@ pub(crate) fn judge(
     find: impl Fn(Check, String),
 ) {
     let Some(end) = &period.end else { return };
-    // How its own probes have ended while it lasted.
+    // How its own probes ended before the period did.
     let ended = |ending: Ending| {
         let ended = probes.iter().filter_map(|probe| probe.settled.get());
         ended.filter(|settled| !settled.is_stale() && settled.ending() == ending).count() as u64
@@ -58,14 +58,15 @@ pub(crate) fn judge(
 
     let admitted = probes.len() as u64;
     if admitted > PROBES + returned {
-        let what = format!("{admitted} probes of {PROBES}, {returned} places were given back");
-        find(Check::Places, what);
+        let what = format!("{admitted} probes for {PROBES} slots, {returned} were given back");
+        find(Check::Slots, what);
     }
     let arrived = |probe: &Arc<Call>| u64::from(probe.arrived.load(Ordering::Relaxed));
     let seen: u64 = probes.iter().map(arrived).sum();
     if seen > PROBES + returned {
-        let what = format!("the backend saw {seen} probes of {PROBES}, {returned} given back");
-        find(Check::Places, what);
+        let what =
+            format!("the backend saw {seen} probes for {PROBES} slots, {returned} were given back");
+        find(Check::Slots, what);
     }
 
     let reported = successes + failures;
@@ -83,16 +84,16 @@ pub(crate) fn judge(
         find(Check::Decides, what);
     }
 
-    let since = |probe: &Call| *probe.probe_since.get().expect("it is a probe");
+    let since = |probe: &Call| *probe.probe_since.get().expect("the call is a probe");
     let was_in_flight = |probe: &Call| probe.settled.get().is_none_or(Settled::is_stale);
     for probe in probes {
         let took = probe.settled.get().and_then(Settled::duration);
         if probe.settled.get().is_none() {
             find(Check::Once, "a probe was never settled".into());
         } else if was_in_flight(probe) && end.at() > since(probe) + PROBE_TIMEOUT {
-            find(Check::Wedged, "a period went on although the time of a probe was over".into());
+            find(Check::Stuck, "a period continued although a probe had timed out".into());
         } else if !was_in_flight(probe) && took > Some(PROBE_TIMEOUT) {
-            find(Check::Decides, "a probe's result was taken although its time was over".into());
+            find(Check::Decides, "the result of a probe counted although it had timed out".into());
         }
     }
     let may_have_timed_out = |probe: &Arc<Call>| {
@@ -100,6 +101,6 @@ pub(crate) fn judge(
         was_in_flight(probe) && (first..=since(probe) + PROBE_TIMEOUT).contains(&end.at())
     };
     if end.cause() == Cause::ProbeTimedOut && !reserves && !probes.iter().any(may_have_timed_out) {
-        find(Check::Wedged, "a probe timed out that had given its place back".into());
+        find(Check::Stuck, "a probe timed out that had given its slot back".into());
     }
 }

@@ -112,8 +112,9 @@ impl Slices {
     ) -> Result<bool, Option<Tick>> {
         let failed = match report {
             Report::Success => false,
-            Report::Failure => true,
-            Report::FailureRetryAfter(_) | Report::Ignored | Report::Abandoned => return Err(None),
+            Report::Failure { retry_after: 0 } => true,
+            Report::Failure { .. } | Report::SoftFailure { .. } => return Err(None),
+            Report::Ignored | Report::Abandoned => return Err(None),
         };
         let is_current = status.ticket() == ticket;
         // This holds for stale results as well, which never have an effect.
@@ -165,7 +166,7 @@ impl Slices {
                 self.log().begin(next, Results::EMPTY);
                 (until, capacity)
             }
-            Effect::NoEffect | Effect::Unknown => return publish_status(),
+            Effect::None | Effect::Unknown => return publish_status(),
         };
         update(&self.capacity, capacity);
         update(&self.end, until);

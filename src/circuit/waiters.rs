@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::sync::{Mutex, lock};
-use super::{Circuit, catch_panic};
+use super::{Circuit, catch_panic, time_until};
+use crate::machine::Tick;
 
 /// The wakers of those who wait for a circuit, by the number of the waiter.
 #[derive(Default)]
@@ -62,19 +63,22 @@ impl Waiter {
         drop(replaced); // without the lock, because a waker is user code
     }
 
-    /// Asks to be woken after `wait`.
+    /// Asks to be woken at `at`.
+    ///
+    /// The timer is made anew at each poll, because a timer belongs to the runtime in which it is made. The
+    /// caller may have moved to another runtime since, and its first one may be idle or gone.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime with timers.
-    pub(crate) fn wake_in(&mut self, wait: Duration, cx: &mut Context<'_>) {
-        let wait = wait.min(LONGEST_TIMER);
+    pub(crate) fn wake_at(&mut self, at: Tick, cx: &mut Context<'_>) {
+        let timer = sleep(time_until(at).min(LONGEST_TIMER));
         let timer = match &mut self.timer {
-            Some(timer) => {
-                timer.as_mut().reset(Instant::now() + wait);
-                timer
+            Some(place) => {
+                place.set(timer);
+                place
             }
             // The timer has to be pinned, and a service is not. Only callers that wait pay for the box.
-            None => self.timer.insert(Box::pin(sleep(wait))),
+            None => self.timer.insert(Box::pin(timer)),
         };
         if timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();

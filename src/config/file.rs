@@ -23,9 +23,11 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 /// | setting | value | example in TOML |
 /// |---|---|---|
 /// | `consecutive_failures` | a whole number, at least 1 | `5` |
+/// | `failure_count_threshold` | a whole number, at least 1, and at most the length of a count window | `10` |
 /// | `failure_rate_threshold` | greater than 0 and at most 1 | `0.5` |
 /// | `slow_call_rate_threshold` | greater than 0 and at most 1; needs `slow_call_duration_threshold` | `0.8` |
 /// | `slow_call_duration_threshold` | a duration longer than zero | `"2s"` |
+/// | `no_trip_rules` | `true`, without a trip rule, or `false` | `true` |
 /// | `sliding_window` | `calls`, a whole number, at least 1 | `{ calls = 100 }` |
 /// | | or `time`, a duration longer than zero, with or without the number of `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
 /// | `minimum_calls` | a whole number, at least 1 | `20` |
@@ -108,12 +110,16 @@ impl<'de> Deserialize<'de> for Config {
 struct Fields {
     #[serde(deserialize_with = "consecutive_failures")]
     consecutive_failures: Option<u32>,
+    #[serde(deserialize_with = "failure_count_threshold")]
+    failure_count_threshold: Option<u32>,
     #[serde(deserialize_with = "failure_rate_threshold")]
     failure_rate_threshold: Option<f64>,
     #[serde(deserialize_with = "slow_call_rate_threshold")]
     slow_call_rate_threshold: Option<f64>,
     #[serde(deserialize_with = "slow_call_duration_threshold")]
     slow_call_duration_threshold: Option<Duration>,
+    #[serde(deserialize_with = "no_trip_rules")]
+    no_trip_rules: Option<bool>,
     #[serde(deserialize_with = "group")]
     sliding_window: Option<SlidingWindow>,
     #[serde(deserialize_with = "minimum_calls")]
@@ -143,11 +149,14 @@ impl Fields {
             )*};
         }
         set! {
-            consecutive_failures failure_rate_threshold
+            consecutive_failures failure_count_threshold failure_rate_threshold
             slow_call_rate_threshold slow_call_duration_threshold
             sliding_window minimum_calls
             open_duration half_open
             probe_timeout abandoned_after max_retry_after trip_on_retry_after
+        }
+        if self.no_trip_rules == Some(true) {
+            builder = builder.no_trip_rules();
         }
         builder
     }
@@ -166,7 +175,9 @@ use readers;
 
 readers! {
     consecutive_failures: u32, "consecutive_failures", at_least_one;
+    failure_count_threshold: u32, "failure_count_threshold", at_least_one;
     failure_rate_threshold: f64, "failure_rate_threshold", rate;
+    no_trip_rules: bool, "no_trip_rules", |_, _| Ok(());
     slow_call_rate_threshold: f64, "slow_call_rate_threshold", rate;
     slow_call_duration_threshold: Duration, "slow_call_duration_threshold", longer_than_zero;
     minimum_calls: u32, "minimum_calls", at_least_one;

@@ -48,14 +48,11 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Reports an outcome that a head or trailers tell of, and if it is a failure, their wish to be left
 /// alone.
 pub(crate) fn settle(permit: Permit, outcome: Outcome, told_by: Option<&HeaderMap>) {
-    let wish = match outcome {
-        Outcome::Failure => told_by.and_then(retry_after),
-        Outcome::Success | Outcome::Ignored => None,
+    let retry_after = match outcome {
+        Outcome::Failure | Outcome::SoftFailure => told_by.and_then(retry_after),
+        Outcome::FailureRetryAfter(_) | Outcome::Success | Outcome::Ignored => None,
     };
-    match wish {
-        Some(wait) => permit.failure_retry_after(wait),
-        None => permit.record(outcome),
-    }
+    permit.record_with_retry_after(outcome, retry_after);
 }
 
 /// The value of `Retry-After`.

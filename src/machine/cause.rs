@@ -16,6 +16,11 @@ pub enum Cause {
         /// The length of the run.
         failures: u64,
     },
+    /// The number of failures in the window reached its threshold.
+    FailureCount {
+        /// The number of failures in the window.
+        failures: u64,
+    },
     /// The failure rate reached its threshold: in the window, or in a half-open sample.
     FailureRate {
         /// The calls that failed,
@@ -62,6 +67,7 @@ impl Cause {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::FailureCount { .. } => "failure_count",
             Self::FailureRate { .. } => "failure_rate",
             Self::SlowCallRate { .. } => "slow_call_rate",
             Self::RetryAfter => "retry_after",
@@ -94,6 +100,8 @@ impl fmt::Display for Cause {
         match *self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("1 failure in a row"),
             Self::ConsecutiveFailures { failures } => write!(f, "{failures} failures in a row"),
+            Self::FailureCount { failures: 1 } => f.write_str("1 failure in the window"),
+            Self::FailureCount { failures } => write!(f, "{failures} failures in the window"),
             Self::FailureRate { failures, calls } => {
                 write!(f, "{failures} of {calls} calls failed")
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::transition::Transition;
 use crate::circuit::{Rejected, SettledCall};
-use crate::machine::{OperatorAction, Report};
+use crate::machine::{Counted, OperatorAction, Report};
 
 /// Something that happened to a circuit: what a [`Listener`] is told.
 ///
@@ -106,9 +106,10 @@ pub struct Settled {
 
 impl Settled {
     pub(super) fn new(call: &SettledCall) -> Self {
-        let ending = match (call.verdict.failed, call.report) {
-            (Some(true), _) => Ending::Failure,
-            (Some(false), _) => Ending::Success,
+        let ending = match (call.verdict.counted, call.report) {
+            (Some(Counted::Success), _) => Ending::Success,
+            (Some(Counted::Failure), _) => Ending::Failure,
+            (Some(Counted::SoftFailure), _) => Ending::SoftFailure,
             (None, Report::Ignored) => Ending::Ignored,
             (None, _) => Ending::Abandoned,
         };
@@ -170,16 +171,19 @@ pub enum Ending {
     Ignored,
     /// It was dropped before it had a result.
     Abandoned,
+    /// The dependency is overloaded, not broken: [`Outcome::SoftFailure`](crate::Outcome::SoftFailure).
+    SoftFailure,
 }
 
 impl fmt::Display for Ending {
-    /// `success`, `failure`, `ignored` or `abandoned`.
+    /// `success`, `failure`, `ignored`, `abandoned` or `soft failure`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Ignored => "ignored",
             Self::Abandoned => "abandoned",
+            Self::SoftFailure => "soft failure",
         })
     }
 }

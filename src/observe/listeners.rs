@@ -16,7 +16,7 @@ use super::tracing::Tracing;
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
 use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches, catch_panic};
-use crate::machine::{Cause, Change, Machine, OperatorAction, Tick};
+use crate::machine::{Change, Machine, Occurrence, OperatorAction, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
@@ -34,7 +34,6 @@ pub(crate) struct Listeners {
 }
 
 /// What is told in order.
-#[derive(Debug, Clone)]
 enum Notification {
     Transition(Transition),
     OperatorAction(OperatorAction),
@@ -128,10 +127,16 @@ impl Listeners {
 
     // ---- what happens in order ----------------------------------------------------------------
 
-    fn push(&self, notification: Notification) {
-        if !(matches!(notification, Notification::OperatorAction(_)) && IN_LISTENER.get()) {
-            lock(&self.pending).notifications.push_back(notification);
-        }
+    fn push(&self, occurrence: Occurrence) {
+        let notification = match occurrence {
+            Occurrence::Operated(_) if IN_LISTENER.get() => return,
+            Occurrence::Operated(action) => Notification::OperatorAction(action),
+            Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
+            Occurrence::Changed(change) => {
+                Notification::Transition(Transition::new(self.name.clone(), change))
+            }
+        };
+        lock(&self.pending).notifications.push_back(notification);
     }
 
     fn next(&self) -> Option<Notification> {
@@ -161,27 +166,21 @@ impl Observer for Listeners {
         }
     }
 
-    fn record(&self, machine: &Machine, action: Option<OperatorAction>) -> bool {
+    fn record(&self, machine: &Machine) -> bool {
         let is_told = self.interest.is_some() || !self.subscribers.is_empty();
-        let push = |notification| {
+        let mut last = None;
+        for occurrence in machine.occurrences() {
+            if let Occurrence::Changed(change) = occurrence {
+                self.metrics.record(change);
+                lock(&self.history).record(*change);
+                last = Some(change.at);
+            }
             if is_told {
-                self.push(notification);
+                self.push(*occurrence);
             }
-        };
-        let mut action = action.map(Notification::OperatorAction);
-        for change in machine.changes() {
-            self.metrics.record(change);
-            if change.cause == Cause::ProbeTimedOut {
-                push(Notification::ProbeTimedOut); // that was before the operator acted
-            } else {
-                action.take().into_iter().for_each(push);
-            }
-            push(Notification::Transition(Transition::new(self.name.clone(), *change)));
-            lock(&self.history).record(*change);
         }
-        action.into_iter().for_each(push);
-        if let Some(last) = machine.changes().last() {
-            self.metrics.read(machine, last.at);
+        if let Some(last) = last {
+            self.metrics.read(machine, last);
         }
         is_told
     }

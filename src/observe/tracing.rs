@@ -61,9 +61,9 @@ fn tell(transition: &Transition) {
 
 fn failures(cause: Cause) -> Option<u64> {
     match cause {
-        Cause::ConsecutiveFailures { failures } | Cause::FailureRate { failures, .. } => {
-            Some(failures)
-        }
+        Cause::ConsecutiveFailures { failures }
+        | Cause::FailureCount { failures }
+        | Cause::FailureRate { failures, .. } => Some(failures),
         _ => None,
     }
 }

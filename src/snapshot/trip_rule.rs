@@ -32,6 +32,13 @@ pub enum TripRule {
         /// and of one that trips.
         limit: u64,
     },
+    /// [`failure_count_threshold`](crate::CircuitBreakerBuilder::failure_count_threshold).
+    FailureCount {
+        /// The number of calls in the window that failed.
+        failures: u64,
+        /// The number that trips.
+        limit: u64,
+    },
     /// [`failure_rate_threshold`](crate::CircuitBreakerBuilder::failure_rate_threshold).
     FailureRate {
         /// The calls in the window that failed,
@@ -58,13 +65,17 @@ pub enum TripRule {
 
 impl TripRule {
     /// Those that are on.
-    pub(super) fn nearest_first(view: &View) -> [Option<Self>; 3] {
+    pub(super) fn nearest_first(view: &View) -> [Option<Self>; 4] {
         let View { tally, rules, .. } = *view;
         let (calls, minimum_calls) = (tally.counts.calls, rules.minimum_calls);
         let mut all = [
             rules
                 .consecutive_failures
                 .map(|limit| Self::ConsecutiveFailures { failures: tally.streak, limit }),
+            rules.failure_count.map(|limit| {
+                let failures = tally.counts.failures;
+                Self::FailureCount { failures, limit }
+            }),
             rules.failure_rate.map(|threshold| {
                 let failures = tally.counts.failures;
                 Self::FailureRate { failures, calls, threshold, minimum_calls }
@@ -85,7 +96,8 @@ impl TripRule {
     #[must_use]
     pub fn progress(&self) -> f64 {
         match *self {
-            Self::ConsecutiveFailures { failures, limit } => part(failures, limit).min(1.0),
+            Self::ConsecutiveFailures { failures, limit }
+            | Self::FailureCount { failures, limit } => part(failures, limit).min(1.0),
             Self::FailureRate { failures: n, calls, threshold, minimum_calls }
             | Self::SlowCallRate { slow_calls: n, calls, threshold, minimum_calls } => {
                 let judged = part(calls, minimum_calls).min(1.0);
@@ -100,6 +112,9 @@ impl fmt::Display for TripRule {
         let (name, n, calls, threshold, minimum_calls) = match *self {
             Self::ConsecutiveFailures { failures, limit } => {
                 return write!(f, "{failures} of {limit} failures in a row");
+            }
+            Self::FailureCount { failures, limit } => {
+                return write!(f, "{failures} of {limit} failures in the window");
             }
             Self::FailureRate { failures, calls, threshold, minimum_calls } => {
                 ("failure rate", failures, calls, threshold, minimum_calls)

@@ -28,12 +28,12 @@ async fn all_series_of_a_breaker_are_there_before_anything_has_happened() {
     };
     with("state", &STATES, STATE);
     with("state", &STATES, STATE_SECONDS);
-    with("outcome", &["success", "failure", "ignored", "abandoned"], CALLS);
+    with("outcome", &["success", "failure", "ignored", "abandoned", "soft_failure"], CALLS);
     with("reason", &["open", "half_open", "forced_open"], REJECTIONS);
     for name in [SLOW_CALLS, STALE_RESULTS, FAILURE_RATE, SLOW_CALL_RATE] {
         before.value(name, &of_test(&[]));
     }
-    assert_eq!(before.of(TRANSITIONS, &[]).count(), 22);
+    assert_eq!(before.of(TRANSITIONS, &[]).count(), 24);
 
     permit(&breaker).failure();
     breaker.force_open();

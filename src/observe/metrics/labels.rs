@@ -7,14 +7,16 @@ use crate::machine::State::{self, Closed, HalfOpen, Open};
 pub(crate) const STATES: [&str; 3] = ["closed", "open", "half_open"];
 
 /// Of [`Ending`](crate::Ending).
-pub(crate) const OUTCOMES: [&str; 4] = ["success", "failure", "ignored", "abandoned"];
+pub(crate) const OUTCOMES: [&str; 5] =
+    ["success", "failure", "ignored", "abandoned", "soft_failure"];
 
 /// Of [`RejectReason`](crate::RejectReason).
 pub(crate) const REASONS: [&str; 3] = ["open", "half_open", "forced_open"];
 
 /// The transitions that there can be, with the [name](crate::Cause::name) of the cause.
-pub(crate) const TRANSITIONS: [(State, State, &str); 22] = [
+pub(crate) const TRANSITIONS: [(State, State, &str); 24] = [
     (Closed, Open, "consecutive_failures"),
+    (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
     (Closed, Open, "slow_call_rate"),
     (Closed, Open, "retry_after"),
@@ -22,6 +24,7 @@ pub(crate) const TRANSITIONS: [(State, State, &str); 22] = [
     (Closed, Open, "force_open"),
     (Open, HalfOpen, "wait_over"),
     (Open, HalfOpen, "resume"),
+    (Open, Open, "trip"),
     (Open, Open, "force_open"),
     (Open, Closed, "reset"),
     (Open, Closed, "force_closed"),

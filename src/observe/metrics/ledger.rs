@@ -64,11 +64,11 @@ impl Ledger {
         entry
     }
 
-    /// A circuit is open from the end of a probe's time on, whether or not anybody has noticed yet.
-    /// Who notices later tells of a change in the past, which is booked then.
+    /// A probe that does not report changes the state when its time has passed, although this is recorded
+    /// only when somebody uses the circuit.
     fn book_time(&mut self, machine: &Machine, now: Tick) {
-        if let Some(deadline) = machine.expired_probe(now) {
-            self.enter(State::Open, deadline);
+        if let Some(change) = machine.unrecorded_change(now) {
+            self.enter(change.to, change.at);
         }
         self.pass(now);
     }
