@@ -138,8 +138,9 @@ impl<'a> HostRef<'a> {
 
     #[inline(always)]
     fn new(host: &'a str, port: Option<u16>) -> Self {
-        // Only a name can have a final dot.
-        let name = host.strip_suffix('.').filter(|name| !name.ends_with(']'));
+        // Only a name can have a final dot. Before an encoded character, which may be a dot as well, it stays,
+        // and so the text is no host.
+        let name = host.strip_suffix('.').filter(|name| !name.contains(['%', ']']));
         Self { host: name.unwrap_or(host), port }
     }
 
