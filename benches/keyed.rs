@@ -11,16 +11,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use criterion::BenchmarkGroup;
-use criterion::measurement::WallTime;
 use http::Request;
 use quick_cache::sync::{Cache, EntryAction};
 use tower::{Layer, Service};
 use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, HostPort, KeyedLayer, PickCircuit};
-use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Permit, Rejected};
-use tower_breaker_benches::{criterion, median};
+use tower_breaker::{CircuitBreakerLayer, Permit, Rejected};
+use tower_breaker_benches::{Column, Group, Shape, consecutive, criterion, template};
 
-const GROUP: &str = "one call with a key";
 const LOOP: &str = "nothing but going round the keys";
 const PLAIN: &str = "one circuit for all numbers";
 const PLAIN_HOSTS: &str = "one circuit for all hosts";
@@ -31,7 +28,7 @@ const ENTRY: &str = "entry of a number, with the write lock";
 const KEYED: &str = "circuit by number";
 const KEYED_HOSTS: &str = "circuit by host";
 
-/// So many keys are in use.
+/// How many keys are in use.
 const KEYS: u64 = 64;
 
 fn main() {
@@ -40,8 +37,8 @@ fn main() {
     let names: Vec<String> = numbers.iter().map(|n| format!("host-{n}.example.com:443")).collect();
 
     let mut criterion = criterion();
-    let mut group = criterion.benchmark_group(GROUP);
-    let plain = || CircuitBreakerLayer::new(template().build().expect("the settings are valid"));
+    let mut group = Group::new(&mut criterion, "one call with a key", Shape::ByHand);
+    let plain = || CircuitBreakerLayer::new(consecutive());
     calls(&mut group, PLAIN, plain().layer(Inner), &numbers);
     calls(&mut group, PLAIN_HOSTS, plain().layer(Inner), &requests);
 
@@ -67,17 +64,17 @@ fn main() {
 
     calls(&mut group, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
     calls(&mut group, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
-    group.finish();
+    let column = group.finish();
     criterion.final_summary();
 
-    println!("\n{GROUP}: medians\n");
-    [LOOP, ENTRY].into_iter().for_each(print);
+    println!("\none call with a key: medians\n");
+    [LOOP, ENTRY].into_iter().for_each(|row| print(&column, row));
     println!();
-    compare(&[LOOKUP, PLAIN], KEYED);
-    compare(&[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
+    compare(&column, &[LOOKUP, PLAIN], KEYED);
+    compare(&column, &[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
 }
 
-/// Always ready, and answers at once.
+/// A service for any request, which is always ready and answers immediately.
 #[derive(Clone, Copy)]
 struct Inner;
 
@@ -95,7 +92,7 @@ impl<Request> Service<Request> for Inner {
     }
 }
 
-/// Requests are not built anew for each call.
+/// Picks the circuit by the host of a borrowed request, so that no request has to be built for a call.
 #[derive(Clone, Copy)]
 struct ByHostOfReference;
 
@@ -116,10 +113,6 @@ fn request(n: &u64) -> Request<()> {
     Request::get(uri).body(()).expect("the URI is valid")
 }
 
-fn template() -> CircuitBreakerBuilder {
-    CircuitBreaker::builder("consecutive").consecutive_failures(5)
-}
-
 fn keyed<K: Eq + std::hash::Hash, P>(picker: P) -> KeyedLayer<K, P> {
     let registry = CircuitBreakerRegistry::builder(template()).build();
     KeyedLayer::new(registry.expect("the settings are valid"), picker)
@@ -133,8 +126,8 @@ fn cache<K: Clone + Eq + std::hash::Hash>(keys: &[K]) -> Cache<K, Arc<u64>> {
 
 /// Measures one call, of another key each time.
 fn calls<'a, T, S: Service<&'a T>>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
+    group: &mut Group<'_>,
+    name: &'static str,
     mut service: S,
     requests: &'a [T],
 ) {
@@ -147,29 +140,28 @@ fn calls<'a, T, S: Service<&'a T>>(
 }
 
 fn each<'a, T>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
+    group: &mut Group<'_>,
+    name: &'static str,
     items: &'a [T],
     mut action: impl FnMut(&'a T),
 ) {
-    items.iter().for_each(&mut action); // what is set up once
+    items.iter().for_each(&mut action); // sets up what is set up once
     let mut items = items.iter().cycle();
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| action(black_box(items.next().expect("it goes round"))));
-    });
+    group.action(name, || action(black_box(items.next().expect("the cycle has no end"))));
 }
 
-fn print(name: &str) {
-    if let Some(time) = median(GROUP, name) {
-        println!("{name:<50} {time:>8.1} ns");
+fn print(column: &Column, row: &str) {
+    if let Some(time) = column.median(row) {
+        println!("{row:<50} {time:>8.1} ns");
     }
 }
 
-/// Compares with the sum of the parts. Each goes round the keys, the whole only once.
-fn compare(parts: &[&str], whole: &str) {
-    parts.iter().chain([&whole]).for_each(|name| print(name));
-    let time = |name: &str| Some(median(GROUP, name)? - median(GROUP, LOOP)?);
-    let sum: Option<f64> = parts.iter().map(|name| time(name)).sum();
+/// Compares the whole with the sum of its parts. Each of them goes round the keys, so the time that
+/// this takes is subtracted everywhere.
+fn compare(column: &Column, parts: &[&str], whole: &str) {
+    parts.iter().chain([&whole]).for_each(|row| print(column, row));
+    let time = |row: &str| Some(column.median(row)? - column.median(LOOP)?);
+    let sum: Option<f64> = parts.iter().map(|row| time(row)).sum();
     if let (Some(sum), Some(whole)) = (sum, time(whole)) {
         println!("ratio to the sum, without going round: {:.2}\n", whole / sum);
     }
