@@ -1,6 +1,6 @@
 //! Keys are user code: any of their methods may panic, and their names come from strangers.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -150,4 +150,68 @@ async fn a_panic_while_a_key_is_dropped_does_not_fail_the_call_of_another_key() 
     circuits.sweep();
     assert_eq!(PANICS.take(), None, "a key was swept");
     assert!(circuits.is_empty());
+}
+
+/// A key whose methods use the registry that it is in.
+#[derive(Debug, PartialEq, Eq)]
+struct Curious(u32);
+
+thread_local! {
+    static CIRCUITS: RefCell<Option<CircuitBreakerRegistry<Curious>>> = const { RefCell::new(None) };
+    static LOOKED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Waits for ever if the registry is locked for writing.
+fn look() {
+    CIRCUITS.with_borrow(|circuits| {
+        if let Some(circuits) = circuits {
+            assert!(circuits.len() <= CAPACITY as usize);
+            LOOKED.set(LOOKED.get() + 1);
+        }
+    });
+}
+
+impl Hash for Curious {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        look();
+        self.0.hash(state);
+    }
+}
+
+impl Clone for Curious {
+    fn clone(&self) -> Self {
+        look();
+        Self(self.0)
+    }
+}
+
+impl fmt::Display for Curious {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        look();
+        self.0.fmt(f)
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        look();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_may_use_the_registry_while_it_is_created_and_dropped() {
+    let circuits = builder().capacity(CAPACITY).idle_timeout(HOUR).build().unwrap();
+    CIRCUITS.set(Some(circuits.clone()));
+    for key in 0..10 * CAPACITY {
+        circuits.try_acquire(&Curious(key)).unwrap().success();
+    }
+    let last = Curious(10 * CAPACITY - 1);
+    assert!(circuits.remove(&last).is_some());
+    for _ in 0..2 {
+        advance(HOUR).await;
+        circuits.sweep();
+    }
+    assert!(circuits.is_empty());
+    assert!(LOOKED.get() > 100);
+    CIRCUITS.set(None);
 }
