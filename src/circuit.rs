@@ -166,7 +166,7 @@ impl Circuit {
         let has_no_effect = match report {
             // Where calls are not timed, none is slow.
             Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure { .. } | Report::SoftFailure { .. } => false,
+            Report::Failure | Report::FailureRetryAfter(_) | Report::SoftFailure { .. } => false,
             // In another state, a probe may have to give its slot back.
             Report::Ignored => status.is(StatusWord::CLOSED),
             // Where calls are timed, it may count as a failure.

@@ -83,11 +83,10 @@ pub(crate) enum Admission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Report {
     Success,
-    /// The callee may have asked not to be called again for a while. Zero stands for no such wish.
-    Failure {
-        retry_after: Nanos,
-    },
-    /// The callee is overloaded, not broken.
+    Failure,
+    /// A failure for which the callee asked not to be called again for this long.
+    FailureRetryAfter(Nanos),
+    /// The callee is overloaded, not broken. Zero if it did not ask for anything.
     SoftFailure {
         retry_after: Nanos,
     },
@@ -96,12 +95,10 @@ pub(crate) enum Report {
 }
 
 impl Report {
-    pub(crate) const FAILURE: Self = Self::Failure { retry_after: 0 };
-
     fn retry_after(self) -> Nanos {
         match self {
-            Self::Failure { retry_after } | Self::SoftFailure { retry_after } => retry_after,
-            Self::Success | Self::Ignored | Self::Abandoned => 0,
+            Self::FailureRetryAfter(retry_after) | Self::SoftFailure { retry_after } => retry_after,
+            Self::Success | Self::Failure | Self::Ignored | Self::Abandoned => 0,
         }
     }
 }

@@ -93,7 +93,7 @@ impl Permit {
     /// Reports that the call failed.
     #[inline]
     pub fn failure(self) {
-        self.into_call().settle(Report::FAILURE);
+        self.into_call().settle(Report::Failure);
     }
 
     /// Reports that the call failed and that the callee asked not to be called again for `wait`, for
@@ -135,8 +135,9 @@ impl Permit {
         let retry_after = retry_after.map_or(0, nanos);
         self.into_call().settle(match outcome {
             Outcome::Success => Report::Success,
-            Outcome::Failure => Report::Failure { retry_after },
-            Outcome::FailureRetryAfter(wait) => Report::Failure { retry_after: nanos(wait) },
+            Outcome::Failure if retry_after == 0 => Report::Failure,
+            Outcome::Failure => Report::FailureRetryAfter(retry_after),
+            Outcome::FailureRetryAfter(wait) => Report::FailureRetryAfter(nanos(wait)),
             Outcome::SoftFailure => Report::SoftFailure { retry_after },
             Outcome::Ignored => Report::Ignored,
         });
@@ -151,7 +152,7 @@ impl Permit {
         struct Guard(Call);
         impl Drop for Guard {
             fn drop(&mut self) {
-                self.0.settle(Report::FAILURE);
+                self.0.settle(Report::Failure);
             }
         }
         let guard = Guard(self.into_call());

@@ -112,8 +112,8 @@ impl Slices {
     ) -> Result<bool, Option<Tick>> {
         let failed = match report {
             Report::Success => false,
-            Report::Failure { retry_after: 0 } => true,
-            Report::Failure { .. } | Report::SoftFailure { .. } => return Err(None),
+            Report::Failure => true,
+            Report::FailureRetryAfter(_) | Report::SoftFailure { .. } => return Err(None),
             Report::Ignored | Report::Abandoned => return Err(None),
         };
         let is_current = status.ticket() == ticket;

@@ -74,27 +74,28 @@ impl Readiness {
     /// Returns whether the inner service has to be asked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        match self.state {
-            ReadyState::NotReady(None) if self.breaker.circuit().is_closed() => {
-                Poll::Ready(Step::PollInner)
-            }
+        if matches!(self.state, ReadyState::NotReady(None)) && self.breaker.circuit().is_closed() {
+            return Poll::Ready(Step::PollInner);
+        }
+        self.poll_otherwise(cx)
+    }
+
+    #[cold]
+    fn poll_otherwise(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match &mut self.state {
             ReadyState::NotReady(_) => self.poll_not_closed(cx),
-            ReadyState::Ready(_) if self.backpressure => self.poll_again(cx),
+            ReadyState::Ready(None) if self.breaker.circuit().is_closed() => {
+                Poll::Ready(Step::Ready)
+            }
+            // With backpressure, the service may not be ready any longer.
+            ReadyState::Ready(slot) if self.backpressure => {
+                self.state = ReadyState::NotReady(slot.take());
+                self.poll_not_closed(cx)
+            }
             ReadyState::Ready(_) | ReadyState::Rejecting(_) => Poll::Ready(Step::Ready),
         }
     }
 
-    /// The service has been ready before, and with backpressure it may not be ready any longer.
-    #[cold]
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if self.slot().is_none() && self.breaker.circuit().is_closed() {
-            return Poll::Ready(Step::Ready);
-        }
-        self.state = ReadyState::NotReady(self.take_slot());
-        self.poll_not_closed(cx)
-    }
-
-    #[cold]
     fn poll_not_closed(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Step::PollInner);

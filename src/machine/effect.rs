@@ -117,7 +117,7 @@ mod tests {
         let Ok(Admission::Closed(ticket)) = machine.acquire(now) else {
             return;
         };
-        let report = if failed { Report::FAILURE } else { Report::Success };
+        let report = if failed { Report::Failure } else { Report::Success };
         machine.settle(|| now, ticket, if slow { now - SLOW } else { now }, report);
     }
 

@@ -71,7 +71,7 @@ impl Rules {
         let reached = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
         let counted = match report {
             Report::Success => Some(Counted::Success),
-            Report::Failure { .. } => Some(Counted::Failure),
+            Report::Failure | Report::FailureRetryAfter(_) => Some(Counted::Failure),
             Report::SoftFailure { .. } => Some(Counted::SoftFailure),
             Report::Abandoned if reached(self.abandoned_after) => Some(Counted::Failure),
             Report::Abandoned | Report::Ignored => None,

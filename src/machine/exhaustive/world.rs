@@ -95,8 +95,8 @@ const ACTIONS: [Step; 5] = [
 /// Those that are counted come first.
 const REPORTS: [Report; 6] = [
     Report::Success,
-    Report::FAILURE,
-    Report::Failure { retry_after: 3 * UNIT },
+    Report::Failure,
+    Report::FailureRetryAfter(3 * UNIT),
     Report::SoftFailure { retry_after: 0 },
     Report::Ignored,
     Report::Abandoned,
