@@ -26,6 +26,7 @@
 
 mod catch_panic;
 pub(crate) mod clock;
+mod escaped;
 #[cfg(feature = "keyed")]
 mod idle;
 mod in_flight;
@@ -43,6 +44,7 @@ mod waiters;
 use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
+pub(crate) use self::escaped::Escaped;
 use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
@@ -274,7 +276,7 @@ impl Circuit {
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
-            observer.notify();
+            observer.publish();
         }
     }
 

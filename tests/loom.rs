@@ -434,6 +434,40 @@ fn concurrent_transitions_are_notified_completely_and_in_order() {
     });
 }
 
+/// In a model, a thread hands over after one notification. If nobody took over, or if both threads waited
+/// for each other, the model would fail.
+#[test]
+fn a_thread_that_hands_over_leaves_nothing_unreported() {
+    static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
+    model(|| {
+        // Not loom's: it is locked for a moment only, in which no other thread can run.
+        let reported = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = reported.clone();
+        let breaker = builder()
+            .listener(move |event: &tower_breaker::Event<'_>| {
+                let reporter = thread::current().id();
+                listener.lock().unwrap().push((event.to_string(), reporter));
+            })
+            .build()
+            .unwrap();
+        let others = [(); 2].map(|()| {
+            let breaker = breaker.clone();
+            spawn(move || breaker.resume())
+        });
+        breaker.force_open(); // two events
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let reported = reported.lock().unwrap();
+        let of = |text| reported.iter().filter(move |(event, _)| event.contains(text));
+        assert_eq!(of("->").count(), breaker.history().len(), "{reported:?}");
+        assert_eq!((of(": force_open").count(), of(": resume").count()), (1, 2), "{reported:?}");
+        let reporter = |text| of(text).next().unwrap().1;
+        if reporter(": force_open") != reporter("(forced open)") {
+            HAS_HANDED_OVER.store(true, Ordering::SeqCst);
+        }
+    });
+    assert!(HAS_HANDED_OVER.load(Ordering::SeqCst), "the model is too small");
+}
+
 struct Flag(AtomicBool);
 
 impl Wake for Flag {

@@ -1,56 +1,39 @@
-//! [`Listeners`]: those who are told what happens to a circuit, and in which order.
+//! [`Listeners`]: who is notified of what happens to a circuit, and in which order.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::event::{Event, EventKind, Interest, Listener, Settled};
+use super::event::{Event, EventKind};
 use super::history::History;
+use super::interest::Interest;
+use super::listener::Listener;
 #[cfg(feature = "metrics")]
 use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
 use super::no_metrics::{Metrics, Series};
-use super::subscribe::{Subscribers, Transitions};
+use super::notifying::Notifying;
+use super::pending::{Notification, Pending};
+use super::settled::Settled;
+use super::subscribe::{Lagged, Subscribers, Transitions};
 #[cfg(feature = "tracing")]
 use super::tracing::Tracing;
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
 use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches, catch_panic};
-use crate::machine::{Change, Machine, Occurrence, OperatorAction, Tick};
+use crate::machine::{Change, Machine, Occurrence, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
     name: Name,
-    /// The listeners, each with how much it wants to be told.
+    /// The listeners, each with its interest.
     all: Vec<(Interest, Arc<dyn Listener>)>,
-    /// The most that any listener wants to be told.
+    /// The greatest interest of any listener.
     of_listeners: Option<Interest>,
-    /// The same with the metrics included.
+    /// The greatest interest of any listener and of the metrics.
     interest: Option<Interest>,
     metrics: Metrics,
     subscribers: Subscribers,
     history: Mutex<History>,
-    pending: Mutex<Pending>,
-}
-
-/// What is told in order.
-enum Notification {
-    Transition(Transition),
-    OperatorAction(OperatorAction),
-    ProbeTimedOut,
-}
-
-#[derive(Default)]
-struct Pending {
-    notifications: VecDeque<Notification>,
-    /// Whether a thread is notifying.
-    is_notifying: bool,
-}
-
-thread_local! {
-    /// Whether this thread is in a listener. What a listener does to single calls is not told, or a
-    /// listener that makes a call for every call would never come to an end.
-    static IN_LISTENER: Cell<bool> = const { Cell::new(false) };
+    pending: Pending,
 }
 
 impl Listeners {
@@ -68,7 +51,7 @@ impl Listeners {
             metrics,
             subscribers: Subscribers::default(),
             history: Mutex::default(),
-            pending: Mutex::default(),
+            pending: Pending::default(),
         }
     }
 
@@ -80,33 +63,28 @@ impl Listeners {
         self.subscribers.subscribe()
     }
 
-    /// Returns the latest transitions, oldest first, with one that is not recorded yet. Called with the
-    /// circuit's lock held.
+    /// Returns the latest transitions, oldest first, followed by one that has not been recorded yet. Called
+    /// with the circuit's lock held.
     pub(crate) fn history(&self, unrecorded: Option<Change>) -> Vec<Transition> {
         let changes = lock(&self.history).with(unrecorded);
         changes.into_iter().map(|change| Transition::new(self.name.clone(), change)).collect()
     }
 
-    /// Publishes what the metrics have recorded.
-    pub(crate) fn publish_metrics(&self) {
-        self.metrics.publish();
-    }
-
-    /// The circuit works for this breaker no longer.
+    /// Notes that the circuit no longer works for this breaker.
     pub(crate) fn stop(&self) {
         self.metrics.stop();
     }
 
     // ---- what single calls do -----------------------------------------------------------------
 
-    /// Tells that a call was rejected.
+    /// Reports that a call was rejected.
     pub(crate) fn rejected(&self, rejected: &Rejected) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::Rejected(rejected));
         }
     }
 
-    /// Tells that a probe was admitted.
+    /// Reports that a probe was admitted.
     pub(crate) fn probe_admitted(&self) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::ProbeAdmitted);
@@ -120,40 +98,52 @@ impl Listeners {
 
     fn notify_at_once(&self, kind: EventKind<'_>) {
         self.metrics.on_event(kind);
-        if self.of_listeners >= Some(kind.interest()) && !IN_LISTENER.get() {
-            self.notify_all(kind);
+        if self.of_listeners >= Some(kind.interest()) && !Notifying::is_this_thread() {
+            let _notifying = Notifying::begin();
+            self.notify_listeners(kind);
+        }
+    }
+
+    fn notify_listeners(&self, kind: EventKind<'_>) {
+        let event = Event::new(&self.name, kind);
+        for (interest, listener) in &self.all {
+            if *interest >= kind.interest() {
+                // A panic must neither fail the call nor keep the event from the other listeners.
+                catch_panic(|| listener.on_event(&event));
+            }
         }
     }
 
     // ---- what happens in order ----------------------------------------------------------------
 
     fn push(&self, occurrence: Occurrence) {
-        let notification = match occurrence {
-            Occurrence::Operated(_) if IN_LISTENER.get() => return,
+        self.pending.push(match occurrence {
+            Occurrence::Operated(_) if Notifying::is_this_thread() => return,
             Occurrence::Operated(action) => Notification::OperatorAction(action),
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
             Occurrence::Changed(change) => {
                 Notification::Transition(Transition::new(self.name.clone(), change))
             }
-        };
-        lock(&self.pending).notifications.push_back(notification);
+        });
     }
 
-    fn next(&self) -> Option<Notification> {
-        let mut pending = lock(&self.pending);
-        let next = pending.notifications.pop_front();
-        pending.is_notifying = next.is_some();
-        next
-    }
-
-    fn notify_all(&self, kind: EventKind<'_>) {
-        let event = Event::new(&self.name, kind);
-        let was_in_listener = IN_LISTENER.replace(true);
-        for (_, listener) in self.all.iter().filter(|(interest, _)| *interest >= kind.interest()) {
-            // A panic must neither fail the call that caused the event nor keep others from being told.
-            catch_panic(|| listener.on_event(&event));
+    fn report(&self, notification: Notification) {
+        match notification {
+            Notification::Transition(transition) => {
+                self.notify_listeners(EventKind::Transition(&transition));
+                self.subscribers.send(Ok(transition));
+            }
+            Notification::OperatorAction(action) => {
+                self.notify_listeners(EventKind::OperatorAction(action));
+            }
+            Notification::ProbeTimedOut => self.notify_listeners(EventKind::ProbeTimedOut),
+            Notification::Missed(missed) => {
+                self.notify_listeners(EventKind::Lagged { missed: missed.events });
+                if missed.transitions > 0 {
+                    self.subscribers.send(Err(Lagged::new(missed.transitions)));
+                }
+            }
         }
-        IN_LISTENER.set(was_in_listener);
     }
 }
 
@@ -167,7 +157,7 @@ impl Observer for Listeners {
     }
 
     fn record(&self, machine: &Machine) -> bool {
-        let is_told = self.interest.is_some() || !self.subscribers.is_empty();
+        let has_listeners = self.of_listeners.is_some() || !self.subscribers.is_empty();
         let mut last = None;
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
@@ -175,32 +165,20 @@ impl Observer for Listeners {
                 lock(&self.history).record(*change);
                 last = Some(change.at);
             }
-            if is_told {
+            if has_listeners {
                 self.push(*occurrence);
             }
         }
         if let Some(last) = last {
             self.metrics.read(machine, last);
         }
-        is_told
+        has_listeners || self.metrics.interest().is_some()
     }
 
-    /// Tells everything that is pending, unless another thread is at it. That includes what a listener
-    /// causes meanwhile.
     fn notify(&self) {
-        self.metrics.publish();
-        if std::mem::replace(&mut lock(&self.pending).is_notifying, true) {
-            return;
-        }
-        while let Some(notification) = self.next() {
-            self.notify_all(match &notification {
-                Notification::Transition(transition) => EventKind::Transition(transition),
-                Notification::OperatorAction(action) => EventKind::OperatorAction(*action),
-                Notification::ProbeTimedOut => EventKind::ProbeTimedOut,
-            });
-            if let Notification::Transition(transition) = notification {
-                self.subscribers.send(transition);
-            }
+        self.publish();
+        if let Some(turn) = self.pending.begin() {
+            turn.for_each(|notification| self.report(notification));
         }
     }
 
@@ -208,7 +186,20 @@ impl Observer for Listeners {
         self.metrics.read(machine, now);
     }
 
+    fn publish(&self) {
+        self.metrics.publish();
+    }
+
     fn call_settled(&self, call: SettledCall) {
         self.notify_at_once(EventKind::Settled(Settled::new(&call)));
+    }
+}
+
+/// A listener may panic when it is dropped.
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        for (_, listener) in self.all.drain(..) {
+            catch_panic(|| drop(listener));
+        }
     }
 }
