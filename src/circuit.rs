@@ -55,8 +55,6 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-#[cfg(feature = "keyed")]
-use self::sync::AtomicBool;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
@@ -70,9 +68,6 @@ pub(crate) struct Circuit {
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
     in_flight: InFlight,
-    /// Whether a registry has handed out the circuit since it last looked.
-    #[cfg(feature = "keyed")]
-    is_used: AtomicBool,
     waiters: Waiters,
 }
 

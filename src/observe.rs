@@ -26,6 +26,7 @@
 //! for a listener that blocks. Changes are recorded under the lock as numbers that add up in any order, and
 //! are published without it.
 
+mod audience;
 mod event;
 mod history;
 mod interest;

@@ -13,17 +13,25 @@ pub(crate) use loom::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-// No model contains a registry.
-#[cfg(feature = "keyed")]
+#[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
 pub(crate) use std::sync::{
     RwLock,
-    atomic::{AtomicBool, fence},
+    atomic::{AtomicU8, fence},
+};
+
+#[cfg(all(feature = "keyed", tower_breaker_loom))]
+pub(crate) use loom::sync::{
+    RwLock,
+    atomic::{AtomicU8, fence},
 };
 
 use std::sync::PoisonError;
-#[cfg(feature = "keyed")]
+#[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+
+#[cfg(all(feature = "keyed", tower_breaker_loom))]
+use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks a mutex even if another thread has panicked while it held the lock. No user code runs under such
 /// a lock, and the data behind it is changed only in ways that leave it usable.
@@ -58,7 +66,7 @@ pub(crate) fn wait_while<'a, T>(
     guard
 }
 
-/// Locks in the same way for reading. User code hashes and compares keys under this lock, but changes nothing.
+/// Locks in the same way for reading. User code compares keys under this lock, but changes nothing.
 #[cfg(feature = "keyed")]
 #[inline]
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {

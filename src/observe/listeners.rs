@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::event::{Event, EventKind};
+use super::audience::Audience;
+use super::event::EventKind;
 use super::history::History;
 use super::interest::Interest;
 use super::listener::Listener;
@@ -14,20 +15,14 @@ use super::notifying::Notifying;
 use super::pending::{Notification, Pending};
 use super::settled::Settled;
 use super::subscribe::{Lagged, Subscribers, Transitions};
-#[cfg(feature = "tracing")]
-use super::tracing::Tracing;
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
-use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches, catch_panic};
+use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches};
 use crate::machine::{Change, Machine, Occurrence, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
-    name: Name,
-    /// The listeners, each with its interest.
-    all: Vec<(Interest, Arc<dyn Listener>)>,
-    /// The greatest interest of any listener.
-    of_listeners: Option<Interest>,
+    audience: Audience,
     /// The greatest interest of any listener and of the metrics.
     interest: Option<Interest>,
     metrics: Metrics,
@@ -38,16 +33,11 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn new(name: Arc<str>, series: Series, all: Vec<Arc<dyn Listener>>) -> Self {
-        #[cfg(feature = "tracing")]
-        let all = std::iter::once(Arc::new(Tracing) as Arc<dyn Listener>).chain(all);
-        let all: Vec<_> = all.into_iter().map(|listener| (listener.interest(), listener)).collect();
-        let of_listeners = all.iter().map(|(interest, _)| *interest).max();
         let metrics = Metrics::new(series, &name);
+        let audience = Audience::new(name, all);
         Self {
-            name: Arc::new(name),
-            all,
-            of_listeners,
-            interest: of_listeners.max(metrics.interest()),
+            interest: audience.interest().max(metrics.interest()),
+            audience,
             metrics,
             subscribers: Subscribers::default(),
             history: Mutex::default(),
@@ -56,7 +46,7 @@ impl Listeners {
     }
 
     pub(crate) fn name(&self) -> &Name {
-        &self.name
+        self.audience.name()
     }
 
     pub(crate) fn subscribe(&self) -> Transitions {
@@ -67,7 +57,7 @@ impl Listeners {
     /// with the circuit's lock held.
     pub(crate) fn history(&self, unrecorded: Option<Change>) -> Vec<Transition> {
         let changes = lock(&self.history).with(unrecorded);
-        changes.into_iter().map(|change| Transition::new(self.name.clone(), change)).collect()
+        changes.into_iter().map(|change| Transition::new(self.name().clone(), change)).collect()
     }
 
     /// Notes that the circuit no longer works for this breaker.
@@ -98,19 +88,9 @@ impl Listeners {
 
     fn notify_at_once(&self, kind: EventKind<'_>) {
         self.metrics.on_event(kind);
-        if self.of_listeners >= Some(kind.interest()) && !Notifying::is_this_thread() {
+        if self.audience.interest() >= Some(kind.interest()) && !Notifying::is_this_thread() {
             let _notifying = Notifying::begin();
-            self.notify_listeners(kind);
-        }
-    }
-
-    fn notify_listeners(&self, kind: EventKind<'_>) {
-        let event = Event::new(&self.name, kind);
-        for (interest, listener) in &self.all {
-            if *interest >= kind.interest() {
-                // A panic must neither fail the call nor keep the event from the other listeners.
-                catch_panic(|| listener.on_event(&event));
-            }
+            self.audience.notify(kind);
         }
     }
 
@@ -122,7 +102,7 @@ impl Listeners {
             Occurrence::Operated(action) => Notification::OperatorAction(action),
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
             Occurrence::Changed(change) => {
-                Notification::Transition(Transition::new(self.name.clone(), change))
+                Notification::Transition(Transition::new(self.name().clone(), change))
             }
         });
     }
@@ -130,15 +110,15 @@ impl Listeners {
     fn report(&self, notification: Notification) {
         match notification {
             Notification::Transition(transition) => {
-                self.notify_listeners(EventKind::Transition(&transition));
+                self.audience.notify(EventKind::Transition(&transition));
                 self.subscribers.send(Ok(transition));
             }
             Notification::OperatorAction(action) => {
-                self.notify_listeners(EventKind::OperatorAction(action));
+                self.audience.notify(EventKind::OperatorAction(action));
             }
-            Notification::ProbeTimedOut => self.notify_listeners(EventKind::ProbeTimedOut),
+            Notification::ProbeTimedOut => self.audience.notify(EventKind::ProbeTimedOut),
             Notification::Missed(missed) => {
-                self.notify_listeners(EventKind::Lagged { missed: missed.events });
+                self.audience.notify(EventKind::Lagged { missed: missed.events });
                 if missed.transitions > 0 {
                     self.subscribers.send(Err(Lagged::new(missed.transitions)));
                 }
@@ -157,7 +137,7 @@ impl Observer for Listeners {
     }
 
     fn record(&self, machine: &Machine) -> bool {
-        let has_listeners = self.of_listeners.is_some() || !self.subscribers.is_empty();
+        let has_listeners = self.audience.interest().is_some() || !self.subscribers.is_empty();
         let mut last = None;
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
@@ -192,14 +172,5 @@ impl Observer for Listeners {
 
     fn call_settled(&self, call: SettledCall) {
         self.notify_at_once(EventKind::Settled(Settled::new(&call)));
-    }
-}
-
-/// A listener may panic when it is dropped.
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        for (_, listener) in self.all.drain(..) {
-            catch_panic(|| drop(listener));
-        }
     }
 }
