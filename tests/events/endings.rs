@@ -14,8 +14,13 @@ use tower_breaker::{
 use crate::{Ended, Log, MS, SECOND, advance, observed, permit, sensitive};
 
 /// All ways in which a call can end. `None` stands for a permit that is dropped.
-const OUTCOMES: [Option<Outcome>; 4] =
-    [Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Ignored), None];
+const OUTCOMES: [Option<Outcome>; 5] = [
+    Some(Outcome::Success),
+    Some(Outcome::Failure),
+    Some(Outcome::SoftFailure),
+    Some(Outcome::Ignored),
+    None,
+];
 
 fn end(call: Permit, outcome: Option<Outcome>) {
     match outcome {
@@ -34,6 +39,8 @@ async fn every_way_to_end_is_reported_with_its_duration() {
         (7 * MS, Some(Outcome::Ignored), Ending::Ignored),
         (Duration::from_nanos(1), None, Ending::Abandoned),
         (Duration::ZERO, Some(Outcome::Success), Ending::Success),
+        (MS, Some(Outcome::SoftFailure), Ending::SoftFailure),
+        (MS, Some(Outcome::FailureRetryAfter(SECOND)), Ending::Failure),
     ] {
         let call = permit(&breaker);
         advance(length).await;

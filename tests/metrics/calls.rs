@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::advance;
+use tower_breaker::Outcome;
 
 use crate::*;
 
@@ -19,6 +20,7 @@ async fn calls_are_counted_by_how_they_end() {
     (0..3).for_each(|_| permit(&breaker).failure());
     (0..2).for_each(|_| permit(&breaker).ignore());
     drop(permit(&breaker));
+    (0..6).for_each(|_| permit(&breaker).record(Outcome::SoftFailure));
     let late = permit(&breaker);
     let slow = permit(&breaker);
     advance(SECOND).await;
@@ -27,9 +29,9 @@ async fn calls_are_counted_by_how_they_end() {
     slow.success();
 
     let scrape = exporter.scrape();
-    let counted = ["success", "failure", "ignored", "abandoned"]
+    let counted = ["success", "failure", "ignored", "abandoned", "soft_failure"]
         .map(|outcome| scrape.value(CALLS, &of_test(&[("outcome", outcome)])));
-    assert_eq!(counted, [5.0, 4.0, 2.0, 1.0]);
+    assert_eq!(counted, [5.0, 4.0, 2.0, 1.0, 6.0]);
     assert_eq!(scrape.value(SLOW_CALLS, &of_test(&[])), 1.0);
     assert_eq!(scrape.value(STALE_RESULTS, &of_test(&[])), 0.0);
 }
