@@ -1,12 +1,12 @@
 //! An axum server that calls another service through a circuit breaker.
 //!
 //! ```sh
-//! cargo run --example axum_handler
+//! cargo run --example axum_handler --features http
 //! ```
 //!
 //! When the breaker rejects a call, `/price` answers 503 with `Retry-After`, and `/price-or-cached`
-//! answers with the last price that it knows. The example starts both servers on loopback ports and
-//! asks them over HTTP while the other service is well, down, and well again.
+//! answers with the last price that it knows. The example starts both servers on loopback ports. It sends
+//! requests while the other service is healthy, while it is down, and after it has recovered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,12 +21,13 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use tower::BoxError;
-use tower_breaker::{CircuitBreaker, CircuitBreakerError, Rejected};
+use tower_breaker::http::Unavailable;
+use tower_breaker::{CircuitBreaker, CircuitBreakerError};
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 type PriceError = CircuitBreakerError<BoxError>;
 
-/// The state of the server: one breaker for the one service that it depends on.
+/// The state of the server. It has one breaker, for the one service that it depends on.
 #[derive(Clone)]
 struct Shop {
     breaker: CircuitBreaker,
@@ -36,7 +37,7 @@ struct Shop {
 }
 
 async fn ask_price(shop: &Shop) -> Result<String, PriceError> {
-    // The timeout is inside of the breaker, so that what hangs has failed.
+    // The timeout is inside the breaker, so that a call that hangs counts as a failure.
     let fetch = tokio::time::timeout(Duration::from_secs(1), fetch(&shop.client, &shop.prices));
     let price = shop.breaker.call(async { fetch.await? }).await?;
     *shop.last_price.lock().expect("no panic with the lock held") = Some(price.clone());
@@ -60,27 +61,14 @@ async fn price_or_cached(State(shop): State<Shop>) -> Response {
 
 fn error_response(error: PriceError) -> Response {
     match error {
-        CircuitBreakerError::Rejected(rejected) => {
-            let body = (StatusCode::SERVICE_UNAVAILABLE, "no prices at the moment");
-            match retry_after(&rejected) {
-                Some(seconds) => ([(RETRY_AFTER, seconds.to_string())], body).into_response(),
-                None => body.into_response(),
-            }
-        }
+        CircuitBreakerError::Rejected(rejected) => Unavailable::response(rejected),
         CircuitBreakerError::Inner(error) => {
             (StatusCode::BAD_GATEWAY, format!("no price: {error}")).into_response()
         }
     }
 }
 
-/// In whole seconds, rounded up: it is no use to come back too early. `None` if an operator holds
-/// the circuit open, as nobody knows for how long.
-fn retry_after(rejected: &Rejected) -> Option<u64> {
-    let wait = rejected.retry_after()?;
-    Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
-}
-
-/// A 5xx is an error here, so that it counts as a failure.
+/// Asks the price service. A 5xx becomes an error, so that it counts as a failure.
 async fn fetch(client: &HttpClient, uri: &Uri) -> Result<String, BoxError> {
     let response = client.get(uri.clone()).await?;
     if response.status().is_server_error() {
@@ -107,7 +95,7 @@ async fn main() -> Result<(), BoxError> {
         Router::new().route("/price", get(price)).route("/price-or-cached", get(price_or_cached));
     let uri = start(routes.with_state(shop)).await?;
 
-    for step in ["the price service is well", "it is down", "it is well again"] {
+    for step in ["the price service is healthy", "it is down", "it is healthy again"] {
         println!("{step}");
         down.store(step.ends_with("down"), Ordering::Relaxed);
         for path in ["price", "price", "price", "price", "price-or-cached"] {
@@ -119,7 +107,7 @@ async fn main() -> Result<(), BoxError> {
             let body = response.into_body().collect().await?.to_bytes();
             println!("      {}", String::from_utf8_lossy(&body));
         }
-        // Longer than the breaker is open, so that it lets a call through to probe.
+        // This is longer than the open duration, so the next call is a probe.
         tokio::time::sleep(Duration::from_millis(1600)).await;
     }
     Ok(())

@@ -1,12 +1,13 @@
-//! What to do instead: a replica for orders that were not sent, an apology for those that may have been.
+//! What to do instead of a failed call: a replica takes the orders that were not sent, and an apology
+//! answers those that may have been.
 //!
 //! ```sh
 //! cargo run --example fallback --features http
 //! ```
 //!
-//! The fallback of the layer answers calls that were rejected. They were never sent, so even an order
-//! may go to the replica, and it goes there whole. A call that failed may have been executed: it must
-//! not be sent again, and does not go to the fallback. `then` outside of the breaker sees it.
+//! The fallback of the layer answers rejected calls. They were never sent, so even an order may go to the
+//! replica, and its request is still complete. A call that failed may have been executed. It must not be
+//! sent again, and does not go to the fallback. tower's `then`, outside the breaker, handles it.
 
 use axum::Router;
 use axum::body::Body;
@@ -54,7 +55,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The call has failed, and nobody knows how far it got.
+/// Answers calls that failed, because nobody knows whether they were executed.
 async fn apologize(answer: Answer) -> Answer {
     match answer {
         Ok(response) if response.status().is_server_error() => {

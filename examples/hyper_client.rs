@@ -1,11 +1,11 @@
-//! The smallest HTTP client behind a circuit breaker: hyper-util's client, a timeout, the breaker.
+//! A minimal HTTP client behind a circuit breaker: hyper-util's client, a timeout, and the breaker.
 //!
 //! ```sh
 //! cargo run --example hyper_client
 //! ```
 //!
-//! It starts a server on a loopback port and calls it while it is well, while it answers 500 until
-//! the breaker opens, and when it has recovered.
+//! The example starts a server on a loopback port. It calls the server while it is healthy, while it
+//! answers 500 until the breaker opens, and after it has recovered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,13 +31,13 @@ async fn main() -> Result<(), BoxError> {
         .on_transition(|transition| println!("   {transition}"))
         .build()?;
 
-    // The timeout is inside, so that to the breaker a server that hangs is one that fails.
+    // The timeout is inside the breaker, so that a server that hangs counts as a failure.
     let mut client = ServiceBuilder::new()
         .layer(CircuitBreakerLayer::new(breaker).classifier(server_errors))
         .timeout(Duration::from_secs(1))
         .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
 
-    for step in ["the server is well", "the server is broken", "the server is well again"] {
+    for step in ["the server is healthy", "the server is broken", "the server is healthy again"] {
         println!("{step}");
         broken.store(step.ends_with("broken"), Ordering::Relaxed);
         for _ in 0..5 {
@@ -52,13 +52,14 @@ async fn main() -> Result<(), BoxError> {
                 Err(CircuitBreakerError::Inner(error)) => println!("   failed: {error}"),
             }
         }
-        // Longer than the breaker is open, so that it lets a call through to probe.
+        // This is longer than the open duration, so the next call is a probe.
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
     Ok(())
 }
 
-/// To hyper a 500 is a response like any other; this makes it a failure. A closure works as well.
+/// Counts a 5xx as a failure. To hyper it is a response like any other. A closure works as well, and the
+/// feature `http` has a ready-made classifier.
 fn server_errors(result: Result<&Response<Incoming>, &BoxError>) -> Outcome {
     match result {
         Ok(response) if response.status().is_server_error() => Outcome::Failure,

@@ -1,12 +1,12 @@
-//! reqwest behind a circuit breaker, in two ways.
+//! Two ways to put reqwest behind a circuit breaker.
 //!
 //! ```sh
 //! cargo run --example reqwest_client --features http
 //! ```
 //!
-//! It starts a server on a loopback port and calls it while it is well, while it answers 503 and asks
-//! to be left alone for two seconds, and when these are over. The breaker alone would have waited for
-//! half a second.
+//! The example starts a server on a loopback port. It calls the server while it is healthy, while it
+//! answers 503 with a `Retry-After` of two seconds, and after these two seconds. Without the `Retry-After`,
+//! the circuit would have been open for half a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,21 +30,21 @@ async fn main() -> Result<(), BoxError> {
         .half_open(HalfOpen::consecutive_successes(1))
         .on_transition(|transition| println!("   {transition}"))
         .build()?;
-    // Its timeout is inside, so that to the breaker a server that hangs is one that fails.
+    // The timeout is inside the breaker, so that a server that hangs counts as a failure.
     let reqwest = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(1)).build()?;
 
-    // Through tower-reqwest, requests and responses are those of the `http` crate, and the
-    // classifiers fit.
+    // With tower-reqwest, requests and responses are those of the `http` crate, so that `HttpClassifier`
+    // can be used.
     let mut client = ServiceBuilder::new()
         .layer(CircuitBreakerLayer::new(breaker.clone()).classifier(HttpClassifier::new()))
         .layer(HttpClientLayer)
         .service(reqwest.clone());
 
     let mut wait = Duration::ZERO;
-    for step in ["the server is well", "it is busy", "it is well again"] {
+    for step in ["the server is healthy", "it is busy", "it is healthy again"] {
         println!("{step}");
         busy.store(step.ends_with("busy"), Ordering::Relaxed);
-        tokio::time::sleep(wait).await; // it is no use to come earlier
+        tokio::time::sleep(wait).await; // an earlier call would be rejected
         for _ in 0..4 {
             let request = Request::get(&url).body(reqwest::Body::default())?;
             match client.ready().await?.call(request).await {
@@ -58,16 +58,16 @@ async fn main() -> Result<(), BoxError> {
         }
     }
 
-    println!("reqwest as it is, with a closure");
-    let layer = CircuitBreakerLayer::new(breaker).classifier(verdict); // the same circuit
+    println!("reqwest's own types, with a function as the classifier");
+    let layer = CircuitBreakerLayer::new(breaker).classifier(outcome); // the same circuit
     let client = ServiceBuilder::new().layer(layer).service(reqwest);
     let request = reqwest::Request::new(reqwest::Method::GET, url.parse()?);
     println!("   answered {}", client.oneshot(request).await?.text().await?);
     Ok(())
 }
 
-/// Without tower-reqwest the types are reqwest's own. What cannot be sent is our own fault.
-fn verdict(result: Result<&reqwest::Response, &reqwest::Error>) -> Outcome {
+/// Classifies reqwest's own types. A request that cannot be built is not the fault of the server.
+fn outcome(result: Result<&reqwest::Response, &reqwest::Error>) -> Outcome {
     match result {
         Ok(response) if response.status().is_server_error() => Outcome::Failure,
         Ok(_) => Outcome::Success,

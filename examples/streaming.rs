@@ -1,11 +1,12 @@
-//! A server that answers 200 and then breaks off the body, judged at the head and at the end.
+//! A server that answers 200 and then fails in the middle of the body. One circuit settles its calls at
+//! the head, another one at the end of the body.
 //!
 //! ```sh
 //! cargo run --example streaming --features http
 //! ```
 //!
-//! It downloads the same file from the same server through two circuits. The one that is judged at
-//! the head believes the 200; the one that is judged at the end of the stream opens.
+//! The example downloads the same file from the same server through both circuits. The first one counts
+//! the 200 as a success and stays closed. The second one opens.
 
 use axum::Router;
 use axum::body::Body;
@@ -26,10 +27,10 @@ async fn main() -> Result<(), BoxError> {
     let url = start_server().await?;
     let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
 
-    println!("judged at the head");
+    println!("settled at the head");
     download_four_times(&url, &client, HttpClassifier::new()).await?;
 
-    println!("judged at the end of the stream");
+    println!("settled at the end of the stream");
     download_four_times(&url, &client, HttpClassifier::new().at_end_of_stream()).await?;
     Ok(())
 }
@@ -61,23 +62,23 @@ where
     Ok(())
 }
 
-/// Frame by frame, as one would write it to a file.
+/// Reads a body frame by frame, as a program would that writes it to a file.
 async fn download(mut body: impl http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin) {
     while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) => print!(", {} bytes", frame.data_ref().map_or(0, Bytes::len)),
-            Err(error) => return println!(", broken off: {error}"),
+            Err(error) => return println!(", failed: {error}"),
         }
     }
     println!(", complete");
 }
 
-/// Sends two chunks and then fails.
+/// Starts a server that sends two chunks and then fails.
 async fn start_server() -> Result<String, BoxError> {
     let half = || async {
         let disk_error = std::io::Error::other("the disk is broken");
         let chunks = stream::iter([Ok("first chunk"), Ok("second"), Err(disk_error)]);
-        // The pause lets hyper send what it has.
+        // The pause lets hyper send the chunks that it has.
         Body::from_stream(chunks.then(async |chunk| {
             tokio::task::yield_now().await;
             chunk

@@ -1,11 +1,12 @@
-//! tonic behind a circuit breaker: the health service, generated already, so that it needs no protoc.
+//! A tonic client behind a circuit breaker. It calls the health service, whose code is already generated,
+//! so that the example needs no protoc.
 //!
 //! ```sh
 //! cargo run --example tonic_client --features grpc
 //! ```
 //!
-//! It starts a server on a loopback port and calls it while it is well, while it answers
-//! `UNAVAILABLE`, and when it has recovered.
+//! The example starts a server on a loopback port. It calls the server while it is healthy, while it
+//! answers `UNAVAILABLE`, and after it has recovered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +14,14 @@ use std::time::Duration;
 
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
-use tonic::{Request, Status, body::Body};
+use tonic::{Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tower::{BoxError, ServiceBuilder};
-use tower_breaker::grpc::GrpcClassifier;
-use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Rejected};
+use tower_breaker::grpc::{GrpcClassifier, Unavailable};
+use tower_breaker::{CircuitBreaker, CircuitBreakerLayer};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -35,26 +36,24 @@ async fn main() -> Result<(), BoxError> {
     let layer = CircuitBreakerLayer::new(breaker)
         .classifier(GrpcClassifier::new())
         // Without it, a rejection is a `Status` with the code `Unknown`.
-        .fallback(|_: http::Request<Body>, rejected: Rejected| async move {
-            Ok(Status::unavailable(rejected.to_string()).into_http())
-        });
+        .fallback(Unavailable);
 
-    // The timeout of the endpoint is inside, so that what hangs has failed.
+    // The timeout of the endpoint is inside the breaker, so that a call that hangs counts as a failure.
     let channel = Endpoint::from_shared(uri)?.timeout(Duration::from_secs(1)).connect_lazy();
     let mut client = HealthClient::new(ServiceBuilder::new().layer(layer).service(channel));
 
-    for step in ["the server is well", "it is down", "it is well again"] {
+    for step in ["the server is healthy", "it is down", "it is healthy again"] {
         println!("{step}");
         down.store(step.ends_with("down"), Ordering::Relaxed);
         for service in ["", "", "unknown", ""] {
             let request = HealthCheckRequest { service: service.to_owned() };
             match client.check(request).await {
                 Ok(response) => println!("   {:?}", response.into_inner().status()),
-                // An unknown service is an answer of a healthy server.
+                // `NotFound` does not count as a failure, because a healthy server sends it.
                 Err(status) => println!("   {:?}: {}", status.code(), status.message()),
             }
         }
-        // Longer than the breaker is open, so that it lets a call through to probe.
+        // This is longer than the open duration, so the next call is a probe.
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
     Ok(())

@@ -65,6 +65,8 @@ pub(crate) struct Circuit {
     locked: Mutex<LockedState>,
     /// Who watches calls, if anybody does.
     watch: ArcSwapOption<Watch>,
+    /// How many nanoseconds without a sign of life make an abandoned call a failed one.
+    abandoned_after: AtomicU64,
     in_flight: InFlight,
     waiters: Waiters,
 }
@@ -168,11 +170,10 @@ impl Circuit {
         let has_no_effect = match report {
             // Where calls are not timed, none is slow.
             Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure | Report::FailureRetryAfter(_) | Report::SoftFailure { .. } => false,
+            Report::Failure | Report::FailureRetryAfter(_) => false,
+            Report::SoftFailure { .. } | Report::GivenUp => false,
             // In another state, a probe may have to give its slot back.
-            Report::Ignored => status.is(StatusWord::CLOSED),
-            // Where calls are timed, it may count as a failure.
-            Report::Abandoned => status.is(StatusWord::CLOSED) && !status.is(StatusWord::TIMED),
+            Report::Ignored | Report::Abandoned => status.is(StatusWord::CLOSED),
         };
         if has_no_effect {
             return status.ticket() == ticket;

@@ -1,22 +1,22 @@
-//! Verdicts for gRPC, by the status in the head or in the trailers, and `grpc-retry-pushback-ms`.
-//! Needs the feature `grpc`.
+//! Outcomes of gRPC calls, by the status in the head or in the trailers. Requires the feature `grpc`.
 //!
-//! A gRPC server answers 200 whatever happens; the status of the call comes in `grpc-status`, mostly
-//! in the trailers. [`GrpcClassifier`] waits for it: the permit moves into the body, a
-//! [`ResponseBody`](crate::http::ResponseBody), which settles the call by it. It works with every
-//! client that is a Tower service, such as tonic's `Channel`.
+//! A gRPC server answers with HTTP status 200 whatever happens. The status of the call is in
+//! `grpc-status`, which usually comes in the trailers. [`GrpcClassifier`] waits for it: the permit moves
+//! into the body, which becomes a [`ResponseBody`](crate::http::ResponseBody) and settles the call at its
+//! end. The classifier works with every client that is a Tower service, such as tonic's `Channel`.
 //!
-//! | what comes back | verdict |
+//! | what comes back | outcome |
 //! |---|---|
 //! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`, `RESOURCE_EXHAUSTED` | failure |
-//! | `CANCELLED` | ignored |
-//! | `OK` and all other codes: they show a healthy callee | success |
-//! | an HTTP status other than 200 without `grpc-status`, from a proxy | as the code that gRPC's ["HTTP to gRPC Status Code Mapping"][map] gives it |
-//! | no `grpc-status` at the end of the stream, or a malformed one | `UNKNOWN` |
-//! | a stream that breaks off, or panics when it is polled | failure |
-//! | an error of the transport: refused, reset, timed out | failure |
-//! | a stream that is dropped before its status | abandoned: neutral, unless [`abandoned_after`] is set |
-//! | `grpc-retry-pushback-ms` ([gRFC A6]) beside a status that is a failure | if the circuit opens, it stays open [at least that long](crate::http::retry_after()) |
+//! | `CANCELLED`, with which the timeout of a tonic server answers | failure |
+//! | `OK` and all other codes, because a healthy server sends them | success |
+//! | an HTTP status other than 200 without `grpc-status`, which a proxy sends | that of the code in gRPC's ["HTTP to gRPC Status Code Mapping"][map] |
+//! | a stream that ends without `grpc-status`, or with a malformed one | that of `UNKNOWN` |
+//! | a stream that ends with an error, or panics when it is polled | failure |
+//! | an error of the transport, such as a refused connection, a reset or a timeout | failure |
+//! | a stream that is dropped before its status | abandoned, which is neutral |
+//! | a stream that is dropped after a silence of at least [`abandoned_after`], if that is set | failure |
+//! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure | failure; if the circuit opens on it, it stays open for [at least that long](crate::http::retry_after()) |
 //!
 //! ```
 //! use tonic::transport::Channel;
@@ -34,18 +34,20 @@
 //! # });
 //! ```
 //!
-//! The table can be changed code by code: see [`GrpcClassifier`].
+//! [`GrpcClassifier`] has a setter for each outcome, which changes the table for one code.
 //!
-//! A call lasts until its status, so a stream that lives longer than [`probe_timeout`] makes every
-//! probe fail, and one that its caller drops after [`abandoned_after`] is a failure. Give calls that
-//! subscribe to something a circuit of their own, judged at the head by an
-//! [`HttpClassifier`](crate::http::HttpClassifier).
+//! A `CANCELLED` that arrives as a status is the answer of the server. If the *caller* cancels, it drops the
+//! call, and no status arrives.
+//!
+//! A call lasts until its status arrives. Therefore a stream that outlives [`probe_timeout`] makes every
+//! probe fail. Give calls that subscribe to something a circuit of their own, and settle them at the head
+//! with an [`HttpClassifier`](crate::http::HttpClassifier).
 //!
 //! # What a rejected caller sees
 //!
-//! tonic turns the rejection into a `Status` with the code `Unknown`, the only one that it has for
-//! errors it does not know. Its [`source`](std::error::Error::source) is the
-//! [`Rejected`](crate::Rejected). Where that is not good enough, a fallback answers with a status:
+//! tonic turns the rejection into a `Status` with the code `Unknown`, which it uses for every error that it
+//! does not know. The [`source`](std::error::Error::source) of this `Status` is the
+//! [`Rejected`](crate::Rejected). To return another code, answer with a status in a fallback:
 //!
 //! ```
 //! # use tonic::transport::Channel;
@@ -79,6 +81,8 @@
 
 mod classifier;
 mod code;
+mod unavailable;
 
 pub use self::classifier::GrpcClassifier;
 pub use self::code::GrpcCode;
+pub use self::unavailable::Unavailable;

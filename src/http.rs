@@ -1,17 +1,19 @@
-//! Verdicts for HTTP: which responses are failures, at the head or at the end of the body, and
-//! `Retry-After`. Needs the feature `http`.
+//! Outcomes of HTTP responses: by status, by headers, or by how the body ends. Requires the feature
+//! `http`.
 //!
-//! To Tower a response is a success, whatever its status, and the call is over when the head has
-//! come. [`HttpClassifier`] knows better. By default:
+//! Tower regards every response as a success, and a call as finished once the response head has arrived.
+//! [`HttpClassifier`] looks at the response instead. By default:
 //!
-//! | what comes back | verdict |
+//! | what comes back | outcome |
 //! |---|---|
-//! | an error of the inner service: refused, reset, timed out | failure |
+//! | an error of the inner service, such as a refused connection, a reset or a timeout | failure |
 //! | a 5xx, or an invalid status of 600 and above | failure |
-//! | any other status: a 4xx shows a healthy callee | success |
-//! | `Retry-After` on a failure | if the circuit opens, it stays open [at least that long](retry_after()) |
+//! | 408, with which timeouts answer: that of a server, and tower-http's `TimeoutLayer` | failure |
+//! | any other status, because a healthy server sends it | success |
+//! | `Retry-After` on a failure | failure; if the circuit opens on it, it stays open for [at least that long](retry_after()) |
 //!
-//! It fits every service that answers with an [`http::Response`], whatever its body and its error.
+//! The classifier works with every service that returns an [`http::Response`], with any body type and any
+//! error type.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -38,26 +40,33 @@
 //!
 //! # To the end of the stream
 //!
-//! A server that dies while it sends a body has already sent its 200.
-//! [`at_end_of_stream`](HttpClassifier::at_end_of_stream) keeps such a call open: the permit moves
-//! into the body, which becomes a [`ResponseBody`]. Frames, trailers, size hint and errors pass
-//! through it unchanged, and it allocates nothing.
+//! A server that crashes while it sends a body has already sent its 200. With
+//! [`at_end_of_stream`](HttpClassifier::at_end_of_stream), a call whose head is a success stays open until
+//! its body ends. The permit moves into the body, which becomes a [`ResponseBody`]. Frames, trailers, size
+//! hint and errors pass through it unchanged, and it allocates nothing.
 //!
-//! | what happens to a body whose head was a success | verdict |
+//! | what happens to the body | outcome |
 //! |---|---|
-//! | it is read to its end, or there is none (204, the answer to `HEAD`) | success |
-//! | it breaks off | failure |
-//! | it panics when it is polled | failure |
-//! | it is dropped before its end: the caller has seen enough | success |
-//! | it belongs to a probe, and none of this happens within [`probe_timeout`] | failure |
+//! | It is read to its end, or there is none (204, the response to `HEAD`). | success |
+//! | It ends with an error. | failure |
+//! | It panics when it is polled. | failure |
+//! | It is dropped before its end, because the caller has seen enough. | success |
+//! | It is dropped after a silence of at least [`abandoned_after`], if that is set. | failure |
+//! | It belongs to a probe, and none of this happens within [`probe_timeout`]. | failure |
 //!
-//! A head that is a failure, or that the [predicate](HttpClassifier::head) has ignored, is settled at
-//! once: its body is not looked at.
+//! If the head is a failure, or the [predicate](HttpClassifier::head) ignores it, the call is settled at
+//! the head, and the body is not watched.
 //!
-//! The call lasts as long as its body then. So [`slow_call_duration_threshold`] measures how fast the
-//! caller reads, too, and a stream that lives longer than [`probe_timeout`], such as server-sent
-//! events, makes every probe fail: judge those at the head.
+//! A call that is settled at the end of its body lasts as long as the body. Therefore
+//! [`slow_call_duration_threshold`] also measures how fast the caller reads, and a stream that outlives
+//! [`probe_timeout`], such as server-sent events, makes every probe fail. Settle such calls at the head.
 //!
+//! A body that stalls is usually dropped by a timeout around the reading. To the breaker this looks like
+//! a caller who has seen enough, unless [`abandoned_after`] is set to a little less than that timeout. The
+//! silence is counted from the head or from the last frame, so a caller who stops reading a stream that is
+//! alive trips nothing.
+//!
+//! [`abandoned_after`]: crate::CircuitBreakerBuilder::abandoned_after
 //! [`probe_timeout`]: crate::CircuitBreakerBuilder::probe_timeout
 //! [`slow_call_duration_threshold`]: crate::CircuitBreakerBuilder::slow_call_duration_threshold
 //!
@@ -71,18 +80,18 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let classifier = HttpClassifier::new()
-//!     .failure(StatusCode::TOO_MANY_REQUESTS) // it is too much for it
-//!     .success(StatusCode::NOT_IMPLEMENTED) // it will never be better
+//!     .failure(StatusCode::TOO_MANY_REQUESTS) // the server sheds load
+//!     .success(StatusCode::NOT_IMPLEMENTED) // waiting would not change it
 //!     .head(|_: StatusCode, headers: &HeaderMap| {
 //!         let is_events = headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
-//!         is_events.then_some(Outcome::Ignored) // they last for hours
+//!         is_events.then_some(Outcome::Ignored) // such a stream lasts for hours
 //!     })
 //!     .at_end_of_stream();
 //!
 //! let breaker = CircuitBreaker::new("catalogue");
 //! let layer = CircuitBreakerLayer::new(breaker.clone())
 //!     .classifier(classifier)
-//!     // Bodies without a permit are made from the body alone.
+//!     // The body of a fallback has no call to settle, so it is converted with `into()`.
 //!     .fallback(|_, _: Rejected| async { Ok(Response::new("stale".to_owned().into())) });
 //!
 //! let client = ServiceBuilder::new().layer(layer).service(service_fn(|_: Request<()>| async {
@@ -101,6 +110,7 @@ mod body;
 mod classifier;
 mod retry_after;
 mod status_set;
+mod unavailable;
 
 pub use self::body::{AtEndOfStream, EndOfStream, ResponseBody};
 pub use self::classifier::{AtHead, HttpClassifier, NoPredicate};
@@ -109,3 +119,4 @@ pub(crate) use self::retry_after::digits;
 pub use self::retry_after::retry_after;
 #[cfg(any(feature = "grpc", feature = "tower-http"))]
 pub(crate) use self::retry_after::settle;
+pub use self::unavailable::Unavailable;

@@ -139,7 +139,12 @@ impl<S, C: Clone, F: Clone> Layer<S> for CircuitBreakerLayer<C, F> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let readiness = Readiness::new(self.breaker.clone(), self.backpressure);
-        CircuitBreakerService::new(inner, self.classifier.clone(), self.fallback.clone(), readiness)
+        CircuitBreakerService::with_parts(
+            inner,
+            self.classifier.clone(),
+            self.fallback.clone(),
+            readiness,
+        )
     }
 }
 

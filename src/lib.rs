@@ -103,7 +103,7 @@ pub mod tower_http;
 #[cfg(feature = "keyed")]
 pub mod keyed;
 
-pub use crate::breaker::{CircuitBreaker, CircuitBreakerError};
+pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
 pub use crate::circuit::clock::model;

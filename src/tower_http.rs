@@ -1,27 +1,36 @@
-//! The classifiers of [tower-http](::tower_http::classify), instead of writing them again. Needs the
-//! feature `tower-http`.
+//! Outcomes decided by the classifiers of [tower-http](::tower_http::classify). Requires the feature
+//! `tower-http`.
 //!
-//! [`TowerHttpClassifier`] takes any [`ClassifyResponse`]: the ones that `TraceLayer` is configured
-//! with, and your own.
+//! [`TowerHttpClassifier`] accepts any [`ClassifyResponse`]: those that `TraceLayer` is configured with,
+//! and your own.
 //!
-//! | what it says | verdict |
+//! | what the classifier returns or the stream does | outcome |
 //! |---|---|
 //! | `Ready(Ok(()))` | success |
 //! | `Ready(Err(_))` | failure |
-//! | `RequiresEos(_)` | asked again at the end of the stream |
-//! | the stream breaks off, or panics when it is polled | failure |
-//! | the stream is dropped before its end | abandoned: neutral, unless [`abandoned_after`] is set |
-//! | an error of the inner service | failure |
+//! | `RequiresEos(_)` | the classifier decides at the end of the stream |
+//! | The stream ends with an error, or panics when it is polled. | failure |
+//! | The stream is dropped before its end. | abandoned, which is neutral |
+//! | The stream is dropped after a silence of at least [`abandoned_after`], if that is set. | failure |
+//! | The inner service returns an error. | failure |
 //!
-//! A failure comes with the server's wish to be [left alone](crate::http::retry_after()), as with the
-//! classifiers of this crate. What class a failure has does not matter, so errors are not asked for
-//! it.
+//! As with the classifiers of this crate, `Retry-After` on a failure is [honoured](crate::http::retry_after()).
+//! The class of a failure does not matter, so the classifier is not asked for that of an error.
 //!
-//! It is tower-http 0.7 whose traits these are; another minor version of it will come with another
-//! minor version of this crate.
+//! Two of tower-http's own classifiers overlook failures that the classifiers of this crate see:
 //!
-//! A [`MakeClassifier`](::tower_http::classify::MakeClassifier), such as a `SharedClassifier`, does
-//! not fit, because it wants to see the request: take the classifier that it makes.
+//! * [`ServerErrorsAsFailures`](::tower_http::classify::ServerErrorsAsFailures) counts a 408 as a success.
+//!   tower-http's `TimeoutLayer` answers with it, unless it was given another status. Use
+//!   [`StatusInRangeAsFailures`](::tower_http::classify::StatusInRangeAsFailures), or give the
+//!   `TimeoutLayer` the status 504.
+//! * [`GrpcErrorsAsFailures`](::tower_http::classify::GrpcErrorsAsFailures) looks at `grpc-status` only. The
+//!   502 of a proxy and a stream that ends without a status are successes.
+//!
+//! The traits are those of tower-http 0.7. Support for another minor version of tower-http comes with
+//! another minor version of this crate.
+//!
+//! A [`MakeClassifier`](::tower_http::classify::MakeClassifier), such as a `SharedClassifier`, cannot be
+//! used, because it needs the request. Pass the classifier that it makes.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -59,14 +68,15 @@ use crate::circuit::{Outcome, Permit};
 use crate::http::{EndOfStream, ResponseBody, settle};
 use crate::layer::Classifier;
 
-/// A classifier of tower-http; see the [module](self). It is cloned for each call.
+/// Decides with a classifier of tower-http which responses are failures. See the [module](self).
 ///
-/// In a [`ResponseBody`] it holds what is left to ask at the end of the stream.
+/// The classifier is cloned for each call. In a [`ResponseBody`], this type holds the [`ClassifyEos`] that
+/// decides at the end of the stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TowerHttpClassifier<C>(C);
 
 impl<C> TowerHttpClassifier<C> {
-    /// Decides with `classifier` which responses are failures.
+    /// Creates a classifier that asks `classifier`.
     #[must_use]
     pub fn new(classifier: C) -> Self {
         Self(classifier)

@@ -1,7 +1,9 @@
-//! The breaker on real sockets: hyper-util's client, axum's router, hyper's server.
+//! A breaker on real sockets, with hyper-util's client, axum's router, and hyper's server.
 //!
-//! The clock is a real one here, so nothing depends on it: a circuit that is open stays open, and is
-//! brought to its next probe by hand.
+//! These tests run on the real clock, so they do not depend on it. An open circuit stays open, and a test
+//! makes the next call a probe by hand.
+
+#![cfg(feature = "http")]
 
 use std::convert::Infallible;
 use std::io;
@@ -29,6 +31,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_breaker::http::Unavailable;
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, HalfOpen, Outcome, RejectReason,
     Rejected, State,
@@ -36,7 +39,7 @@ use tower_breaker::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Trips at the second failure in a row, closes after one probe.
+/// A circuit that trips at the second consecutive failure, and closes after one probe.
 fn breaker() -> CircuitBreaker {
     CircuitBreaker::builder("backend")
         .consecutive_failures(2)
@@ -47,14 +50,14 @@ fn breaker() -> CircuitBreaker {
         .unwrap()
 }
 
-/// Ends the wait of an open circuit: the next call is a probe.
+/// Ends the wait of an open circuit, so that the next call is a probe.
 fn let_a_probe_through(breaker: &CircuitBreaker) {
     assert_eq!(breaker.state(), State::Open);
     breaker.force_open();
     breaker.resume();
 }
 
-/// The classifier: errors and server errors are failures.
+/// A classifier that counts errors and 5xx as failures.
 fn server_errors<B, E>(result: Result<&Response<B>, &E>) -> Outcome {
     match result {
         Ok(response) if !response.status().is_server_error() => Outcome::Success,
@@ -62,7 +65,7 @@ fn server_errors<B, E>(result: Result<&Response<B>, &E>) -> Outcome {
     }
 }
 
-/// A handler that answers with the status it is told to, and counts.
+/// A handler that answers with the status that the test sets, and counts the requests.
 #[derive(Clone, Default)]
 struct Backend {
     status: Arc<AtomicU16>,
@@ -127,7 +130,7 @@ where
 // ---- hyper-util's client ------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_client_trips_on_server_errors_and_the_traffic_comes_back_with_a_probe() {
+async fn a_client_trips_on_server_errors_and_recovers_with_a_probe() {
     let (breaker, backend) = (breaker(), Backend::new(StatusCode::BAD_GATEWAY));
     let address = serve(backend.router()).await;
     let mut client = ServiceBuilder::new()
@@ -146,7 +149,7 @@ async fn a_client_trips_on_server_errors_and_the_traffic_comes_back_with_a_probe
     let_a_probe_through(&breaker);
     assert_eq!(send(&mut client, address).await.unwrap(), StatusCode::BAD_GATEWAY);
     let_a_probe_through(&breaker);
-    backend.answers(StatusCode::NOT_FOUND); // the client's fault, not the backend's
+    backend.answers(StatusCode::NOT_FOUND); // the fault of the client
     for _ in 0..5 {
         assert_eq!(send(&mut client, address).await.unwrap(), StatusCode::NOT_FOUND);
     }
@@ -156,7 +159,7 @@ async fn a_client_trips_on_server_errors_and_the_traffic_comes_back_with_a_probe
 
 #[tokio::test]
 async fn refused_connections_trip() {
-    // Bound, so that nobody else gets the port, but not listening.
+    // The port is bound, so no other process gets it, but nobody listens.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -172,7 +175,7 @@ async fn refused_connections_trip() {
         assert_eq!(
             causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last().unwrap().kind(),
             io::ErrorKind::ConnectionRefused,
-            "the chain of causes is whole",
+            "the chain of causes is complete",
         );
     }
     assert_eq!(breaker.state(), State::Open);
@@ -188,7 +191,7 @@ async fn refused_connections_trip() {
 
 #[tokio::test]
 async fn a_server_that_accepts_and_never_answers_trips_with_a_timeout_inside() {
-    let (_listener, address) = listen().await; // the kernel accepts, and that is all
+    let (_listener, address) = listen().await; // only the kernel accepts connections
     let breaker = breaker();
     let mut client = ServiceBuilder::new()
         .layer(CircuitBreakerLayer::new(breaker.clone()))
@@ -224,7 +227,7 @@ async fn a_server_that_never_answers_trips_with_a_timeout_outside_and_abandoned_
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_is_a_failure() {
+async fn a_connection_that_closes_is_a_failure() {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -244,17 +247,11 @@ async fn a_connection_that_breaks_off_is_a_failure() {
 
 // ---- axum ---------------------------------------------------------------------------------------
 
-/// What a server answers instead of an error of the breaker.
-fn unavailable<E>(error: &CircuitBreakerError<E>) -> Response<Body> {
-    let Some(rejected) = error.rejected() else {
-        return StatusCode::BAD_GATEWAY.into_response();
-    };
-    let seconds = rejected.retry_after().map_or(1, |wait| wait.as_secs() + 1);
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
-}
-
-async fn handle(error: CircuitBreakerError<Infallible>) -> Response<Body> {
-    unavailable(&error)
+/// Answers in place of the error of a breaker around a router. The only error is a rejection.
+async fn handle(
+    CircuitBreakerError::Rejected(rejected): CircuitBreakerError<Infallible>,
+) -> Response<Body> {
+    Unavailable::response(rejected)
 }
 
 fn behind_breaker(router: Router, breaker: &CircuitBreaker) -> Router {
@@ -263,7 +260,7 @@ fn behind_breaker(router: Router, breaker: &CircuitBreaker) -> Router {
 }
 
 #[tokio::test]
-async fn a_router_that_is_called_directly_applies_the_layer_per_request_to_one_circuit() {
+async fn a_router_that_is_called_directly_applies_the_layer_for_each_request_to_one_circuit() {
     let (breaker, backend) = (breaker(), Backend::new(StatusCode::INTERNAL_SERVER_ERROR));
     let router = behind_breaker(backend.router(), &breaker);
     let ask = || async {
@@ -306,7 +303,7 @@ async fn a_served_router_answers_503_with_retry_after_while_open() {
 }
 
 #[tokio::test]
-async fn a_route_layer_leaves_unknown_routes_alone() {
+async fn a_route_layer_does_not_affect_unknown_routes() {
     let (breaker, backend) = (breaker(), Backend::new(StatusCode::INTERNAL_SERVER_ERROR));
     let layer = CircuitBreakerLayer::new(breaker).classifier(server_errors::<Body, _>);
     let router = backend
@@ -325,7 +322,7 @@ async fn a_route_layer_leaves_unknown_routes_alone() {
     assert_eq!(backend.hits(), 2);
 }
 
-/// The outbound stack, as a handler finds it in its state.
+/// The outbound service in the state of a handler.
 type Outbound =
     BoxCloneSyncService<Request<Empty<Bytes>>, Response<Incoming>, CircuitBreakerError<BoxError>>;
 
@@ -335,7 +332,10 @@ async fn a_handler_calls_its_dependency_through_a_breaker_in_its_state() {
         Shared((outbound, address)): Shared<(Outbound, SocketAddr)>,
     ) -> Result<Bytes, Response<Body>> {
         let answer = outbound.oneshot(request(address, "/")).await;
-        let answer = answer.map_err(|error| unavailable(&error))?;
+        let answer = answer.map_err(|error| match error {
+            CircuitBreakerError::Rejected(rejected) => Unavailable::response(rejected),
+            CircuitBreakerError::Inner(_) => StatusCode::BAD_GATEWAY.into_response(),
+        })?;
         let status = answer.status().to_string();
         answer.into_body().collect().await.map_err(|_| StatusCode::BAD_GATEWAY.into_response())?;
         Ok(status.into())
@@ -373,7 +373,7 @@ async fn a_handler_calls_its_dependency_through_a_breaker_in_its_state() {
 
 // ---- hyper's server -----------------------------------------------------------------------------
 
-/// Serves with hyper alone.
+/// Serves with hyper only.
 async fn serve_with_hyper<S>(service: S) -> SocketAddr
 where
     S: Service<Request<Incoming>, Response = Response<Full<Bytes>>> + Clone + Send + 'static,
@@ -396,7 +396,7 @@ async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
 }
 
 #[tokio::test]
-async fn a_breaker_as_hypers_service_ends_the_connection_with_a_rejection() {
+async fn a_rejection_of_a_breaker_that_is_the_service_of_hyper_closes_the_connection() {
     let breaker = breaker();
     let layer = CircuitBreakerLayer::new(breaker.clone());
     let address =
@@ -405,14 +405,14 @@ async fn a_breaker_as_hypers_service_ends_the_connection_with_a_rejection() {
 
     assert_eq!(send(&mut client, address).await.unwrap(), StatusCode::OK);
     breaker.trip();
-    assert!(send(&mut client, address).await.is_err(), "hyper has no answer for errors");
+    assert!(send(&mut client, address).await.is_err(), "hyper does not answer for an error");
     let_a_probe_through(&breaker);
     assert_eq!(send(&mut client, address).await.unwrap(), StatusCode::OK);
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[tokio::test]
-async fn a_breaker_as_hypers_service_answers_when_rejections_are_made_responses() {
+async fn a_breaker_that_is_the_service_of_hyper_answers_if_rejections_become_responses() {
     let breaker = breaker();
     let service = ServiceBuilder::new()
         .map_result(|result: Result<_, CircuitBreakerError<Infallible>>| {

@@ -1,5 +1,5 @@
-//! `failure_retry_after`: a callee that wishes to be left alone is, for as long as it says, within
-//! limits.
+//! `failure_retry_after`: if the callee asks not to be called for a while, the circuit stays open for that
+//! long, within limits.
 
 use std::time::Duration;
 
@@ -12,15 +12,16 @@ use tower_breaker::{
 const SECOND: Duration = Duration::from_secs(1);
 const NS: Duration = Duration::from_nanos(1);
 
-/// Trips at the first failure, is open for a second, closes after one successful probe.
+/// A circuit that trips at the first failure, is open for a second, and closes after one successful probe.
+/// Without jitter, so that a retry-after is not stretched either.
 fn sensitive() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("test")
         .consecutive_failures(1)
-        .open_duration(SECOND)
+        .open_duration(Backoff::constant(SECOND).jitter(0.0))
         .half_open(HalfOpen::consecutive_successes(1))
 }
 
-/// Trips on a wish and hardly on anything else.
+/// A circuit that trips on a retry-after and hardly on anything else.
 fn obedient() -> CircuitBreakerBuilder {
     sensitive().consecutive_failures(1000).trip_on_retry_after(true)
 }
@@ -33,12 +34,13 @@ async fn advance(time: Duration) {
     tokio::time::advance(time).await;
 }
 
-/// How long the circuit is open from now on, by everything that says so and by trying.
+/// Waits until the circuit admits a call, and returns how long that took. Checks that everything that tells
+/// the wait agrees.
 async fn wait(breaker: &CircuitBreaker) -> Duration {
     assert_eq!(breaker.state(), State::Open);
-    let rejected = breaker.try_acquire().expect_err("it is open");
+    let rejected = breaker.try_acquire().expect_err("the circuit is open");
     assert_eq!(rejected.reason(), RejectReason::Open);
-    let wait = rejected.retry_after().expect("it is not forced");
+    let wait = rejected.retry_after().expect("the circuit is not forced");
     assert_eq!(breaker.snapshot().retry_after(), Some(wait));
     assert_eq!(last(breaker).open_duration(), Some(wait));
     let opened = Instant::now();
@@ -55,7 +57,7 @@ fn last(breaker: &CircuitBreaker) -> Transition {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_longer_than_the_wait_keeps_the_circuit_open_for_exactly_that_long() {
+async fn a_retry_after_longer_than_the_wait_keeps_the_circuit_open_for_exactly_that_long() {
     let breaker = sensitive().build().unwrap();
     permit(&breaker).failure_retry_after(Duration::from_millis(12_345));
     assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 1 });
@@ -63,7 +65,7 @@ async fn a_wish_longer_than_the_wait_keeps_the_circuit_open_for_exactly_that_lon
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wish_counts_from_the_moment_of_the_report() {
+async fn the_retry_after_is_counted_from_the_moment_of_the_report() {
     let breaker = sensitive().build().unwrap();
     let call = permit(&breaker);
     advance(7 * SECOND).await;
@@ -72,33 +74,34 @@ async fn the_wish_counts_from_the_moment_of_the_report() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_shorter_than_the_wait_does_not_shorten_it() {
-    for wish in [Duration::ZERO, NS, SECOND - NS, SECOND] {
+async fn a_retry_after_shorter_than_the_wait_does_not_shorten_it() {
+    for retry_after in [Duration::ZERO, NS, SECOND - NS, SECOND] {
         let breaker = sensitive().build().unwrap();
-        permit(&breaker).failure_retry_after(wish);
+        permit(&breaker).failure_retry_after(retry_after);
         assert_eq!(wait(&breaker).await, SECOND);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_has_no_jitter() {
+async fn a_retry_after_is_lengthened_by_up_to_the_jitter_and_never_shortened() {
     for _ in 0..20 {
         let breaker =
             sensitive().open_duration(Backoff::constant(SECOND).jitter(1.0)).build().unwrap();
         permit(&breaker).failure_retry_after(5 * SECOND);
-        assert_eq!(wait(&breaker).await, 5 * SECOND);
+        let wait = wait(&breaker).await;
+        assert!((5 * SECOND..=10 * SECOND).contains(&wait), "{wait:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_is_capped() {
+async fn a_retry_after_is_capped() {
     let breaker = sensitive().max_retry_after(10 * SECOND).build().unwrap();
-    for (wish, expected) in [
+    for (retry_after, expected) in [
         (10 * SECOND - NS, 10 * SECOND - NS),
         (10 * SECOND, 10 * SECOND),
         (11 * SECOND, 10 * SECOND),
     ] {
-        permit(&breaker).failure_retry_after(wish);
+        permit(&breaker).failure_retry_after(retry_after);
         assert_eq!(wait(&breaker).await, expected);
         breaker.reset();
     }
@@ -112,7 +115,7 @@ async fn the_default_cap_is_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_longer_than_the_cap_wins() {
+async fn a_wait_longer_than_the_cap_is_kept() {
     let breaker =
         sensitive().open_duration(60 * SECOND).max_retry_after(10 * SECOND).build().unwrap();
     permit(&breaker).failure_retry_after(3600 * SECOND);
@@ -120,7 +123,7 @@ async fn a_wait_longer_than_the_cap_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_wish_is_no_shorter_than_centuries_without_a_cap() {
+async fn without_a_cap_the_longest_retry_after_lasts_for_centuries() {
     let breaker = sensitive().max_retry_after(Duration::MAX).build().unwrap();
     permit(&breaker).failure_retry_after(Duration::MAX);
     let century = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -134,16 +137,17 @@ async fn the_longest_wish_is_no_shorter_than_centuries_without_a_cap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_that_does_not_trip_has_no_effect_later() {
+async fn a_retry_after_that_does_not_trip_counts_if_the_circuit_opens_before_it_has_passed() {
     let breaker = sensitive().consecutive_failures(2).build().unwrap();
     permit(&breaker).failure_retry_after(60 * SECOND);
     assert_eq!(breaker.state(), State::Closed);
+    advance(10 * SECOND).await;
     permit(&breaker).failure();
-    assert_eq!(wait(&breaker).await, SECOND);
+    assert_eq!(wait(&breaker).await, 50 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_with_a_wish_counts_like_any_other() {
+async fn a_failure_with_a_retry_after_counts_like_any_other() {
     let breaker = CircuitBreaker::builder("test")
         .failure_rate_threshold(1.0)
         .sliding_window(SlidingWindow::count(10))
@@ -158,7 +162,7 @@ async fn a_failure_with_a_wish_counts_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_trips_on_a_failure_with_a_wish_heeds_it() {
+async fn a_rate_that_trips_honours_the_longest_retry_after_of_its_period() {
     let breaker = sensitive()
         .consecutive_failures(1000)
         .failure_rate_threshold(0.5)
@@ -169,11 +173,11 @@ async fn a_rate_that_trips_on_a_failure_with_a_wish_heeds_it() {
     permit(&breaker).failure_retry_after(60 * SECOND);
     permit(&breaker).failure_retry_after(9 * SECOND);
     assert_eq!(last(&breaker).cause(), Cause::FailureRate { failures: 2, calls: 4 });
-    assert_eq!(wait(&breaker).await, 9 * SECOND);
+    assert_eq!(wait(&breaker).await, 60 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_backoff_goes_on_as_usual_after_a_wish() {
+async fn the_backoff_continues_as_usual_after_a_retry_after() {
     let backoff = Backoff::exponential(SECOND, 60 * SECOND).jitter(0.0);
     let breaker = sensitive().open_duration(backoff).build().unwrap();
     permit(&breaker).failure_retry_after(30 * SECOND);
@@ -190,7 +194,7 @@ async fn the_backoff_goes_on_as_usual_after_a_wish() {
 // ---- half-open --------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_with_a_wish_keeps_the_circuit_open_for_that_long() {
+async fn a_probe_that_fails_with_a_retry_after_keeps_the_circuit_open_for_that_long() {
     for trips in [false, true] {
         let breaker = sensitive().trip_on_retry_after(trips).build().unwrap();
         breaker.trip();
@@ -204,21 +208,21 @@ async fn a_probe_that_fails_with_a_wish_keeps_the_circuit_open_for_that_long() {
 fn sampling() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("test")
         .failure_rate_threshold(0.5)
-        .open_duration(SECOND)
+        .open_duration(Backoff::constant(SECOND).jitter(0.0))
         .half_open(HalfOpen::sample(3))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sample_heeds_the_wish_of_the_failure_on_which_it_opens_and_no_other() {
+async fn a_sample_honours_the_longest_retry_after_of_its_failures() {
     let breaker = sampling().build().unwrap();
-    for (wishes, expected) in [
-        ([20 * SECOND, 30 * SECOND, 10 * SECOND], 10 * SECOND),
-        ([20 * SECOND, 30 * SECOND, Duration::ZERO], SECOND),
+    for (waits, expected) in [
+        ([20 * SECOND, 30 * SECOND, 10 * SECOND], 30 * SECOND),
+        ([Duration::ZERO, Duration::ZERO, Duration::ZERO], SECOND),
     ] {
         breaker.trip();
         wait(&breaker).await;
-        for wish in wishes {
-            permit(&breaker).failure_retry_after(wish);
+        for retry_after in waits {
+            permit(&breaker).failure_retry_after(retry_after);
         }
         assert_eq!(last(&breaker).cause(), Cause::FailureRate { failures: 3, calls: 3 });
         assert_eq!(wait(&breaker).await, expected);
@@ -227,7 +231,7 @@ async fn a_sample_heeds_the_wish_of_the_failure_on_which_it_opens_and_no_other()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sample_that_closes_ignores_wishes() {
+async fn a_sample_that_closes_ignores_every_retry_after() {
     let breaker = sampling().build().unwrap();
     breaker.trip();
     wait(&breaker).await;
@@ -238,7 +242,7 @@ async fn a_sample_that_closes_ignores_wishes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sample_opens_at_the_first_wish_if_wishes_trip() {
+async fn with_trip_on_retry_after_a_sample_opens_at_the_first_one() {
     let breaker = sampling().trip_on_retry_after(true).build().unwrap();
     breaker.trip();
     wait(&breaker).await;
@@ -249,10 +253,10 @@ async fn a_sample_opens_at_the_first_wish_if_wishes_trip() {
     assert_eq!(wait(&breaker).await, 20 * SECOND);
 }
 
-// ---- what comes too late or is held by an operator ----------------------------------------------
+// ---- stale reports and operators -----------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_wish_has_no_effect() {
+async fn a_stale_retry_after_has_no_effect() {
     for trips in [false, true] {
         let breaker = sensitive().trip_on_retry_after(trips).build().unwrap();
         let (before_open, before_reset) = (permit(&breaker), permit(&breaker));
@@ -267,7 +271,7 @@ async fn a_stale_wish_has_no_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wish_of_a_probe_that_has_timed_out_has_no_effect() {
+async fn the_retry_after_of_a_probe_that_has_timed_out_has_no_effect() {
     let breaker = sensitive().probe_timeout(5 * SECOND).build().unwrap();
     breaker.trip();
     advance(SECOND).await;
@@ -278,7 +282,7 @@ async fn the_wish_of_a_probe_that_has_timed_out_has_no_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wish_of_a_call_of_a_breaker_that_is_gone_has_no_effect_on_others() {
+async fn the_retry_after_of_a_call_of_a_dropped_breaker_has_no_effect_on_others() {
     let earlier = obedient().build().unwrap();
     let late = permit(&earlier);
     drop(earlier);
@@ -288,7 +292,7 @@ async fn the_wish_of_a_call_of_a_breaker_that_is_gone_has_no_effect_on_others() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_does_not_open_what_an_operator_holds_closed() {
+async fn a_retry_after_does_not_open_a_circuit_that_is_forced_closed() {
     let breaker = obedient().consecutive_failures(1).build().unwrap();
     breaker.force_closed();
     permit(&breaker).failure_retry_after(60 * SECOND);
@@ -296,11 +300,11 @@ async fn a_wish_does_not_open_what_an_operator_holds_closed() {
     breaker.resume();
     assert_eq!(breaker.state(), State::Closed);
     permit(&breaker).failure();
-    assert_eq!(wait(&breaker).await, SECOND, "the wish is forgotten");
+    assert_eq!(wait(&breaker).await, 60 * SECOND, "but it counts when the circuit opens");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_does_not_change_what_an_operator_holds_open() {
+async fn a_retry_after_does_not_change_a_circuit_that_is_forced_open() {
     let breaker = obedient().build().unwrap();
     let late = permit(&breaker);
     breaker.force_open();
@@ -311,7 +315,7 @@ async fn a_wish_does_not_change_what_an_operator_holds_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_ends_the_wait_that_a_wish_has_made() {
+async fn an_operator_ends_the_wait_of_a_retry_after() {
     let breaker = obedient().build().unwrap();
     permit(&breaker).failure_retry_after(60 * SECOND);
     breaker.reset();
@@ -322,7 +326,7 @@ async fn an_operator_ends_the_wait_that_a_wish_has_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_is_admitted_when_the_wish_is_over() {
+async fn a_waiting_caller_is_admitted_when_the_retry_after_has_elapsed() {
     let breaker = sensitive().build().unwrap();
     permit(&breaker).failure_retry_after(20 * SECOND);
     let asked = Instant::now();
@@ -330,26 +334,40 @@ async fn whoever_waits_is_admitted_when_the_wish_is_over() {
     assert!((20 * SECOND..21 * SECOND).contains(&asked.elapsed()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn retry_after_seconds_are_whole_rounded_up_and_at_least_one() {
+    let breaker = sensitive().open_duration(3 * SECOND).build().unwrap();
+    breaker.trip();
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.retry_after_seconds(), Some(3));
+    for (time, expected) in [(NS, 3), (SECOND - NS, 2), (NS, 2), (2 * SECOND, 1)] {
+        advance(time).await;
+        assert_eq!(rejected.retry_after_seconds(), Some(expected), "{time:?} later");
+    }
+    breaker.force_open();
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after_seconds(), None);
+}
+
 // ---- tripping -----------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_trips_at_once_if_that_is_set() {
+async fn a_retry_after_trips_at_once_with_trip_on_retry_after() {
     let breaker = obedient().build().unwrap();
     permit(&breaker).failure();
     assert_eq!(breaker.state(), State::Closed);
     permit(&breaker).failure_retry_after(NS);
     assert_eq!(last(&breaker).cause(), Cause::RetryAfter);
-    assert_eq!(wait(&breaker).await, SECOND, "for no less than usual");
+    assert_eq!(wait(&breaker).await, SECOND, "for no less than the usual wait");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_that_trips_needs_no_minimum_of_calls() {
+async fn a_retry_after_that_trips_needs_no_minimum_of_calls() {
     let builder = CircuitBreaker::builder("test")
         .failure_rate_threshold(1.0)
         .minimum_calls(100)
         .open_duration(SECOND)
         .trip_on_retry_after(true);
-    let breaker = builder.build().unwrap();
+    let breaker = builder.open_duration(Backoff::constant(SECOND).jitter(0.0)).build().unwrap();
     (0..10).for_each(|_| permit(&breaker).success());
     permit(&breaker).failure_retry_after(2 * SECOND);
     assert_eq!(last(&breaker).cause(), Cause::RetryAfter);
@@ -357,14 +375,14 @@ async fn a_wish_that_trips_needs_no_minimum_of_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_that_trips_is_capped_too() {
+async fn a_retry_after_that_trips_is_capped_too() {
     let breaker = obedient().max_retry_after(10 * SECOND).build().unwrap();
     permit(&breaker).failure_retry_after(Duration::MAX);
     assert_eq!(wait(&breaker).await, 10 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_of_nothing_trips_nothing() {
+async fn a_retry_after_of_zero_does_not_trip() {
     let breaker = obedient().build().unwrap();
     permit(&breaker).failure_retry_after(Duration::ZERO);
     assert_eq!(breaker.state(), State::Closed);
@@ -372,7 +390,7 @@ async fn a_wish_of_nothing_trips_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_does_not_trip_by_default() {
+async fn a_retry_after_does_not_trip_by_default() {
     for builder in [sensitive().consecutive_failures(2), obedient().trip_on_retry_after(false)] {
         let breaker = builder.build().unwrap();
         permit(&breaker).failure_retry_after(60 * SECOND);
@@ -381,7 +399,7 @@ async fn a_wish_does_not_trip_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_of_failures_that_trips_is_named_before_the_wish() {
+async fn a_failure_streak_that_trips_is_the_cause_rather_than_the_retry_after() {
     let breaker = obedient().consecutive_failures(1).build().unwrap();
     permit(&breaker).failure_retry_after(9 * SECOND);
     assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 1 });
@@ -389,15 +407,15 @@ async fn a_run_of_failures_that_trips_is_named_before_the_wish() {
 }
 
 #[test]
-fn tripping_on_wishes_is_no_trip_rule_of_its_own() {
-    // So the default rules stay on.
+fn trip_on_retry_after_is_not_a_trip_rule() {
+    // The default rules stay on.
     let breaker = CircuitBreaker::builder("test").trip_on_retry_after(true).build().unwrap();
     (0..5).for_each(|_| permit(&breaker).failure());
     assert_eq!(last(&breaker).cause(), Cause::ConsecutiveFailures { failures: 5 });
 }
 
 #[test]
-fn a_cap_of_nothing_is_an_error() {
+fn a_cap_of_zero_is_an_error() {
     let error = sensitive().max_retry_after(Duration::ZERO).build().unwrap_err();
     assert_eq!((error.setting(), error.value()), ("max_retry_after", "0ns"));
     assert!(error.to_string().contains("longer than zero"));

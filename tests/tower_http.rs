@@ -1,4 +1,4 @@
-//! The classifiers of tower-http, on real sockets and in front of hand-made responses.
+//! The classifiers of tower-http, on real sockets and with hand-made responses.
 
 #![cfg(feature = "tower-http")]
 
@@ -30,7 +30,7 @@ use tower_http::classify::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Trips at the second failure in a row, stays open. It also counts calls.
+/// A circuit that trips at the second consecutive failure and stays open. It also counts calls.
 fn breaker() -> CircuitBreaker {
     CircuitBreaker::builder("backend")
         .consecutive_failures(2)
@@ -41,7 +41,7 @@ fn breaker() -> CircuitBreaker {
         .unwrap()
 }
 
-/// How many calls were recorded, and how many of them as failures.
+/// Returns how many calls were recorded, and how many of them as failures.
 fn recorded(breaker: &CircuitBreaker) -> (u64, u64) {
     let snapshot = breaker.snapshot();
     (snapshot.calls(), snapshot.failures())
@@ -59,6 +59,7 @@ async fn serve() -> SocketAddr {
     };
     let router = Router::new()
         .route("/ok", get(|| async { "body" }))
+        .route("/timeout", get(|| async { StatusCode::REQUEST_TIMEOUT }))
         .route("/unavailable", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
         .route("/grpc/0", get(move || with_status("0")))
         .route("/grpc/14", get(move || with_status("14")));
@@ -68,7 +69,7 @@ async fn serve() -> SocketAddr {
     address
 }
 
-/// Whether a circuit with this classifier trips on the responses of a path.
+/// Returns whether a circuit with this classifier trips on the responses of a path.
 async fn trips<C>(classifier: C, path: &str) -> bool
 where
     C: ClassifyResponse<ClassifyEos: Send> + Clone,
@@ -105,6 +106,17 @@ async fn a_range_of_statuses_trips() {
 }
 
 #[tokio::test]
+async fn a_408_does_not_trip_unless_its_range_is_given() {
+    assert!(!trips(ServerErrorsAsFailures::new(), "/timeout").await);
+    assert!(trips(StatusInRangeAsFailures::new(408..=599), "/timeout").await);
+}
+
+#[tokio::test]
+async fn an_http_error_does_not_trip_a_classifier_for_grpc() {
+    assert!(!trips(GrpcErrorsAsFailures::new(), "/unavailable").await);
+}
+
+#[tokio::test]
 async fn grpc_statuses_in_trailers_trip() {
     let classifier = GrpcErrorsAsFailures::new();
     assert!(trips(classifier.clone(), "/grpc/14").await);
@@ -114,7 +126,7 @@ async fn grpc_statuses_in_trailers_trip() {
 
 // ---- by hand ------------------------------------------------------------------------------------
 
-/// A user's own: a body must end with the trailer `x-checksum`, except that of a 204.
+/// A classifier of a user, to which every body except that of a 204 must end with the trailer `x-checksum`.
 #[derive(Clone)]
 struct ChecksumExpected;
 
@@ -145,8 +157,9 @@ impl ClassifyEos for ChecksumExpected {
 
 type Frames = Vec<Result<Frame<Bytes>, &'static str>>;
 
-/// One call whose answer is a head and frames, read to its end or dropped; returns what was recorded.
-async fn judge(status: u16, frames: Frames, is_read: bool) -> (u64, u64) {
+/// Makes one call whose response has these frames, and reads it to its end or drops it. Returns what was
+/// recorded.
+async fn record(status: u16, frames: Frames, is_read: bool) -> (u64, u64) {
     let breaker = breaker();
     let body = StreamBody::new(iter(frames));
     let mut response = Some(Response::builder().status(status).body(body).unwrap());
@@ -172,25 +185,25 @@ fn checksum() -> Result<Frame<Bytes>, &'static str> {
 }
 
 #[tokio::test]
-async fn what_is_ready_is_settled_at_the_head() {
-    assert_eq!(judge(204, vec![Err("unread")], true).await, (1, 0));
-    assert_eq!(judge(500, vec![checksum()], true).await, (1, 1));
+async fn a_ready_result_settles_the_call_at_the_head() {
+    assert_eq!(record(204, vec![Err("unread")], true).await, (1, 0));
+    assert_eq!(record(500, vec![checksum()], true).await, (1, 1));
 }
 
 #[tokio::test]
-async fn what_requires_the_end_of_the_stream_is_settled_there() {
-    assert_eq!(judge(200, vec![data(), checksum()], true).await, (1, 0));
-    assert_eq!(judge(200, vec![data()], true).await, (1, 1));
+async fn a_result_that_requires_the_end_of_the_stream_settles_the_call_there() {
+    assert_eq!(record(200, vec![data(), checksum()], true).await, (1, 0));
+    assert_eq!(record(200, vec![data()], true).await, (1, 1));
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_a_failure() {
-    assert_eq!(judge(200, vec![data(), Err("broken off"), checksum()], true).await, (1, 1));
+async fn a_stream_that_fails_is_a_failure() {
+    assert_eq!(record(200, vec![data(), Err("failed"), checksum()], true).await, (1, 1));
 }
 
 #[tokio::test]
 async fn a_stream_dropped_before_its_end_is_abandoned() {
-    assert_eq!(judge(200, vec![data(), checksum()], false).await, (0, 0));
+    assert_eq!(record(200, vec![data(), checksum()], false).await, (0, 0));
 }
 
 #[test]
@@ -204,7 +217,7 @@ fn errors_are_failures() {
 }
 
 #[test]
-fn a_failure_comes_with_the_servers_wish_to_be_left_alone() {
+fn the_retry_after_of_a_failure_is_honoured() {
     let breaker = CircuitBreaker::builder("backend").trip_on_retry_after(true).build().unwrap();
     let classifier = TowerHttpClassifier::new(ServerErrorsAsFailures::new());
     let response = Response::builder().status(503).header("retry-after", "120");

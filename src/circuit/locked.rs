@@ -33,7 +33,8 @@ impl LockedBreaker {
         let is_timed = rules.times_calls() || watches >= Watches::Durations;
         let fixed_flags = flag(StatusWord::TIMED, is_timed)
             | flag(StatusWord::OBSERVED, watches >= Watches::Calls)
-            | flag(StatusWord::COUNTS_IN_FLIGHT, counts_in_flight);
+            | flag(StatusWord::COUNTS_IN_FLIGHT, counts_in_flight)
+            | flag(StatusWord::COUNTS_ABANDONED, rules.abandoned_after.is_some());
         Self { machine, observer, fixed_flags }
     }
 

@@ -171,10 +171,36 @@ impl Permit {
     }
 }
 
+/// What a response body needs that carries the permit.
+#[cfg(feature = "http")]
+impl Permit {
+    /// Returns the current time if it matters when the call last showed a sign of life, and 0 otherwise.
+    pub(crate) fn sign_of_life(&self) -> Tick {
+        if self.0.status.is(StatusWord::COUNTS_ABANDONED) { clock::now() } else { 0 }
+    }
+
+    /// Settles an abandoned call as failed if it showed its last [sign of life](Self::sign_of_life) at
+    /// `last_sign` and that is too long ago. Otherwise returns the permit. Dropping it is neutral then,
+    /// however long ago the call began.
+    pub(crate) fn unless_silent(mut self, last_sign: Tick) -> Option<Self> {
+        let Call { circuit, status, .. } = self.0;
+        if !status.is(StatusWord::COUNTS_ABANDONED) {
+            return Some(self);
+        }
+        let silent_for = clock::now().saturating_sub(last_sign);
+        if silent_for >= circuit.abandoned_after.load(super::Ordering::Relaxed) {
+            return None; // drops the permit, which is a failure because the call began even earlier
+        }
+        self.0.status = StatusWord(status.0 & !StatusWord::COUNTS_ABANDONED);
+        Some(self)
+    }
+}
+
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.0.settle(Report::Abandoned);
+        let may_fail = self.0.status.is(StatusWord::COUNTS_ABANDONED);
+        self.0.settle(if may_fail { Report::GivenUp } else { Report::Abandoned });
     }
 }
 

@@ -53,6 +53,15 @@ impl Rejected {
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal.until().map(time_until)
     }
+
+    /// Returns [`retry_after`](Self::retry_after) as a header such as HTTP's `Retry-After` needs it: in
+    /// whole seconds, rounded up, and at least 1.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = self.retry_after()?;
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Some(seconds.max(1))
+    }
 }
 
 /// Returns how long it takes until `at`.

@@ -114,7 +114,7 @@ impl Slices {
             Report::Success => false,
             Report::Failure => true,
             Report::FailureRetryAfter(_) | Report::SoftFailure { .. } => return Err(None),
-            Report::Ignored | Report::Abandoned => return Err(None),
+            Report::Ignored | Report::Abandoned | Report::GivenUp => return Err(None),
         };
         let is_current = status.ticket() == ticket;
         // This holds for stale results as well, which never have an effect.

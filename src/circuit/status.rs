@@ -3,7 +3,7 @@
 use crate::machine::{Effect, Machine, State, Ticket};
 
 /// The state of a circuit as calls read it without the lock: flags in the low bits, and the ticket of the
-/// closed period in the upper 55. At one transition per microsecond, tickets last for a thousand years.
+/// closed period in the upper 54. At one transition per microsecond, tickets last for 570 years.
 ///
 /// A [`Permit`](super::Permit) carries the status word of its admission to the end of its call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,11 @@ impl StatusWord {
     pub(super) const OBSERVED: u64 = 1 << 7;
     /// The calls in flight are counted.
     pub(super) const COUNTS_IN_FLIGHT: u64 = 1 << 8;
+    /// A call that is abandoned too late counts as a failure.
+    pub(super) const COUNTS_ABANDONED: u64 = 1 << 9;
     /// There is more to do at the end of a call than to settle it.
     pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT;
-    const TICKET_SHIFT: u32 = 9;
+    const TICKET_SHIFT: u32 = 10;
 
     /// The status of a circuit without a breaker. It has no ticket that matches and no flag that helps.
     pub(super) const NONE: Self = Self(0);

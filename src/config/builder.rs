@@ -213,6 +213,11 @@ impl CircuitBreakerBuilder {
     /// Counts a call that is abandoned (dropped before it had a result) as a failure if at least `d`
     /// (longer than zero) has passed since its admission.
     ///
+    /// If a response body carries the permit, as with the classifiers for HTTP and gRPC that settle a call
+    /// at the end of its stream, the time is counted from the last sign of life: the admission, the
+    /// response head, or the last frame. So a reader who stops reading a stream that is alive trips
+    /// nothing.
+    ///
     /// Set it, to a little less than the timeout, where a timeout *outside* the breaker drops the
     /// calls that hang. By default abandoned calls are neutral, because most are abandoned for
     /// reasons of the caller.

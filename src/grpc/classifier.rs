@@ -8,7 +8,7 @@ use crate::circuit::{Outcome, Permit};
 use crate::http::{EndOfStream, ResponseBody, settle};
 use crate::layer::Classifier;
 
-/// Decides by `grpc-status` which responses are failures; see the [module](super) for the defaults.
+/// Decides by `grpc-status` which responses are failures. See the [module](super) for the defaults.
 ///
 /// # Example
 /// ```
@@ -17,14 +17,14 @@ use crate::layer::Classifier;
 ///
 /// let classifier = GrpcClassifier::new()
 ///     .failure(GrpcCode::Aborted)
-///     .success(GrpcCode::ResourceExhausted) // it is the caller's quota
+///     .success(GrpcCode::ResourceExhausted) // the quota of the caller
 ///     .ignored(GrpcCode::DeadlineExceeded); // callers choose deadlines that are too short
 /// let layer = CircuitBreakerLayer::new(CircuitBreaker::new("routes")).classifier(classifier);
 /// # let _ = layer;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrpcClassifier {
-    /// By code.
+    /// The verdict on each code, indexed by its number.
     verdicts: [Verdict; 17],
 }
 
@@ -37,10 +37,11 @@ enum Verdict {
 }
 
 impl GrpcClassifier {
-    /// A classifier with the [defaults](super).
+    /// Creates a classifier with the [defaults](super).
     #[must_use]
     pub fn new() -> Self {
         [
+            GrpcCode::Cancelled,
             GrpcCode::Unknown,
             GrpcCode::DeadlineExceeded,
             GrpcCode::ResourceExhausted,
@@ -50,7 +51,6 @@ impl GrpcClassifier {
         ]
         .into_iter()
         .fold(Self { verdicts: [Verdict::Success; 17] }, Self::failure)
-        .ignored(GrpcCode::Cancelled)
     }
 
     /// Counts a code as a failure.
@@ -65,7 +65,7 @@ impl GrpcClassifier {
         self.with(code, Verdict::Success)
     }
 
-    /// Does not count a code: a probe that ends with it gives its place back.
+    /// Ignores a code. The call is not counted, and a probe gives its slot back.
     #[must_use]
     pub fn ignored(self, code: GrpcCode) -> Self {
         self.with(code, Verdict::Ignored)
@@ -109,7 +109,7 @@ impl<B: Body, E> Classifier<Response<B>, E> for GrpcClassifier {
     }
 }
 
-/// Of a response whose head had no status.
+/// Settles a call whose response head had no status.
 impl EndOfStream for GrpcClassifier {
     fn end(self, trailers: Option<&HeaderMap>, permit: Permit) {
         let code = trailers.and_then(GrpcCode::of_trailers).unwrap_or(GrpcCode::Unknown);

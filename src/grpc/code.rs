@@ -16,45 +16,47 @@ use crate::http::digits;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
+#[non_exhaustive]
 pub enum GrpcCode {
-    /// 0: it worked.
+    /// 0: The call succeeded.
     Ok = 0,
-    /// 1: the operation was cancelled, typically by the caller.
+    /// 1: The operation was cancelled, usually by the caller.
     Cancelled = 1,
-    /// 2: an error that nobody gave a code.
+    /// 2: The server did not assign a code to the error.
     Unknown = 2,
-    /// 3: the argument is wrong in any state of the system.
+    /// 3: The argument is invalid, whatever the state of the system.
     InvalidArgument = 3,
-    /// 4: the deadline passed before the operation was done.
+    /// 4: The deadline expired before the operation completed.
     DeadlineExceeded = 4,
-    /// 5: there is no such entity.
+    /// 5: The requested entity does not exist.
     NotFound = 5,
-    /// 6: the entity is there already.
+    /// 6: The entity to be created already exists.
     AlreadyExists = 6,
-    /// 7: the caller is known and may not do this.
+    /// 7: The caller is authenticated, but not allowed to do this.
     PermissionDenied = 7,
-    /// 8: a quota or a whole resource is used up.
+    /// 8: A quota or a resource is exhausted.
     ResourceExhausted = 8,
-    /// 9: the system is not in the state that the operation needs.
+    /// 9: The system is not in the state that the operation requires.
     FailedPrecondition = 9,
-    /// 10: a conflict, such as that of two transactions.
+    /// 10: The operation was aborted, for example by a transaction conflict.
     Aborted = 10,
-    /// 11: past the valid range.
+    /// 11: The operation went past the valid range.
     OutOfRange = 11,
-    /// 12: not implemented, or not enabled.
+    /// 12: The operation is not implemented or not enabled.
     Unimplemented = 12,
-    /// 13: an invariant is broken.
+    /// 13: An invariant of the server is broken.
     Internal = 13,
-    /// 14: not available at present.
+    /// 14: The service is currently unavailable.
     Unavailable = 14,
-    /// 15: data are lost or corrupt.
+    /// 15: Data is lost or corrupted.
     DataLoss = 15,
-    /// 16: the caller is not known.
+    /// 16: The caller is not authenticated.
     Unauthenticated = 16,
 }
 
 impl From<i32> for GrpcCode {
-    /// A number that is no code is [`Unknown`](GrpcCode::Unknown), as gRPC demands.
+    /// Converts a number. Any number that is not a code becomes [`Unknown`](GrpcCode::Unknown), as gRPC
+    /// requires.
     fn from(code: i32) -> Self {
         match code {
             0 => Self::Ok,
@@ -79,21 +81,22 @@ impl From<i32> for GrpcCode {
 }
 
 impl GrpcCode {
-    /// The code that a head gives, if it does: that of a response of trailers only, or that of a
-    /// proxy that speaks no gRPC.
+    /// Returns the code of a response head, if it has one: the status of a response that consists of
+    /// trailers only, or the HTTP status of a proxy that does not speak gRPC.
     pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
         let not_ok = || (status != StatusCode::OK).then(|| Self::of_http(status));
         Self::of_trailers(headers).or_else(not_ok)
     }
 
-    /// `grpc-status`; one that is malformed is [`Unknown`](GrpcCode::Unknown).
+    /// Returns the code in `grpc-status`. A malformed one is [`Unknown`](GrpcCode::Unknown).
     pub(super) fn of_trailers(trailers: &HeaderMap) -> Option<Self> {
         let text = trailers.get("grpc-status")?.to_str().ok();
         let number = text.and_then(digits).and_then(|number| i32::try_from(number).ok());
         Some(number.map_or(Self::Unknown, Self::from))
     }
 
-    /// gRPC's "HTTP to gRPC Status Code Mapping", for responses without `grpc-status`.
+    /// Maps the HTTP status of a response without `grpc-status`, by gRPC's "HTTP to gRPC Status Code
+    /// Mapping".
     fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 | 431 => Self::Internal,
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_those_of_tonic() {
+    fn the_numbers_match_those_of_tonic() {
         for number in -1..=20 {
             let tonic = tonic::Code::from(number);
             assert_eq!(format!("{:?}", GrpcCode::from(number)), format!("{tonic:?}"));
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_read_and_a_malformed_one_is_unknown() {
+    fn a_malformed_status_is_unknown() {
         assert_eq!(GrpcCode::of_trailers(&HeaderMap::new()), None);
         assert_eq!(of_trailers(b"0"), Some(GrpcCode::Ok));
         assert_eq!(of_trailers(b"16"), Some(GrpcCode::Unauthenticated));
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_a_status_is_mapped_unless_it_is_200() {
+    fn a_head_without_grpc_status_is_mapped_unless_it_is_200() {
         let of_head =
             |status| GrpcCode::of_head(StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
         assert_eq!(of_head(200), None);
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_of_a_head_comes_before_that_of_http() {
+    fn grpc_status_takes_precedence_over_the_http_status() {
         let headers =
             HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))]);
         let code = GrpcCode::of_head(StatusCode::SERVICE_UNAVAILABLE, &headers);

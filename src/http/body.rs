@@ -9,14 +9,16 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::circuit::Permit;
+use crate::machine::Tick;
 
-/// What the end of a body says about a call whose head has left it open.
+/// Settles a call by how its response body ends.
 ///
-/// A body that breaks off, or panics, is a failure and does not come here. As with a
-/// [`Classifier`](crate::Classifier), no lock is held, and a panic abandons the call.
+/// A [`ResponseBody`] calls at most one of the two methods, once. If the body returns an error or panics, the
+/// call has failed and neither method is called. As with a [`Classifier`](crate::Classifier), no lock is held
+/// meanwhile, and a panic abandons the call.
 ///
 /// # Example
-/// A server that sends a checksum in its trailers:
+/// A classifier for a server that sends a checksum in its trailers:
 /// ```
 /// use http::{HeaderMap, Response};
 /// use http_body::Body;
@@ -48,20 +50,27 @@ use crate::circuit::Permit;
 /// }
 /// ```
 pub trait EndOfStream: Sized {
-    /// Settles the call: its body was read to its end, and these are its trailers, if it has any.
+    /// Settles the call after its body was read to the end. `trailers` are those of the body, if it has
+    /// any.
     fn end(self, trailers: Option<&HeaderMap>, permit: Permit);
 
-    /// Settles the call: its body was dropped before its end. By default it is abandoned.
+    /// Settles the call after its body was dropped before the end. The default implementation abandons
+    /// the call, which is neutral.
+    ///
+    /// This is not called, and the call has failed, if
+    /// [`abandoned_after`](crate::CircuitBreakerBuilder::abandoned_after) is set and at least this time has
+    /// passed since the last sign of life: the admission of the call, the response head, or the last frame.
     fn dropped(self, permit: Permit) {
         drop(permit);
     }
 }
 
-/// The verdict of a head that is a success is given at the end of the body.
+/// Makes [`HttpClassifier`](super::HttpClassifier) settle a call at the end of its body, if the head is a
+/// success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AtEndOfStream;
 
-/// Of a response whose head was a success.
+/// Settles a call whose head was a success.
 impl EndOfStream for AtEndOfStream {
     fn end(self, _: Option<&HeaderMap>, permit: Permit) {
         permit.success();
@@ -73,11 +82,11 @@ impl EndOfStream for AtEndOfStream {
 }
 
 pin_project! {
-    /// The body of a response that was admitted: it settles the call at its end, or when it is
-    /// dropped. `V` says how.
+    /// The body of a response to an admitted call. It settles the call when it ends or is dropped; the
+    /// [`EndOfStream`] `V` decides how.
     ///
-    /// Frames, trailers, size hint and errors are those of the inner body. For a fallback, which has
-    /// no call to settle, make it [from](Self::from) the body alone.
+    /// Frames, trailers, size hint and errors are those of the inner body. The response of a fallback has
+    /// no call to settle. Convert its body with [`ResponseBody::from`].
     pub struct ResponseBody<B, V: EndOfStream = AtEndOfStream> {
         #[pin]
         body: B,
@@ -85,26 +94,37 @@ pin_project! {
     }
 }
 
-/// A call, until it is settled.
-struct Unsettled<V: EndOfStream>(Option<(Permit, V)>);
+/// A call that has not been settled, or `None` once it has.
+struct Unsettled<V: EndOfStream>(Option<Call<V>>);
+
+struct Call<V> {
+    permit: Permit,
+    verdict: V,
+    /// The last [sign of life](Permit::sign_of_life).
+    last_sign: Tick,
+}
 
 impl<V: EndOfStream> Drop for Unsettled<V> {
     fn drop(&mut self) {
-        if let Some((permit, verdict)) = self.0.take() {
-            verdict.dropped(permit);
+        if let Some(Call { permit, verdict, last_sign }) = self.0.take() {
+            if let Some(permit) = permit.unless_silent(last_sign) {
+                verdict.dropped(permit);
+            }
         }
     }
 }
 
 impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
-    /// Lets a body settle the call, at once if there is nothing to read.
+    /// Wraps a body that settles the call of `permit`. If the body has already ended, the call is settled
+    /// at once.
     pub fn new(body: B, permit: Permit, verdict: V) -> Self {
-        // Who reads it may ask the body whether there is anything to read, and never poll it.
+        // A reader that asks `is_end_stream` first never polls such a body.
         if body.is_end_stream() {
             verdict.end(None, permit);
             return body.into();
         }
-        Self { body, call: Unsettled(Some((permit, verdict))) }
+        let last_sign = permit.sign_of_life();
+        Self { body, call: Unsettled(Some(Call { permit, verdict, last_sign })) }
     }
 }
 
@@ -129,13 +149,13 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some((permit, verdict)) = this.call.0.take() else {
+        let Some(Call { permit, verdict, last_sign }) = this.call.0.take() else {
             return this.body.poll_frame(cx);
         };
         let ((poll, is_last), permit) = permit.failing_on_panic(|| {
             let poll = this.body.as_mut().poll_frame(cx);
             let is_frame = matches!(poll, Poll::Ready(Some(Ok(_))));
-            // Who reads it may stop when the body says that it has no more.
+            // A reader may stop polling once the body says that it has ended.
             (poll, is_frame && this.body.is_end_stream())
         });
         match &poll {
@@ -145,7 +165,11 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
                 verdict.end(frame.trailers_ref(), permit);
             }
             Poll::Ready(Some(Ok(_))) if is_last => verdict.end(None, permit),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => this.call.0 = Some((permit, verdict)),
+            Poll::Ready(Some(Ok(_))) => {
+                let last_sign = permit.sign_of_life();
+                this.call.0 = Some(Call { permit, verdict, last_sign });
+            }
+            Poll::Pending => this.call.0 = Some(Call { permit, verdict, last_sign }),
         }
         poll
     }
@@ -162,5 +186,23 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
 impl<B: fmt::Debug, V: EndOfStream> fmt::Debug for ResponseBody<B, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::breaker::CircuitBreaker;
+    use crate::config::CircuitBreakerBuilder;
+
+    #[test]
+    fn the_time_of_a_sign_of_life_is_read_only_if_abandoned_after_is_set() {
+        let timed = CircuitBreaker::builder("timed").slow_call_duration_threshold(Duration::MAX);
+        let read = |builder: CircuitBreakerBuilder| {
+            builder.build().unwrap().try_acquire().unwrap().sign_of_life()
+        };
+        assert_eq!(read(timed.clone()), 0);
+        assert_ne!(read(timed.abandoned_after(Duration::MAX)), 0);
     }
 }

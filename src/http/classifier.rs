@@ -11,10 +11,10 @@ use super::status_set::StatusSet;
 use crate::circuit::{Outcome, Permit};
 use crate::layer::Classifier;
 
-/// Decides by status which HTTP responses are failures; see the [module](super) for the defaults.
+/// Decides by status which HTTP responses are failures. See the [module](super) for the defaults.
 ///
-/// It is cloned for each call: the set of statuses is 64 bytes in place, and the predicate comes on
-/// top.
+/// The classifier is cloned for each call. A clone copies 64 bytes for the set of statuses, and clones the
+/// predicate.
 ///
 /// # Example
 /// ```
@@ -33,18 +33,20 @@ pub struct HttpClassifier<P = NoPredicate, W = AtHead> {
     when: W,
 }
 
-/// The predicate of a classifier that has none.
+/// The type of the predicate of an [`HttpClassifier`] on which [`head`](HttpClassifier::head) was not
+/// called.
 pub type NoPredicate = fn(StatusCode, &HeaderMap) -> Option<Outcome>;
 
-/// The verdict is given at the head of the response; the body is not touched.
+/// Makes [`HttpClassifier`] settle a call as soon as the response head has arrived. The body is left
+/// unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AtHead;
 
 impl HttpClassifier {
-    /// Errors and 5xx are failures, everything else is a success, at the head.
+    /// Creates a classifier with the [defaults](super), which settles calls at the head.
     #[must_use]
     pub fn new() -> Self {
-        Self { failures: StatusSet::SERVER_ERRORS, predicate: |_, _| None, when: AtHead }
+        Self { failures: StatusSet::DEFAULT_FAILURES, predicate: |_, _| None, when: AtHead }
     }
 }
 
@@ -55,24 +57,27 @@ impl Default for HttpClassifier {
 }
 
 impl<P, W> HttpClassifier<P, W> {
-    /// Counts a status as a failure, too: 429 if the callee sheds load by it, 408, or a 404 of a load
-    /// balancer that has lost its backends.
+    /// Counts a status as a failure. Examples are a 429 with which a server sheds load, or the 404 of a
+    /// load balancer that has lost its backends.
     #[must_use]
     pub fn failure(mut self, status: StatusCode) -> Self {
         self.failures.set(status, true);
         self
     }
 
-    /// Counts a status as a success: 501 or 505, for example, which say nothing about the callee's
-    /// health. Without effect from 600 on: those are invalid (RFC 9110, section 15).
+    /// Counts a status as a success. Examples are 501 and 505, which say nothing about the health of the
+    /// server.
+    ///
+    /// This has no effect for a status of 600 and above. Such a status is invalid
+    /// ([RFC 9110, section 15](https://www.rfc-editor.org/rfc/rfc9110#section-15)) and always a failure.
     #[must_use]
     pub fn success(mut self, status: StatusCode) -> Self {
         self.failures.set(status, false);
         self
     }
 
-    /// Asks `predicate` first, for what the status alone does not tell. `None` leaves the verdict to
-    /// the status. It replaces the one before.
+    /// Asks `predicate` first, for cases that the status alone does not decide. If it returns `None`, the
+    /// status decides. A later call replaces the predicate.
     ///
     /// # Example
     /// ```
@@ -80,7 +85,7 @@ impl<P, W> HttpClassifier<P, W> {
     /// use tower_breaker::Outcome;
     /// use tower_breaker::http::HttpClassifier;
     ///
-    /// // Its own rate limit is the caller's fault, that of the proxy before it is not.
+    /// // The rate limit of the proxy is a failure, that of the server behind it is not.
     /// let classifier = HttpClassifier::new().head(|status: StatusCode, headers: &HeaderMap| {
     ///     let by_proxy = status == StatusCode::TOO_MANY_REQUESTS && headers.contains_key("via");
     ///     by_proxy.then_some(Outcome::Failure)
@@ -96,8 +101,8 @@ impl<P, W> HttpClassifier<P, W> {
         HttpClassifier { failures, predicate, when }
     }
 
-    /// Gives the verdict at the end of the body: a body that breaks off is a failure. See the
-    /// [module](super#to-the-end-of-the-stream).
+    /// Settles a call whose head is a success at the end of its body, so that a body that ends with an
+    /// error is a failure. See the [module](super#to-the-end-of-the-stream).
     #[must_use]
     pub fn at_end_of_stream(self) -> HttpClassifier<P, AtEndOfStream> {
         let Self { failures, predicate, .. } = self;

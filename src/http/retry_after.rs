@@ -1,4 +1,4 @@
-//! How long a server wishes to be left alone.
+//! [`retry_after`]: how long a server asks not to be called.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,16 +8,19 @@ use httpdate::parse_http_date;
 use crate::circuit::Outcome;
 use crate::circuit::Permit;
 
-/// How long a server wishes to be left alone: `Retry-After` (RFC 9110, section 10.2.3), or
-/// `grpc-retry-pushback-ms` (gRFC A6).
+/// Returns how long a server asks not to be called, according to its response headers or trailers.
 ///
-/// The classifiers of this crate pass it on with every failure. It is public for classifiers of your
-/// own, which give it to [`Permit::failure_retry_after`].
+/// This reads `Retry-After`
+/// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)) and, if that is
+/// missing or malformed, `grpc-retry-pushback-ms`
+/// ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)). The classifiers
+/// of this crate do this for every failure. The function is public for classifiers of your own, which pass
+/// the result to [`Permit::failure_retry_after`].
 ///
-/// A date is measured from the response's own `Date`, so that a clock that is wrong does no harm; if
-/// there is none, from the system's clock. One that is past is a wait of zero. Seconds and
-/// milliseconds that do not fit are as many as fit. What is malformed is ignored, and so is a
-/// negative pushback, which asks not to retry and names no time.
+/// A date is compared with the `Date` of the same response, so that a wrong clock on either side does no
+/// harm. Without a `Date`, it is compared with the system clock. A date in the past yields zero. A number
+/// that is too large saturates. A negative pushback yields `None`, because it asks not to retry and names
+/// no time.
 ///
 /// # Example
 /// ```
@@ -45,17 +48,17 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     delay.or_else(|| text("grpc-retry-pushback-ms").and_then(digits).map(Duration::from_millis))
 }
 
-/// Reports an outcome that a head or trailers tell of, and if it is a failure, their wish to be left
-/// alone.
-pub(crate) fn settle(permit: Permit, outcome: Outcome, told_by: Option<&HeaderMap>) {
-    let retry_after = match outcome {
-        Outcome::Failure | Outcome::SoftFailure => told_by.and_then(retry_after),
+/// Reports an outcome and, if it is a failure of any kind, the retry-after of the headers or trailers that
+/// it was read from.
+pub(crate) fn settle(permit: Permit, outcome: Outcome, headers: Option<&HeaderMap>) {
+    let wait = match outcome {
+        Outcome::Failure | Outcome::SoftFailure => headers.and_then(retry_after),
         Outcome::FailureRetryAfter(_) | Outcome::Success | Outcome::Ignored => None,
     };
-    permit.record_with_retry_after(outcome, retry_after);
+    permit.record_with_retry_after(outcome, wait);
 }
 
-/// The value of `Retry-After`.
+/// Parses the value of `Retry-After`.
 fn delay_or_date(text: &str, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let delay = digits(text).map(Duration::from_secs);
     delay.or_else(|| Some(date(text)?.duration_since(now()).unwrap_or(Duration::ZERO)))
@@ -65,7 +68,7 @@ fn date(text: &str) -> Option<SystemTime> {
     parse_http_date(text).ok()
 }
 
-/// A number of digits and nothing else; the largest if it does not fit.
+/// Parses a number that consists of digits only. A number that is too large saturates.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     only_digits.then(|| text.parse().unwrap_or(u64::MAX))
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_digits_and_saturate() {
+    fn seconds_consist_of_digits_and_saturate() {
         assert_eq!(read(&[("retry-after", "0")]), Some(Duration::ZERO));
         assert_eq!(read(&[("retry-after", "007")]), Some(Duration::from_secs(7)));
         let most = Some(Duration::from_secs(u64::MAX));
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_in_each_of_its_three_forms_is_measured_from_the_servers_own() {
+    fn all_three_forms_of_a_date_are_measured_from_the_date_of_the_server() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         for value in [
             "Sun, 06 Nov 1994 08:49:47 GMT",
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_measured_from_the_systems_clock_if_the_server_tells_no_valid_one() {
+    fn without_a_valid_date_of_the_server_a_date_is_measured_from_the_system_clock() {
         let later = SystemTime::now() + Duration::from_secs(3600);
         let later = fmt_http_date(later);
         for headers in [&[("retry-after", &*later)][..], &[("retry-after", &later), ("date", "?")]]
@@ -130,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_past_is_a_wait_of_zero() {
+    fn a_date_in_the_past_is_zero() {
         let past = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(read(&[("retry-after", past)]), Some(Duration::ZERO));
     }
 
     #[test]
-    fn grpc_pushback_is_milliseconds_and_none_if_negative() {
+    fn a_grpc_pushback_is_in_milliseconds_and_a_negative_one_is_ignored() {
         let read = |value| read(&[("grpc-retry-pushback-ms", value)]);
         assert_eq!(read("1500"), Some(Duration::from_millis(1500)));
         assert_eq!(read("99999999999999999999"), Some(Duration::from_millis(u64::MAX)));
@@ -163,27 +166,27 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_looks_like_a_date_panics(
+        fn text_that_resembles_a_date_does_not_panic(
             text in "(Mon|Sun|Sunday|Xyz),? [0-9]{2}[ -](Jan|Feb|Dec|Xyz)[ -][0-9]{2,4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
         ) {
             let _ = delay_or_date(&text, || SystemTime::UNIX_EPOCH);
         }
 
         #[test]
-        fn every_number_of_seconds_is_read_back(seconds: u64) {
+        fn every_number_of_seconds_is_parsed(seconds: u64) {
             let wait = delay_or_date(&seconds.to_string(), || unreachable!("it is no date"));
             prop_assert_eq!(wait, Some(Duration::from_secs(seconds)));
         }
 
         #[test]
-        fn every_date_is_the_difference_or_zero(at in 0..YEAR_9999, now in 0..YEAR_9999) {
+        fn every_date_yields_the_difference_or_zero(at in 0..YEAR_9999, now in 0..YEAR_9999) {
             let text = fmt_http_date(after_epoch(at));
             let wait = delay_or_date(&text, || after_epoch(now));
             prop_assert_eq!(wait, Some(Duration::from_secs(at.saturating_sub(now))));
         }
 
         #[test]
-        fn digits_are_what_u128_reads_capped(text in "[0-9]{1,38}") {
+        fn digits_are_parsed_and_saturate(text in "[0-9]{1,38}") {
             let number: u128 = text.parse().unwrap();
             prop_assert_eq!(digits(&text), Some(u64::try_from(number).unwrap_or(u64::MAX)));
         }

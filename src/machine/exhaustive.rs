@@ -110,12 +110,12 @@ fn stale_results_that_count_are_found() {
 
 #[test]
 fn a_slot_that_is_not_given_back_is_found() {
-    assert!(found(Fault::SlotIsKept).starts_with("wedged"));
+    assert!(found(Fault::SlotIsKept).starts_with("stuck"));
 }
 
 #[test]
 fn a_probe_that_never_expires_is_found() {
-    assert!(found(Fault::ProbesNeverExpire).starts_with("wedged"));
+    assert!(found(Fault::ProbesNeverExpire).starts_with("stuck"));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn two_probes_in_one_slot_are_found() {
 
 #[test]
 fn an_open_period_without_an_end_is_found() {
-    assert!(found(Fault::OpenForEver).starts_with("wedged"));
+    assert!(found(Fault::OpenForEver).starts_with("stuck"));
 }
 
 #[test]

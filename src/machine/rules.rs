@@ -73,8 +73,8 @@ impl Rules {
             Report::Success => Some(Counted::Success),
             Report::Failure | Report::FailureRetryAfter(_) => Some(Counted::Failure),
             Report::SoftFailure { .. } => Some(Counted::SoftFailure),
-            Report::Abandoned if reached(self.abandoned_after) => Some(Counted::Failure),
-            Report::Abandoned | Report::Ignored => None,
+            Report::GivenUp if reached(self.abandoned_after) => Some(Counted::Failure),
+            Report::GivenUp | Report::Abandoned | Report::Ignored => None,
         };
         Verdict { counted, slow: counted.is_some() && reached(self.slow_call_duration) }
     }

@@ -33,7 +33,7 @@ fn settle_without_a_clock(rules: Rules, report: Report) {
 #[test]
 fn a_result_that_does_not_depend_on_time_does_not_read_the_clock() {
     let count = Some(SlidingWindow::count(10));
-    for report in [Report::Success, Report::Failure, Report::Ignored, Report::Abandoned] {
+    for report in [Report::Success, Report::Failure, Report::Ignored, Report::GivenUp] {
         settle_without_a_clock(rules(), report);
         settle_without_a_clock(
             Rules { window: count, failure_rate: Some(1.0), minimum_calls: 9, ..rules() },

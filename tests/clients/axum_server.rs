@@ -1,4 +1,4 @@
-//! axum's handlers, which call others through a breaker.
+//! Handlers of axum that call other services through a breaker.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_breaker::http::HttpClassifier;
+use tower_breaker::http::{HttpClassifier, Unavailable};
 use tower_breaker::{CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, Rejected, State};
 use tower_reqwest::HttpClientService;
 
@@ -25,13 +25,14 @@ fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// What a handler has in its state: the service, and where to find it.
+/// The state of a handler: the protected service and the URL of the dependency.
 type Outbound = (
     BoxCloneSyncService<Request<reqwest::Body>, Response, CircuitBreakerError<reqwest::Error>>,
     Arc<str>,
 );
 
-/// Judged at the end of the stream; bodies become those of axum, so that they may be passed on.
+/// The service settles calls at the end of the stream. Its bodies become those of axum, so that a handler
+/// can pass them on.
 fn outbound(breaker: &CircuitBreaker, url: String) -> Outbound {
     let classifier = HttpClassifier::new().at_end_of_stream();
     let service = ServiceBuilder::new()
@@ -41,16 +42,13 @@ fn outbound(breaker: &CircuitBreaker, url: String) -> Outbound {
     (BoxCloneSyncService::new(service), url.into())
 }
 
-/// Passes the answer on as it comes.
+/// Passes the response on.
 async fn relay(Shared((service, url)): Shared<Outbound>) -> Response {
     let request = Request::get(&*url).body(reqwest::Body::default()).unwrap();
     match service.oneshot(request).await {
         Ok(response) => response,
         Err(CircuitBreakerError::Inner(_)) => StatusCode::BAD_GATEWAY.into_response(),
-        Err(CircuitBreakerError::Rejected(rejected)) => {
-            let seconds = rejected.retry_after().map_or(1, |wait| wait.as_secs() + 1);
-            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds.to_string())]).into_response()
-        }
+        Err(CircuitBreakerError::Rejected(rejected)) => Unavailable::response(rejected),
     }
 }
 
@@ -87,7 +85,7 @@ async fn a_relay_answers_for_its_dependency_while_that_is_down() {
 }
 
 #[tokio::test]
-async fn a_dependency_that_breaks_off_while_it_is_relayed_trips() {
+async fn a_dependency_whose_body_fails_while_it_is_relayed_trips() {
     let breaker = breaker();
     let dependency = HalfBody::start(CHUNKED, End::Closed).await;
     let url = serve_relay(&breaker, dependency.url()).await;
@@ -95,8 +93,8 @@ async fn a_dependency_that_breaks_off_while_it_is_relayed_trips() {
         let mut response = client().get(&url).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.chunk().await.unwrap().unwrap(), HALF);
-        dependency.break_off();
-        response.chunk().await.expect_err("it is broken for us, too");
+        dependency.close();
+        response.chunk().await.expect_err("the relayed body fails as well");
     }
     assert_eq!(breaker.state(), State::Open);
     let response = client().get(&url).send().await.unwrap();
@@ -104,10 +102,10 @@ async fn a_dependency_that_breaks_off_while_it_is_relayed_trips() {
 }
 
 #[tokio::test]
-async fn a_user_who_goes_away_in_mid_body_is_no_failure_of_the_dependency() {
+async fn a_user_who_disconnects_in_the_middle_of_a_body_is_not_a_failure_of_the_dependency() {
     let breaker = breaker();
     breaker.force_open();
-    breaker.resume(); // so that the end of the call can be waited for: it closes the circuit
+    breaker.resume(); // the call is a probe, so the test can wait for its end: it closes the circuit
     let mut transitions = breaker.subscribe();
     let dependency = HalfBody::start(CHUNKED, End::Closed).await;
     let url = serve_relay(&breaker, dependency.url()).await;
@@ -115,12 +113,12 @@ async fn a_user_who_goes_away_in_mid_body_is_no_failure_of_the_dependency() {
     assert_eq!(response.chunk().await.unwrap().unwrap(), HALF);
     assert_eq!(breaker.state(), State::HalfOpen);
     drop(response);
-    timeout(HOUR, transitions.next()).await.expect("the relay notices");
+    timeout(HOUR, transitions.next()).await.expect("the relay drops the body");
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[tokio::test]
-async fn a_fallback_keeps_a_handler_from_seeing_rejections() {
+async fn with_a_fallback_a_handler_sees_no_rejections() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let layer = CircuitBreakerLayer::new(breaker.clone())
         .classifier(HttpClassifier::new())
@@ -152,7 +150,7 @@ async fn a_fallback_keeps_a_handler_from_seeing_rejections() {
 }
 
 #[tokio::test]
-async fn one_dependency_that_is_down_takes_nothing_from_the_other() -> Result<(), BoxError> {
+async fn a_dependency_that_is_down_does_not_affect_another_one() -> Result<(), BoxError> {
     let (first, second) = (Backend::start().await, Backend::start().await);
     let router = Router::new()
         .route("/first", get(relay).with_state(outbound(&breaker(), first.url())))
@@ -173,7 +171,7 @@ async fn one_dependency_that_is_down_takes_nothing_from_the_other() -> Result<()
 }
 
 #[tokio::test]
-async fn requests_that_were_in_flight_at_the_trip_are_answered_and_decide_nothing() {
+async fn requests_in_flight_at_a_trip_are_answered_and_have_no_effect() {
     let (breaker, go) = (breaker(), Arc::new(Notify::new()));
     let entered = Arc::new(Notify::new());
     let (gate, door) = (go.clone(), entered.clone());
@@ -191,7 +189,7 @@ async fn requests_that_were_in_flight_at_the_trip_are_answered_and_decide_nothin
     let_a_probe_through(&breaker);
     go.notify_one();
     assert_eq!(in_flight.await.unwrap().unwrap().status(), StatusCode::OK);
-    assert_eq!(breaker.state(), State::HalfOpen, "it was no probe");
+    assert_eq!(breaker.state(), State::HalfOpen, "the call was not a probe");
 
     go.notify_one();
     assert_eq!(client().get(&url).send().await.unwrap().status(), StatusCode::OK);

@@ -1,4 +1,5 @@
-//! Servers on loopback sockets: well, failing, silent, dead, and such that break off.
+//! Servers on loopback sockets that are healthy, fail, do not answer, refuse connections, or close them in
+//! the middle of a body.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +28,7 @@ pub(crate) async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// A server that does what it is told, whatever it is asked for, and counts what it is asked.
+/// A server that answers every request as the test says, and counts the requests.
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
@@ -42,14 +43,14 @@ struct Shared {
 #[derive(Clone, Copy)]
 enum Behaviour {
     Status(StatusCode),
-    /// 503 with `Retry-After`.
+    /// Answers 503 with this `Retry-After`.
     Busy(&'static str),
     /// Never answers.
     Silence,
 }
 
 impl Backend {
-    /// It answers with 200 at first.
+    /// Starts a server that answers 200.
     pub(crate) async fn start() -> Self {
         let behaviour = Mutex::new(Behaviour::Status(StatusCode::OK));
         let shared = Arc::new(Shared { hits: AtomicUsize::new(0), behaviour });
@@ -94,7 +95,7 @@ impl Backend {
     }
 }
 
-/// An address where connections are refused. Nobody else gets the port, because it is bound.
+/// An address where connections are refused. The port is bound, so no other process gets it.
 pub(crate) struct DeadPort {
     pub(crate) address: SocketAddr,
     socket: TcpSocket,
@@ -107,7 +108,7 @@ impl DeadPort {
         Self { address: socket.local_addr().unwrap(), socket }
     }
 
-    /// Somebody listens from now on.
+    /// Starts to listen.
     pub(crate) fn come_to_life(self) -> TcpListener {
         self.socket.listen(8).unwrap()
     }
@@ -117,20 +118,20 @@ impl DeadPort {
     }
 }
 
-/// A server of HTTP/1 that sends a 200 and the first half of a body, and then waits to be told how to
-/// end, once for each response.
+/// An HTTP/1 server that sends a 200 and the first half of a body. It closes the connection when the test
+/// says so, once for each response.
 #[derive(Clone)]
 pub(crate) struct HalfBody {
     pub(crate) address: SocketAddr,
     end: Arc<Notify>,
 }
 
-/// How a connection ends before the body does.
+/// How a connection is closed in the middle of a body.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
-    /// By a FIN, as if the process had died.
+    /// With a FIN, as when the process exits.
     Closed,
-    /// By a RST, as if the machine had.
+    /// With a RST, as when the machine has restarted.
     Reset,
 }
 
@@ -138,17 +139,17 @@ impl HalfBody {
     pub(crate) async fn start(framing: &'static str, end: End) -> Self {
         let (listener, address) = listen().await;
         let server = Self { address, end: Arc::default() };
-        let told = server.end.clone();
+        let end_of_body = server.end.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, framing, end, told.clone()));
+                tokio::spawn(converse(stream, framing, end, end_of_body.clone()));
             }
         });
         server
     }
 
-    /// Lets one response break off.
-    pub(crate) fn break_off(&self) {
+    /// Closes the connection of one response.
+    pub(crate) fn close(&self) {
         self.end.notify_one();
     }
 
@@ -161,7 +162,7 @@ async fn converse(
     mut stream: TcpStream,
     framing: &'static str,
     end: End,
-    told: Arc<Notify>,
+    end_of_body: Arc<Notify>,
 ) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -170,16 +171,16 @@ async fn converse(
         }
     }
     stream.write_all(format!("HTTP/1.1 200 OK\r\n{framing}").as_bytes()).await?;
-    told.notified().await;
+    end_of_body.notified().await;
     match end {
         End::Closed => stream.shutdown().await,
         End::Reset => stream.set_zero_linger(),
     }
 }
 
-/// Of a body with a length: half of it.
+/// The head of a response with a length, and half of the body.
 pub(crate) const LENGTH: &str = "content-length: 8\r\n\r\nhalf";
-/// Of a chunked body: a chunk, and no end.
+/// The head of a chunked response, and its first chunk.
 pub(crate) const CHUNKED: &str = "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n";
-/// What both begin with.
+/// The first half of both bodies.
 pub(crate) const HALF: Bytes = Bytes::from_static(b"half");

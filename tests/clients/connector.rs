@@ -1,4 +1,4 @@
-//! The breaker around the connections of a `reqwest::Client`, by `ClientBuilder::connector_layer`.
+//! A breaker around the connections of a `reqwest::Client`, added with `ClientBuilder::connector_layer`.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn plain() -> ClientBuilder {
     Client::builder().no_proxy()
 }
 
-/// Around what is set so far; reqwest wants boxed errors of a connector.
+/// Adds a breaker around the connector that is configured so far. reqwest requires boxed errors of it.
 fn protect(client: ClientBuilder, breaker: &CircuitBreaker) -> ClientBuilder {
     let layer = ServiceBuilder::new()
         .map_err(|error: CircuitBreakerError<BoxError>| BoxError::from(error))
@@ -69,13 +69,13 @@ async fn a_rejection_is_a_connect_error_and_the_last_of_its_causes() {
 }
 
 #[tokio::test]
-async fn connections_that_live_are_used_while_it_is_open() {
+async fn existing_connections_are_used_while_the_circuit_is_open() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let client = protect(plain(), &breaker).build().unwrap();
     client.get(backend.url()).send().await.unwrap().bytes().await.unwrap();
     breaker.trip();
     let again = async {
-        // The connection takes a moment to get back into the pool.
+        // It takes a moment until the connection is back in the pool.
         while client.get(backend.url()).send().await.is_err() {
             tokio::task::yield_now().await;
         }
@@ -89,7 +89,7 @@ async fn connections_that_live_are_used_while_it_is_open() {
 }
 
 #[tokio::test]
-async fn what_a_server_answers_does_not_matter_there() {
+async fn the_responses_of_the_server_do_not_matter() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let client = protect(plain(), &breaker).pool_max_idle_per_host(0).build().unwrap();
     backend.answers(http::StatusCode::INTERNAL_SERVER_ERROR);
@@ -99,7 +99,7 @@ async fn what_a_server_answers_does_not_matter_there() {
     }
 }
 
-/// A resolver of names that never answers, so that no connection comes about.
+/// A name resolver that never answers, so that connecting hangs.
 struct Silent;
 
 impl Resolve for Silent {
@@ -123,7 +123,7 @@ async fn a_connection_that_hangs_is_a_failure_with_a_timeout_inside() {
 }
 
 #[tokio::test]
-async fn the_clients_own_connect_timeout_is_outside() {
+async fn the_connect_timeout_of_the_client_is_outside() {
     let neutral = breaker();
     let failed = breaker_that_counts_abandoned_calls();
     for breaker in [&neutral, &failed] {

@@ -1,23 +1,29 @@
 //! hyper-util's client, over HTTP/1 and HTTP/2.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
-use http::{Request, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::Empty;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http2;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 use tower::timeout::error::Elapsed;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::http::HttpClassifier;
-use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+use tower_breaker::{Cause, CircuitBreaker, CircuitBreakerLayer, State};
 
-use crate::backend::{Backend, DeadPort};
+use crate::backend::{Backend, DeadPort, listen};
 use crate::{
     SOON, breaker, breaker_that_counts_abandoned_calls, causes, is_rejected, let_a_probe_through,
-    survives_an_outage,
+    recorded, survives_an_outage,
 };
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
@@ -77,7 +83,10 @@ async fn refused_connections_over_both_versions_of_http() {
         let listener = port.come_to_life();
         let router = Router::new().fallback(|| async { "hello" });
         tokio::spawn(async { axum::serve(listener, router).await });
-        assert!(is_rejected(&send(&mut client, address, version).await), "it does not look");
+        assert!(
+            is_rejected(&send(&mut client, address, version).await),
+            "an open circuit does not probe by itself"
+        );
         let_a_probe_through(&breaker);
         assert_eq!(send(&mut client, address, version).await.unwrap(), StatusCode::OK);
         assert_eq!(breaker.state(), State::Closed);
@@ -85,7 +94,7 @@ async fn refused_connections_over_both_versions_of_http() {
 }
 
 #[tokio::test]
-async fn silence_over_http2_with_a_timeout_inside() {
+async fn a_server_that_does_not_answer_over_http2_with_a_timeout_inside() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let version = Version::HTTP_2;
     let mut client =
@@ -103,7 +112,7 @@ async fn silence_over_http2_with_a_timeout_inside() {
 }
 
 #[tokio::test]
-async fn silence_over_http2_with_a_timeout_outside() {
+async fn a_server_that_does_not_answer_over_http2_with_a_timeout_outside() {
     let (breaker, backend) = (breaker_that_counts_abandoned_calls(), Backend::start().await);
     let version = Version::HTTP_2;
     let mut client =
@@ -116,4 +125,46 @@ async fn silence_over_http2_with_a_timeout_outside() {
     }
     assert_eq!(breaker.state(), State::Open);
     assert!(is_rejected(&send(&mut client, backend.address, version).await));
+}
+
+/// Makes five calls over one HTTP/2 connection, which is closed before they are answered.
+async fn five_calls_on_a_connection_that_closes(breaker: &CircuitBreaker) {
+    let (listener, address) = listen().await;
+    let arrived = Arc::new(Semaphore::new(0));
+    let arrivals = arrived.clone();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let hang = service_fn(move |_: Request<Incoming>| {
+            arrivals.add_permits(1);
+            pending::<Result<Response<Empty<Bytes>>, Infallible>>()
+        });
+        let connection = http2::Builder::new(TokioExecutor::new());
+        connection.serve_connection(TokioIo::new(stream), TowerToHyperService::new(hang)).await
+    });
+    let service = ServiceBuilder::new().layer(layer(breaker)).service(client(Version::HTTP_2));
+    let calls = (0..5).map(|_| {
+        let mut service = service.clone();
+        tokio::spawn(async move { send(&mut service, address, Version::HTTP_2).await.unwrap_err() })
+    });
+    let calls: Vec<_> = calls.collect();
+    arrived.acquire_many(5).await.unwrap().forget();
+    server.abort(); // closes the connection
+    for call in calls {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_http2_connection_that_closes_is_one_failure_for_each_of_its_calls() {
+    let by_default = CircuitBreaker::new("backend");
+    five_calls_on_a_connection_that_closes(&by_default).await;
+    assert_eq!(by_default.state(), State::Open);
+    let cause = by_default.history().last().unwrap().cause();
+    assert_eq!(cause, Cause::ConsecutiveFailures { failures: 5 });
+
+    let by_rate = CircuitBreaker::builder("backend").failure_rate_threshold(0.5).minimum_calls(20);
+    let by_rate = by_rate.build().unwrap();
+    five_calls_on_a_connection_that_closes(&by_rate).await;
+    assert_eq!(by_rate.state(), State::Closed);
+    assert_eq!(recorded(&by_rate), (5, 5));
 }

@@ -1,7 +1,7 @@
-//! Clients and servers as their users have them, on loopback sockets, each with its circuit breaker.
+//! Common clients and servers on loopback sockets, each with a circuit breaker.
 //!
-//! The clock is a real one, so nothing depends on it: a circuit that is open stays open, and is
-//! brought to its next probe by hand.
+//! These tests run on the real clock, so they do not depend on it. An open circuit stays open, and a test
+//! makes the next call a probe by hand.
 
 #![cfg(all(feature = "http", feature = "grpc", feature = "keyed"))]
 
@@ -9,6 +9,7 @@ mod axum_server;
 mod backend;
 mod connector;
 mod hyper_client;
+mod layers;
 mod proxy;
 mod reqwest_client;
 mod streams;
@@ -29,10 +30,11 @@ use crate::backend::Backend;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// For timeouts that are to come to pass.
+/// For timeouts that are meant to expire.
 const SOON: Duration = Duration::from_millis(20);
 
-/// Trips at the second failure in a row, stays open, closes after one probe. It also counts calls.
+/// A circuit that trips at the second consecutive failure, stays open, and closes after one probe. It also
+/// counts calls.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("backend")
         .consecutive_failures(2)
@@ -47,30 +49,30 @@ fn breaker() -> CircuitBreaker {
     builder().build().unwrap()
 }
 
-/// A breaker to which a call that is dropped has failed, as a timeout outside needs it.
+/// A breaker that counts every dropped call as a failure, for tests with a timeout outside.
 fn breaker_that_counts_abandoned_calls() -> CircuitBreaker {
     builder().abandoned_after(Duration::from_nanos(1)).build().unwrap()
 }
 
-/// Ends the wait of an open circuit: the next call is a probe.
+/// Ends the wait of an open circuit, so that the next call is a probe.
 fn let_a_probe_through(breaker: &CircuitBreaker) {
     assert_eq!(breaker.state(), State::Open);
     breaker.force_open();
     breaker.resume();
 }
 
-/// How many calls were recorded, and how many of them as failures.
+/// Returns how many calls were recorded, and how many of them as failures.
 fn recorded(breaker: &CircuitBreaker) -> (u64, u64) {
     let snapshot = breaker.snapshot();
     (snapshot.calls(), snapshot.failures())
 }
 
-/// An error and its causes, outermost first.
+/// Returns an error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| error.source())
 }
 
-/// The rejection that an error is or was caused by.
+/// Returns the rejection that an error is or was caused by.
 fn rejection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Rejected> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
@@ -79,8 +81,8 @@ fn is_rejected<T>(result: &Result<T, BoxError>) -> bool {
     matches!(result, Err(error) if rejection(&**error).is_some())
 }
 
-/// An outage and its end, as the users of a client see it: it trips after two failures, asks
-/// nobody while it is open, opens again if a probe fails and closes if one succeeds.
+/// Runs a client through an outage. Its circuit trips after two failures and sends nothing while it is open.
+/// It opens again if a probe fails, and closes if one succeeds.
 async fn survives_an_outage(
     breaker: &CircuitBreaker,
     backend: &Backend,
@@ -107,7 +109,7 @@ async fn survives_an_outage(
     assert!(is_rejected(&ask().await), "the probe has failed");
     assert_eq!(backend.hits(), 4);
 
-    backend.answers(StatusCode::NOT_FOUND); // an answer of a healthy server
+    backend.answers(StatusCode::NOT_FOUND); // a healthy server answers this
     let_a_probe_through(breaker);
     for _ in 0..3 {
         assert_eq!(ask().await.unwrap(), StatusCode::NOT_FOUND);

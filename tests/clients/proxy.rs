@@ -1,4 +1,4 @@
-//! A client behind a forwarding proxy, which answers for backends that do not.
+//! A client behind a forwarding proxy, which answers for backends that are down or silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ impl Forwarder {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// A client that asks everything by way of it.
+    /// Starts the proxy and returns a client that uses it.
     async fn client(&self) -> HttpClientService<reqwest::Client> {
         let router = Router::new().fallback(Self::forward).with_state(self.clone());
         client_of(&format!("http://{}/", serve(router).await))

@@ -1,4 +1,4 @@
-//! `reqwest::Client` as it is: a service from `reqwest::Request` to `reqwest::Response`.
+//! `reqwest::Client` without an adapter: a service from `reqwest::Request` to `reqwest::Response`.
 
 use std::time::Duration;
 
@@ -17,25 +17,25 @@ fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// The closure for reqwest's own types.
-fn verdict(result: Result<&Response, &reqwest::Error>) -> Outcome {
+/// A classifier for reqwest's own types.
+fn outcome(result: Result<&Response, &reqwest::Error>) -> Outcome {
     match result {
         Ok(response) if response.status().is_server_error() => Outcome::Failure,
         Ok(_) => Outcome::Success,
-        Err(error) if error.is_builder() => Outcome::Ignored, // our own fault
+        Err(error) if error.is_builder() => Outcome::Ignored, // not the fault of the server
         Err(_) => Outcome::Failure,
     }
 }
 
-/// The same, and it heeds `Retry-After`.
+/// The same classifier, which also honours `Retry-After`.
 #[derive(Clone, Copy)]
-struct Heedful;
+struct HonoursRetryAfter;
 
-impl Classifier<Response, reqwest::Error> for Heedful {
+impl Classifier<Response, reqwest::Error> for HonoursRetryAfter {
     type Response = Response;
 
     fn response(&self, response: Response, permit: Permit) -> Response {
-        match (verdict(Ok(&response)), retry_after(response.headers())) {
+        match (outcome(Ok(&response)), retry_after(response.headers())) {
             (Outcome::Failure, Some(wait)) => permit.failure_retry_after(wait),
             (outcome, _) => permit.record(outcome),
         }
@@ -43,7 +43,7 @@ impl Classifier<Response, reqwest::Error> for Heedful {
     }
 
     fn error(&self, error: &reqwest::Error, permit: Permit) {
-        permit.record(verdict(Err(error)));
+        permit.record(outcome(Err(error)));
     }
 }
 
@@ -62,7 +62,7 @@ where
 #[tokio::test]
 async fn an_outage() {
     let (breaker, backend) = (breaker(), Backend::start().await);
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     survives_an_outage(&breaker, &backend, async || {
         Ok(send(&mut client, &backend.url()).await?.status())
@@ -70,8 +70,8 @@ async fn an_outage() {
     .await;
 }
 
-/// How long the third caller is told to wait after two answers that ask for two hours, where the
-/// circuit left to itself is open for one.
+/// Returns how long the third caller has to wait after two responses with a `Retry-After` of two hours.
+/// Without it, the circuit would be open for one hour.
 async fn wait_after_retry_after<C>(
     layer: impl Fn(CircuitBreaker) -> CircuitBreakerLayer<C>,
 ) -> Duration
@@ -91,21 +91,21 @@ where
 }
 
 #[tokio::test]
-async fn retry_after_is_heeded_by_a_classifier_that_owns_the_permit() {
-    let own = |breaker| CircuitBreakerLayer::new(breaker).classifier(Heedful);
+async fn retry_after_is_honoured_by_a_classifier_that_owns_the_permit() {
+    let own = |breaker| CircuitBreakerLayer::new(breaker).classifier(HonoursRetryAfter);
     assert!(wait_after_retry_after(own).await > HOUR);
 }
 
 #[tokio::test]
-async fn retry_after_is_lost_on_a_closure() {
-    let closure = |breaker| CircuitBreakerLayer::new(breaker).classifier(verdict);
+async fn retry_after_is_ignored_by_a_closure() {
+    let closure = |breaker| CircuitBreakerLayer::new(breaker).classifier(outcome);
     assert!(wait_after_retry_after(closure).await <= HOUR);
 }
 
 #[tokio::test]
 async fn refused_connections() {
     let (breaker, port) = (breaker(), DeadPort::new());
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     for _ in 0..2 {
         let error = send(&mut client, &port.url()).await.unwrap_err();
@@ -115,10 +115,10 @@ async fn refused_connections() {
 }
 
 #[tokio::test]
-async fn silence_with_the_clients_own_timeout() {
+async fn a_server_that_does_not_answer_with_the_timeout_of_the_client() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     backend.falls_silent();
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let client = Client::builder().no_proxy().timeout(SOON).build().unwrap();
     let mut client = ServiceBuilder::new().layer(layer).service(client);
     for _ in 0..2 {
@@ -134,7 +134,7 @@ async fn silence_with_the_clients_own_timeout() {
 #[tokio::test]
 async fn a_request_that_cannot_be_sent_is_not_counted_against_the_server() {
     let breaker = breaker();
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     for _ in 0..5 {
         let error = send(&mut client, "mailto:nobody@example.com").await.unwrap_err();
@@ -145,28 +145,28 @@ async fn a_request_that_cannot_be_sent_is_not_counted_against_the_server() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_part_of_the_call_and_its_failure_is_the_calls() {
+async fn a_redirect_that_fails_is_a_failure_of_the_call() {
     let (breaker, dead) = (breaker(), DeadPort::new());
     let elsewhere = dead.url();
     let redirect = Router::new().fallback(async move || Redirect::temporary(&elsewhere));
     let url = format!("http://{}/", serve(redirect).await);
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     for _ in 0..2 {
         let error = send(&mut client, &url).await.unwrap_err();
         assert!(error.downcast::<reqwest::Error>().unwrap().is_connect());
     }
-    assert_eq!(breaker.state(), State::Open, "although the first server is well");
+    assert_eq!(breaker.state(), State::Open, "although the first server is healthy");
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_goes_unnoticed() {
+async fn a_body_that_fails_goes_unnoticed() {
     let (breaker, server) = (breaker(), HalfBody::start(LENGTH, End::Closed).await);
-    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(verdict);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(outcome);
     let mut client = ServiceBuilder::new().layer(layer).service(client());
     for calls in 1..=5 {
         let response = send(&mut client, &server.url()).await.unwrap();
-        server.break_off();
+        server.close();
         response.bytes().await.unwrap_err();
         assert_eq!(recorded(&breaker), (calls, 0));
     }

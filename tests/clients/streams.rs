@@ -1,4 +1,4 @@
-//! Uploads and downloads without end, over HTTP/1 in chunks.
+//! Streaming uploads and downloads, chunked over HTTP/1.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn post(url: &str, body: Body) -> Request<Body> {
     Request::post(url).body(body).unwrap()
 }
 
-/// A body of some chunks, whose length is not known.
+/// A body of several chunks, whose length is not known in advance.
 fn chunks(chunks: &'static [&'static str]) -> Body {
     Body::from_stream(stream::iter(chunks.iter().map(|chunk| Ok::<_, Infallible>(*chunk))))
 }
@@ -64,7 +64,7 @@ fn half_open() -> CircuitBreaker {
 }
 
 #[tokio::test]
-async fn a_rejected_upload_goes_elsewhere_whole() {
+async fn a_rejected_upload_can_be_sent_elsewhere_complete() {
     let (breaker, primary) = (breaker(), Backend::start().await);
     let echo = Router::new().fallback(|body: Body| async { body });
     let replica: Arc<str> = format!("http://{}/", serve(echo).await).into();
@@ -90,11 +90,15 @@ async fn a_rejected_upload_goes_elsewhere_whole() {
         assert_eq!(text(send(&mut service, request).await.unwrap()).await, "not read before");
     }
     assert_eq!(primary.hits(), 2);
-    assert_eq!(recorded(&breaker), (2, 2), "what tripped it; the replica's answers are not its");
+    assert_eq!(
+        recorded(&breaker),
+        (2, 2),
+        "what tripped it; the responses of the replica are not counted"
+    );
 }
 
 #[tokio::test]
-async fn an_upload_that_our_own_side_breaks_off_counts_unless_a_classifier_tells_it_apart() {
+async fn an_upload_that_fails_on_our_own_side_is_counted_unless_a_classifier_ignores_it() {
     type Error = hyper_util::client::legacy::Error;
 
     fn is_ours(error: &Error) -> bool {
@@ -131,7 +135,7 @@ async fn an_upload_that_our_own_side_breaks_off_counts_unless_a_classifier_tells
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_the_upload_has_ended_is_the_verdict() {
+async fn a_response_that_arrives_during_the_upload_settles_the_call() {
     let backend = Backend::start().await;
     backend.answers(StatusCode::INTERNAL_SERVER_ERROR);
     let breaker = breaker();
@@ -147,7 +151,7 @@ async fn an_answer_that_comes_before_the_upload_has_ended_is_the_verdict() {
     assert_eq!(breaker.state(), State::Open);
 }
 
-/// Sends one event and then nothing more, for ever.
+/// Starts a server that sends one event and then nothing more.
 async fn serve_events() -> String {
     let events = || async {
         let event = stream::iter([Ok::<_, Infallible>("data: 1\n\n")]).chain(stream::pending());
@@ -157,7 +161,7 @@ async fn serve_events() -> String {
 }
 
 #[tokio::test]
-async fn a_probe_that_is_a_stream_without_end_closes_the_circuit_if_it_is_judged_at_the_head() {
+async fn a_probe_with_an_endless_body_that_is_settled_at_the_head_closes_the_circuit() {
     let url = serve_events().await;
     let breaker = half_open();
     let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(HttpClassifier::new());
@@ -169,7 +173,7 @@ async fn a_probe_that_is_a_stream_without_end_closes_the_circuit_if_it_is_judged
 }
 
 #[tokio::test]
-async fn a_probe_that_is_a_stream_without_end_keeps_others_out_if_it_is_judged_at_its_end() {
+async fn a_probe_with_an_endless_body_that_is_settled_at_its_end_keeps_its_slot() {
     let url = serve_events().await;
     let breaker = half_open();
     let classifier = HttpClassifier::new().at_end_of_stream();
@@ -178,12 +182,12 @@ async fn a_probe_that_is_a_stream_without_end_keeps_others_out_if_it_is_judged_a
     let mut events = send(&mut service, post(&url, Body::empty())).await.unwrap();
     events.frame().await.unwrap().unwrap();
     assert!(is_rejected(&send(&mut service, post(&url, Body::empty())).await));
-    drop(events); // seen enough
+    drop(events); // the caller has seen enough
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[tokio::test]
-async fn a_predicate_takes_the_streams_without_end_out() {
+async fn a_predicate_can_ignore_endless_bodies() {
     let url = serve_events().await;
     let breaker = half_open();
     let classifier = HttpClassifier::new()
@@ -195,12 +199,12 @@ async fn a_predicate_takes_the_streams_without_end_out() {
     let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
     let mut service = ServiceBuilder::new().layer(layer).service(client());
     let _events = send(&mut service, post(&url, Body::empty())).await.unwrap();
-    assert_eq!(breaker.state(), State::HalfOpen, "the probe's place is free");
+    assert_eq!(breaker.state(), State::HalfOpen, "the probe slot is free");
     send(&mut service, post(&url, Body::empty())).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_download_is_passed_on_chunk_by_chunk_as_it_comes() {
+async fn a_download_is_passed_on_chunk_by_chunk() {
     let (breaker, next) = (breaker(), Arc::new(Notify::new()));
     let ticks = |Shared(next): Shared<Arc<Notify>>| async {
         Body::from_stream(stream::unfold((next, 0), |(next, n)| async move {

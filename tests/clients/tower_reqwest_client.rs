@@ -1,5 +1,5 @@
-//! `reqwest::Client` through tower-reqwest: a service from `http::Request` to `http::Response`, which
-//! the classifiers for HTTP fit.
+//! `reqwest::Client` with tower-reqwest: a service from `http::Request` to `http::Response`, for which
+//! `HttpClassifier` works.
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
@@ -12,7 +12,10 @@ use tower_breaker::{CircuitBreakerLayer, Classifier, Permit, State};
 use tower_reqwest::{HttpClientLayer, HttpClientService};
 
 use crate::backend::{Backend, CHUNKED, End, HALF, HalfBody, LENGTH};
-use crate::{HOUR, SOON, breaker, builder, is_rejected, recorded, rejection, survives_an_outage};
+use crate::{
+    HOUR, SOON, breaker, breaker_that_counts_abandoned_calls, builder, is_rejected,
+    let_a_probe_through, recorded, rejection, survives_an_outage,
+};
 
 fn client() -> HttpClientService<Client> {
     HttpClientService::new(Client::builder().no_proxy().build().unwrap())
@@ -53,7 +56,7 @@ async fn an_outage() {
 }
 
 #[tokio::test]
-async fn an_outage_judged_at_the_end_of_the_stream() {
+async fn an_outage_settled_at_the_end_of_the_stream() {
     let (breaker, backend) = (breaker(), Backend::start().await);
     let classifier = HttpClassifier::new().at_end_of_stream();
     let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
@@ -68,7 +71,7 @@ async fn an_outage_judged_at_the_end_of_the_stream() {
 }
 
 #[tokio::test]
-async fn retry_after_is_heeded() {
+async fn retry_after_is_honoured() {
     let backend = Backend::start().await;
     backend.is_busy_for("7200");
     let breaker = builder().max_retry_after(2 * HOUR).build().unwrap();
@@ -84,7 +87,7 @@ async fn retry_after_is_heeded() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_trips_at_the_end_of_the_stream_only() {
+async fn a_body_that_fails_trips_only_at_the_end_of_the_stream() {
     for framing in [LENGTH, CHUNKED] {
         for end in [End::Closed, End::Reset] {
             let server = HalfBody::start(framing, end).await;
@@ -94,7 +97,7 @@ async fn a_body_that_breaks_off_trips_at_the_end_of_the_stream_only() {
             let mut service = ServiceBuilder::new().layer(layer).service(client());
             for calls in 1..=5 {
                 let response = send(&mut service, &server.url()).await.unwrap();
-                server.break_off();
+                server.close();
                 read(response).await.unwrap_err();
                 assert_eq!(recorded(&at_head), (calls, 0));
             }
@@ -107,7 +110,7 @@ async fn a_body_that_breaks_off_trips_at_the_end_of_the_stream_only() {
                 let mut response = send(&mut service, &server.url()).await.unwrap();
                 let half = response.frame().await.unwrap().unwrap().into_data().unwrap();
                 assert_eq!(half, HALF);
-                server.break_off();
+                server.close();
                 read(response).await.unwrap_err();
                 assert_eq!(recorded(&at_end), (failures, failures));
             }
@@ -148,6 +151,26 @@ async fn a_body_that_stalls_is_a_success_with_a_timeout_around_the_reading() {
 }
 
 #[tokio::test]
+async fn a_body_that_stalls_never_closes_a_circuit_with_abandoned_after() {
+    let server = HalfBody::start(LENGTH, End::Closed).await;
+    let breaker = breaker_that_counts_abandoned_calls();
+    let classifier = HttpClassifier::new().at_end_of_stream();
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
+    let mut client = ServiceBuilder::new().layer(layer).service(client());
+    for failures in 1..=2 {
+        let response = send(&mut client, &server.url()).await.unwrap();
+        tokio::time::timeout(SOON, read(response)).await.unwrap_err();
+        assert_eq!(recorded(&breaker), (failures, failures));
+    }
+    for _ in 0..3 {
+        let_a_probe_through(&breaker);
+        let response = send(&mut client, &server.url()).await.unwrap();
+        tokio::time::timeout(SOON, read(response)).await.unwrap_err();
+        assert_eq!(breaker.state(), State::Open);
+    }
+}
+
+#[tokio::test]
 async fn sizes_and_frames_pass_through() {
     let backend = Backend::start().await;
     let classifier = HttpClassifier::new().at_end_of_stream();
@@ -158,11 +181,11 @@ async fn sizes_and_frames_pass_through() {
     assert_eq!(read(response).await.unwrap(), "body");
 }
 
-/// [`HttpClassifier`], but for requests that could not be sent for a reason of our own.
+/// Classifies like [`HttpClassifier`], but ignores requests that could not be built.
 #[derive(Clone, Copy)]
-struct Fair(HttpClassifier);
+struct IgnoresOurErrors(HttpClassifier);
 
-impl Classifier<Response<Body>, reqwest::Error> for Fair {
+impl Classifier<Response<Body>, reqwest::Error> for IgnoresOurErrors {
     type Response = Response<Body>;
 
     fn response(&self, response: Response<Body>, permit: Permit) -> Response<Body> {
@@ -178,7 +201,7 @@ impl Classifier<Response<Body>, reqwest::Error> for Fair {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_sent_counts_unless_a_classifier_knows_better() {
+async fn a_request_that_cannot_be_sent_is_counted_unless_a_classifier_ignores_it() {
     let relative = "/without-a-host";
     let counted = breaker();
     let layer = CircuitBreakerLayer::new(counted.clone()).classifier(HttpClassifier::new());
@@ -186,8 +209,8 @@ async fn a_request_that_cannot_be_sent_counts_unless_a_classifier_knows_better()
     assert_eq!(recorded(&counted), (1, 1));
 
     let not_counted = breaker();
-    let layer =
-        CircuitBreakerLayer::new(not_counted.clone()).classifier(Fair(HttpClassifier::new()));
+    let layer = CircuitBreakerLayer::new(not_counted.clone())
+        .classifier(IgnoresOurErrors(HttpClassifier::new()));
     send(&mut ServiceBuilder::new().layer(layer).service(client()), relative).await.unwrap_err();
     assert_eq!(recorded(&not_counted), (0, 0));
 }

@@ -143,7 +143,7 @@ async fn an_endpoint_that_was_ready_for_a_probe_but_not_chosen_in_time_can_still
     assert_eq!(spare.breaker.state(), State::HalfOpen, "it waits in the ready cache");
 
     advance(PROBE_TIMEOUT).await;
-    assert_eq!(spare.breaker.state(), State::HalfOpen, "nothing was learned");
+    assert_eq!(spare.breaker.state(), State::HalfOpen, "the endpoint has shown nothing");
     chosen.breaker.force_open();
     assert_eq!(call(&mut balance).await.unwrap(), 7);
     assert_eq!((chosen.calls(), spare.calls()), (1, 1));
@@ -197,7 +197,7 @@ async fn evicting_a_ready_endpoint_gives_its_probe_slot_back() {
     advance(WAIT).await;
     let mut cache = task::spawn(cache);
     assert_ready_ok!(cache.enter(|cx, mut cache| cache.poll_pending(cx)));
-    assert_eq!(endpoint.breaker.snapshot().probes_in_flight(), 1, "the cache has the slot");
+    assert_eq!(endpoint.breaker.snapshot().probes_in_flight(), 1, "the cache holds the slot");
 
     assert!(cache.evict(&"a"));
     assert_eq!(endpoint.breaker.snapshot().probes_in_flight(), 0);

@@ -1,8 +1,11 @@
-//! Verdicts for gRPC: tonic's clients and servers on real sockets, and a server that speaks no gRPC.
+//! How gRPC calls are classified, with tonic's clients and servers on real sockets, and with servers that do
+//! not speak gRPC.
 
 #![cfg(feature = "grpc")]
 
-mod hints;
+mod as_a_layer;
+mod layers;
+mod pushbacks;
 mod rejections;
 mod servers;
 mod statuses;
@@ -23,7 +26,8 @@ use tower_breaker::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Trips at the second failure in a row, stays open, closes after one probe. It also counts calls.
+/// A circuit that trips at the second consecutive failure, stays open, and closes after one probe. It also
+/// counts calls.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("health")
         .consecutive_failures(2)
@@ -38,7 +42,7 @@ fn breaker() -> CircuitBreaker {
     builder().build().unwrap()
 }
 
-/// How many calls were recorded, and how many of them as failures.
+/// Returns how many calls were recorded, and how many of them as failures.
 fn recorded(breaker: &CircuitBreaker) -> (u64, u64) {
     let snapshot = breaker.snapshot();
     (snapshot.calls(), snapshot.failures())
@@ -63,19 +67,19 @@ fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
-/// A unary call.
+/// Makes a unary call.
 async fn check(client: &mut Client) -> Result<(), Status> {
     client.check(HealthCheckRequest::default()).await.map(drop)
 }
 
-/// A streaming call, read to its end.
+/// Makes a streaming call and reads the stream to its end.
 async fn watch(client: &mut Client) -> Result<(), Status> {
     let mut stream = client.watch(HealthCheckRequest::default()).await?.into_inner();
     while stream.message().await?.is_some() {}
     Ok(())
 }
 
-/// Whether a call was turned away: that is what its error says at the bottom.
+/// Returns whether a call was rejected, according to the source of its error.
 fn is_rejection(status: &Status) -> bool {
     let source = std::error::Error::source(status);
     status.code() == Code::Unknown && source.is_some_and(|it| it.is::<tower_breaker::Rejected>())

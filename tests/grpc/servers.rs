@@ -14,13 +14,14 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Request, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tower::{BoxError, service_fn};
+use tower::{BoxError, Layer, Service, service_fn};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -29,20 +30,32 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 async fn serve<H: Health>(service: HealthServer<H>) -> SocketAddr {
+    serve_router(Server::builder().add_service(service)).await
+}
+
+/// Serves with a server that a test has configured.
+pub(crate) async fn serve_router<L, B>(router: Router<L>) -> SocketAddr
+where
+    L: Layer<Routes> + Clone + Send + 'static,
+    L::Service:
+        Service<http::Request<tonic::body::Body>, Response = Response<B>> + Clone + Send + 'static,
+    <L::Service as Service<http::Request<tonic::body::Body>>>::Future: Send,
+    <L::Service as Service<http::Request<tonic::body::Body>>>::Error: Into<BoxError> + Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let (listener, address) = listen().await;
-    let incoming = TcpIncoming::from(listener);
-    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }
 
-/// The health service of tonic-health: one service is well, all others are not found.
+/// Starts the health service of tonic-health. It knows one service, which is healthy.
 pub(crate) async fn serve_health() -> SocketAddr {
     let (reporter, service) = tonic_health::server::health_reporter();
     reporter.set_service_status("known", ServingStatus::Serving).await;
     serve(service).await
 }
 
-/// A health service whose every call ends with a status.
+/// A health service whose calls all end with this status.
 pub(crate) struct Ending(pub(crate) Status);
 
 impl Ending {
@@ -62,7 +75,7 @@ type Messages = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> +
 
 #[tonic::async_trait]
 impl Health for Ending {
-    /// Ends at once: the answer is a head, if the status is not `Ok`.
+    /// Ends at once. If the status is not `Ok`, it is in the head.
     async fn check(
         &self,
         _: Request<HealthCheckRequest>,
@@ -72,7 +85,7 @@ impl Health for Ending {
 
     type WatchStream = Messages;
 
-    /// Ends after a message: the status is in the trailers.
+    /// Ends after a message. The status is in the trailers.
     async fn watch(
         &self,
         _: Request<HealthCheckRequest>,
@@ -83,7 +96,7 @@ impl Health for Ending {
     }
 }
 
-/// A health service that sends a message and then nothing more, for ever.
+/// A health service that sends one message and then nothing more.
 pub(crate) struct Endless;
 
 impl Endless {
@@ -112,7 +125,7 @@ impl Health for Endless {
     }
 }
 
-/// Serves HTTP/2 with hyper alone.
+/// Serves HTTP/2 with hyper only.
 pub(crate) async fn serve_raw<F, B>(answer: F) -> SocketAddr
 where
     F: Fn() -> Response<B> + Clone + Send + 'static,
@@ -132,10 +145,10 @@ where
     address
 }
 
-/// A whole message: not compressed, two bytes, "serving".
+/// A complete message: not compressed, two bytes, "serving".
 pub(crate) const MESSAGE: Bytes = Bytes::from_static(&[0, 0, 0, 0, 2, 0x08, 0x01]);
 
-/// A response with a message, and trailers if there are any.
+/// Returns a response with one message and these trailers.
 pub(crate) fn raw(
     trailers: Option<HeaderMap>,
 ) -> Response<impl Body<Data = Bytes, Error = Infallible> + Send + 'static> {

@@ -1,4 +1,4 @@
-//! Which codes are failures, wherever the status is.
+//! Which codes are failures, in the head and in the trailers.
 
 use http::{Response, StatusCode};
 use http_body_util::Empty;
@@ -12,7 +12,7 @@ use crate::servers::{Ending, raw, serve_health, serve_raw, trailers};
 use crate::{breaker, check, client, client_with, is_rejection, recorded, watch};
 
 #[tokio::test]
-async fn a_server_that_fails_in_its_trailers_only_trips() {
+async fn a_streaming_call_that_fails_in_its_trailers_trips() {
     let breaker = breaker();
     let address = Ending::serve(Status::unavailable("down")).await;
     let mut client = client(&breaker, address);
@@ -24,7 +24,7 @@ async fn a_server_that_fails_in_its_trailers_only_trips() {
 }
 
 #[tokio::test]
-async fn a_unary_call_that_fails_in_its_trailers_only_trips() {
+async fn a_unary_call_that_fails_in_its_trailers_trips() {
     let breaker = breaker();
     let address = serve_raw(|| raw(Some(trailers("grpc-status", "14")))).await;
     let mut client = client(&breaker, address);
@@ -35,7 +35,7 @@ async fn a_unary_call_that_fails_in_its_trailers_only_trips() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_with_a_head_only_trips() {
+async fn a_call_that_fails_in_its_head_trips() {
     let breaker = breaker();
     let mut client = client(&breaker, Ending::serve(Status::internal("bug")).await);
     for _ in 0..2 {
@@ -45,7 +45,7 @@ async fn a_server_that_fails_with_a_head_only_trips() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_found_does_not_trip() {
+async fn not_found_does_not_trip() {
     let breaker = breaker();
     let mut client = client(&breaker, serve_health().await);
     for _ in 0..5 {
@@ -56,7 +56,7 @@ async fn a_service_that_is_not_found_does_not_trip() {
     assert_eq!(recorded(&breaker), (6, 0));
 }
 
-/// What the codes are by default.
+/// Returns the default outcome of a code.
 fn default(code: Code) -> Outcome {
     match code {
         Code::Unavailable
@@ -64,15 +64,15 @@ fn default(code: Code) -> Outcome {
         | Code::Internal
         | Code::Unknown
         | Code::DataLoss
-        | Code::ResourceExhausted => Outcome::Failure,
-        Code::Cancelled => Outcome::Ignored,
+        | Code::ResourceExhausted
+        | Code::Cancelled => Outcome::Failure,
         _ => Outcome::Success,
     }
 }
 
-/// What a classifier says of a code in the head, and in the trailers.
+/// Returns the outcome of a code in the head, and in the trailers.
 async fn outcomes(classifier: GrpcClassifier, code: Code) -> [Outcome; 2] {
-    let address = Ending::serve(Status::new(code, "as told")).await;
+    let address = Ending::serve(Status::new(code, "")).await;
     let [in_head, in_trailers] = [breaker(), breaker()];
     let _ = check(&mut client_with(classifier, &in_head, address)).await;
     let _ = watch(&mut client_with(classifier, &in_trailers, address)).await;
@@ -84,7 +84,7 @@ async fn outcomes(classifier: GrpcClassifier, code: Code) -> [Outcome; 2] {
 }
 
 #[tokio::test]
-async fn the_codes_are_what_the_table_says_in_the_head_and_in_the_trailers() {
+async fn all_codes_have_their_default_outcome_in_the_head_and_in_the_trailers() {
     for code in (0..=16).map(Code::from) {
         let seen = outcomes(GrpcClassifier::new(), code).await;
         assert_eq!(seen, [default(code); 2], "{code:?}");
@@ -92,17 +92,17 @@ async fn the_codes_are_what_the_table_says_in_the_head_and_in_the_trailers() {
 }
 
 #[tokio::test]
-async fn the_table_is_changed_code_by_code() {
+async fn the_outcome_of_each_code_can_be_changed() {
     let classifier = GrpcClassifier::new()
         .failure(GrpcCode::Aborted)
-        .failure(GrpcCode::Cancelled)
+        .ignored(GrpcCode::Cancelled)
         .success(GrpcCode::ResourceExhausted)
         .ignored(GrpcCode::DeadlineExceeded);
     for code in (0..=16).map(Code::from) {
         let expected = match code {
-            Code::Aborted | Code::Cancelled => Outcome::Failure,
+            Code::Aborted => Outcome::Failure,
             Code::ResourceExhausted => Outcome::Success,
-            Code::DeadlineExceeded => Outcome::Ignored,
+            Code::Cancelled | Code::DeadlineExceeded => Outcome::Ignored,
             code => default(code),
         };
         assert_eq!(outcomes(classifier, code).await, [expected; 2], "{code:?}");
@@ -131,7 +131,7 @@ fn http_only(status: StatusCode) -> Response<Empty<Bytes>> {
 }
 
 #[tokio::test]
-async fn the_status_of_a_proxy_is_mapped() {
+async fn the_http_status_of_a_proxy_is_mapped() {
     let bad_gateway = serve_raw(|| http_only(StatusCode::BAD_GATEWAY)).await;
     let breaker = breaker();
     let mut to_bad_gateway = client(&breaker, bad_gateway);

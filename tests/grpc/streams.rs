@@ -1,4 +1,4 @@
-//! Streams that do not come to their end.
+//! Streams that do not reach their end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tower_breaker::{Cause, CircuitBreaker, State, Transition};
 use crate::servers::{Endless, MESSAGE, serve_raw};
 use crate::{HOUR, breaker, builder, check, client, recorded};
 
-/// A stream after its first message, without its status.
+/// Returns a stream whose first message has arrived.
 async fn begun(breaker: &CircuitBreaker, address: SocketAddr) -> Streaming<HealthCheckResponse> {
     let mut client = client(breaker, address);
     let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
@@ -39,7 +39,7 @@ async fn a_stream_dropped_before_its_status_is_abandoned() {
 }
 
 #[tokio::test]
-async fn a_probe_whose_stream_is_dropped_gives_its_place_back() {
+async fn a_probe_whose_stream_is_dropped_gives_its_slot_back() {
     let breaker = breaker();
     breaker.force_open();
     breaker.resume();
@@ -51,7 +51,7 @@ async fn a_probe_whose_stream_is_dropped_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn a_probe_whose_stream_never_ends_cannot_wedge_it() {
+async fn a_probe_whose_stream_never_ends_does_not_wedge_the_circuit() {
     let breaker = builder()
         .probe_timeout(Duration::from_millis(20))
         .open_duration(Duration::from_nanos(1))
@@ -93,7 +93,7 @@ async fn a_stream_that_is_reset_is_a_failure() {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_a_failure() {
-    // Bound, so that nobody else gets the port, but not listening.
+    // The port is bound, so no other process gets it, but nobody listens.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let breaker = breaker();

@@ -1,4 +1,4 @@
-//! Judging a response and wrapping its body allocates nothing.
+//! Classifying a response and wrapping its body allocates nothing.
 
 use std::io::Error;
 
@@ -12,17 +12,17 @@ use tower_breaker::tower_http::TowerHttpClassifier;
 use tower_http::classify::{GrpcErrorsAsFailures, ServerErrorsAsFailures};
 
 use crate::breaker;
-use crate::scripted::{BrokenOff, Scripted, Step, poll};
+use crate::scripted::{BodyFailed, Scripted, Step, poll};
 
-/// Judges responses of all kinds and reads their bodies; nothing of it may allocate.
+/// Checks that classifying responses and reading their bodies allocates nothing.
 fn allocates_nothing<C, B>(classifier: &C)
 where
     C: Classifier<Response<Scripted>, Error, Response = Response<B>> + Clone,
-    B: Body<Data = Bytes, Error = BrokenOff> + Unpin,
+    B: Body<Data = Bytes, Error = BodyFailed> + Unpin,
 {
     let breaker = breaker();
     breaker.force_closed();
-    breaker.try_acquire().unwrap().success(); // what is only set up once: the thread's stripe
+    breaker.try_acquire().unwrap().success(); // sets up the stripe of the thread, once
     let bodies = [
         vec![],
         vec![Step::Pending, Step::data("body")],
@@ -37,7 +37,7 @@ where
                 *response.status_mut() = status;
                 response.headers_mut().insert("retry-after", "120".parse().unwrap());
                 let mut response = Some(response);
-                let judge = || {
+                let classify = || {
                     let permit = breaker.try_acquire().unwrap();
                     let response = classifier.clone().response(response.take().unwrap(), permit);
                     let mut body = response.into_body();
@@ -45,7 +45,7 @@ where
                         let _ = poll(&mut body);
                     }
                 };
-                let made = allocation_counter::measure(judge);
+                let made = allocation_counter::measure(classify);
                 assert_eq!(made.count_total, 0, "{status}, {body:?}, {polls} polls");
             }
         }
@@ -53,23 +53,23 @@ where
 }
 
 #[test]
-fn judging_at_the_head_allocates_nothing() {
+fn settling_at_the_head_allocates_nothing() {
     allocates_nothing(&HttpClassifier::new());
 }
 
 #[test]
-fn judging_at_the_end_of_the_stream_allocates_nothing() {
+fn settling_at_the_end_of_the_stream_allocates_nothing() {
     allocates_nothing(&HttpClassifier::new().at_end_of_stream());
     allocates_nothing(&HttpClassifier::new().head(|_, _| None).at_end_of_stream());
 }
 
 #[test]
-fn judging_grpc_allocates_nothing() {
+fn classifying_grpc_allocates_nothing() {
     allocates_nothing(&GrpcClassifier::new());
 }
 
 #[test]
-fn judging_with_tower_http_allocates_nothing() {
+fn classifying_with_tower_http_allocates_nothing() {
     allocates_nothing(&TowerHttpClassifier::new(ServerErrorsAsFailures::new()));
     allocates_nothing(&TowerHttpClassifier::new(GrpcErrorsAsFailures::new()));
 }

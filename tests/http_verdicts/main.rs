@@ -1,17 +1,19 @@
-//! Verdicts for HTTP responses: hand-made bodies on a paused clock, and real sockets.
+//! How HTTP responses are classified, with hand-made bodies on a paused clock and on real sockets.
 //!
-//! Where the clock is a real one, nothing depends on it: a circuit that is open stays open.
+//! Tests on the real clock do not depend on it, because an open circuit stays open.
 
 #![cfg(all(feature = "http", feature = "grpc", feature = "tower-http"))]
 
 mod allocations;
 mod broken_bodies;
-mod leases;
 mod pass_through;
+mod probes;
 mod retry_after;
 mod scripted;
 mod servers;
+mod stalled_bodies;
 mod statuses;
+mod unavailable;
 mod whole_bodies;
 
 use std::time::Duration;
@@ -27,7 +29,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 type RequestBody = http_body_util::Empty<Bytes>;
 
-/// Trips at the second failure in a row, stays open, closes after one probe. It also counts calls.
+/// A circuit that trips at the second consecutive failure, stays open, and closes after one probe. It also
+/// counts calls.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("backend")
         .consecutive_failures(2)
@@ -50,7 +53,7 @@ fn half_open() -> CircuitBreaker {
     breaker
 }
 
-/// How many calls were recorded, and how many of them as failures.
+/// Returns how many calls were recorded, and how many of them as failures.
 fn recorded(breaker: &CircuitBreaker) -> (u64, u64) {
     let snapshot = breaker.snapshot();
     (snapshot.calls(), snapshot.failures())

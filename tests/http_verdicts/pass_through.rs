@@ -1,4 +1,4 @@
-//! What goes through a judged body is what the inner body has.
+//! A `ResponseBody` passes everything of the inner body through.
 
 use std::task::Poll;
 
@@ -42,37 +42,37 @@ fn hints(body: &impl Body) -> (u64, Option<u64>, bool) {
 
 proptest! {
     #[test]
-    fn every_body_is_the_same_with_and_without_a_verdict(
-        steps in steps(), hint in hint(), tells_its_end: bool, polls in 0..10usize,
+    fn a_wrapped_body_behaves_like_the_inner_body(
+        steps in steps(), hint in hint(), knows_its_end: bool, polls in 0..10usize,
     ) {
-        let mut plain = Scripted { steps: steps.into(), tells_its_end, hint };
+        let mut plain = Scripted { steps: steps.into(), knows_its_end, hint };
         let breaker = breaker();
         let permit = breaker.try_acquire().unwrap();
-        let mut judged = ResponseBody::new(plain.clone(), permit, AtEndOfStream);
+        let mut wrapped = ResponseBody::new(plain.clone(), permit, AtEndOfStream);
 
-        let mut verdict = plain.is_end_stream().then_some((1, 0));
+        let mut settled = plain.is_end_stream().then_some((1, 0));
         for _ in 0..polls {
-            prop_assert_eq!(hints(&judged), hints(&plain));
-            prop_assert_eq!(recorded(&breaker), verdict.unwrap_or((0, 0)));
+            prop_assert_eq!(hints(&wrapped), hints(&plain));
+            prop_assert_eq!(recorded(&breaker), settled.unwrap_or((0, 0)));
             let seen = poll(&mut plain);
-            prop_assert_eq!(&poll(&mut judged), &seen);
-            verdict = verdict.or(match seen {
+            prop_assert_eq!(&poll(&mut wrapped), &seen);
+            settled = settled.or(match seen {
                 Poll::Pending => None,
                 Poll::Ready(Some(Ok(Ok(_)))) => plain.is_end_stream().then_some((1, 0)),
                 Poll::Ready(Some(Ok(Err(_))) | None) => Some((1, 0)),
                 Poll::Ready(Some(Err(_))) => Some((1, 1)),
             });
         }
-        prop_assert_eq!(hints(&judged), hints(&plain));
-        prop_assert_eq!(recorded(&breaker), verdict.unwrap_or((0, 0)));
-        drop(judged);
-        prop_assert_eq!(recorded(&breaker), verdict.unwrap_or((1, 0)));
+        prop_assert_eq!(hints(&wrapped), hints(&plain));
+        prop_assert_eq!(recorded(&breaker), settled.unwrap_or((0, 0)));
+        drop(wrapped);
+        prop_assert_eq!(recorded(&breaker), settled.unwrap_or((1, 0)));
     }
 }
 
 type Received = ((u64, Option<u64>, bool), Bytes, Option<HeaderMap>);
 
-/// A response's hints, its data and its trailers.
+/// Returns the hints, the data and the trailers of a response.
 async fn receive<S, B>(mut service: S, request: http::Request<RequestBody>) -> Received
 where
     S: Service<http::Request<RequestBody>, Response = Response<B>, Error: std::fmt::Debug>,
@@ -86,7 +86,7 @@ where
 }
 
 #[tokio::test]
-async fn every_kind_of_response_arrives_the_same() {
+async fn every_kind_of_response_arrives_unchanged() {
     let breaker = breaker();
     let layer = CircuitBreakerLayer::new(breaker.clone())
         .classifier(HttpClassifier::new().at_end_of_stream());

@@ -1,4 +1,4 @@
-//! `Retry-After` over a real socket, as far as `Rejected::retry_after`.
+//! `Retry-After` from a real socket to `Rejected::retry_after`.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,11 +12,11 @@ use tower_breaker::{
 use crate::servers::{get, http1_client, serve_bytes};
 use crate::{HOUR, builder, fetch};
 
-/// How long the circuit stays open if it is left to itself.
+/// How long the circuit stays open without `Retry-After`.
 const OPEN: Duration = Duration::from_secs(1);
 
-/// Takes two answers of a server that adds these lines to its 503, and returns the wait that the
-/// third caller is told.
+/// Makes two calls to a server that adds these lines to its 503. Returns how long the third caller has to
+/// wait.
 async fn wait_after(builder: CircuitBreakerBuilder, lines: &str) -> Duration {
     let breaker = builder.open_duration(OPEN).build().unwrap();
     let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n";
@@ -34,7 +34,7 @@ async fn wait_after(builder: CircuitBreakerBuilder, lines: &str) -> Duration {
     rejected.retry_after().unwrap()
 }
 
-/// Whether a wait, of which little has passed, was this long.
+/// Returns whether a wait of which little has passed was this long.
 fn is(wait: Duration, whole: Duration) -> bool {
     whole / 2 < wait && wait <= whole * 11 / 10 // stretched by up to a tenth
 }
@@ -46,7 +46,7 @@ async fn the_circuit_stays_open_for_as_many_seconds_as_the_server_asks() {
 }
 
 #[tokio::test]
-async fn the_circuit_stays_open_until_the_date_that_the_server_asks_for_by_its_own_clock() {
+async fn the_circuit_stays_open_until_a_date_by_the_clock_of_the_server() {
     let lines =
         "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:51:37 GMT\r\n";
     let wait = wait_after(builder(), lines).await;
@@ -54,14 +54,14 @@ async fn the_circuit_stays_open_until_the_date_that_the_server_asks_for_by_its_o
 }
 
 #[tokio::test]
-async fn the_circuit_stays_open_until_a_date_by_our_clock_if_the_server_shows_none() {
+async fn without_a_date_of_the_server_the_circuit_stays_open_until_a_date_by_our_clock() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(120));
     let wait = wait_after(builder(), &format!("retry-after: {date}\r\n")).await;
     assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
 }
 
 #[tokio::test]
-async fn a_hostile_server_cannot_close_us_out_for_a_year() {
+async fn a_hostile_server_cannot_keep_the_circuit_open_for_a_year() {
     for year in ["31536000", "99999999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let lines = format!("retry-after: {year}\r\n");
         let wait = wait_after(builder(), &lines).await;
@@ -72,7 +72,7 @@ async fn a_hostile_server_cannot_close_us_out_for_a_year() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_or_past_is_ignored() {
+async fn a_malformed_or_past_value_is_ignored() {
     for value in ["", "soon", "-120", "120.5", "Sun, 06 Nov 1994 08:49:37 GMT", "\u{ff}"] {
         let wait = wait_after(builder(), &format!("retry-after: {value}\r\n")).await;
         assert!(wait <= OPEN, "{value}: {wait:?}");
@@ -80,7 +80,7 @@ async fn what_is_malformed_or_past_is_ignored() {
 }
 
 #[tokio::test]
-async fn one_answer_opens_the_circuit_if_it_is_to() {
+async fn with_trip_on_retry_after_one_response_opens_the_circuit() {
     for at_end in [false, true] {
         let breaker = builder().trip_on_retry_after(true).build().unwrap();
         let address = serve_bytes(
@@ -104,7 +104,7 @@ async fn one_answer_opens_the_circuit_if_it_is_to() {
 }
 
 #[tokio::test]
-async fn a_success_that_says_when_to_come_back_opens_nothing() {
+async fn a_success_with_retry_after_does_not_open_the_circuit() {
     let breaker = builder().trip_on_retry_after(true).build().unwrap();
     let address =
         serve_bytes("HTTP/1.1 202 Accepted\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;

@@ -1,4 +1,4 @@
-//! A body that does as it is told.
+//! A body that follows a script.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -12,11 +12,11 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Bytes;
 
-/// What a body returns when it is polled. After the last step it returns `None`.
+/// What a body returns when it is polled. After the last step, it returns `None`.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Pending,
-    /// Pending until the gate is open.
+    /// Returns `Pending` until the gate is open.
     Wait(Gate),
     Data(Bytes),
     Trailers(HeaderMap),
@@ -35,8 +35,8 @@ impl Step {
     }
 }
 
-/// Keeps a server from going on before its client has seen what it has sent so far. Each opening
-/// lets one body through.
+/// Makes a server wait until its client has received what was sent so far. Each opening lets one body
+/// continue.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate(Arc<AtomicBool>);
 
@@ -49,46 +49,46 @@ impl Gate {
 #[derive(Debug, Clone)]
 pub(crate) struct Scripted {
     pub(crate) steps: VecDeque<Step>,
-    /// Whether it knows that it has ended before it is asked for a frame.
-    pub(crate) tells_its_end: bool,
+    /// Whether the body knows that it has ended before it is polled.
+    pub(crate) knows_its_end: bool,
     pub(crate) hint: SizeHint,
 }
 
 impl Scripted {
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let steps = steps.into_iter().collect();
-        Self { steps, tells_its_end: false, hint: SizeHint::default() }
+        Self { steps, knows_its_end: false, hint: SizeHint::default() }
     }
 
-    pub(crate) fn that_tells_its_end(mut self) -> Self {
-        self.tells_its_end = true;
+    pub(crate) fn that_knows_its_end(mut self) -> Self {
+        self.knows_its_end = true;
         self
     }
 }
 
 /// The error of a [`Scripted`] body.
 #[derive(Debug, PartialEq)]
-pub(crate) struct BrokenOff;
+pub(crate) struct BodyFailed;
 
-impl fmt::Display for BrokenOff {
+impl fmt::Display for BodyFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("broken off")
+        f.write_str("the body failed")
     }
 }
 
-impl Error for BrokenOff {}
+impl Error for BodyFailed {}
 
 impl Body for Scripted {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BodyFailed;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         if let Some(Step::Wait(Gate(gate))) = self.steps.front() {
             if !gate.swap(false, Ordering::Relaxed) {
-                cx.waker().wake_by_ref(); // asks again and again
+                cx.waker().wake_by_ref(); // polls again
                 return Poll::Pending;
             }
             self.steps.pop_front();
@@ -97,14 +97,14 @@ impl Body for Scripted {
             Some(Step::Pending | Step::Wait(_)) => Poll::Pending,
             Some(Step::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Some(Step::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Some(Step::Error) => Poll::Ready(Some(Err(BrokenOff))),
-            Some(Step::Panic) => panic!("as told"),
+            Some(Step::Error) => Poll::Ready(Some(Err(BodyFailed))),
+            Some(Step::Panic) => panic!("a panic"),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.tells_its_end && self.steps.is_empty()
+        self.knows_its_end && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -112,16 +112,18 @@ impl Body for Scripted {
     }
 }
 
-/// What [`poll`] has seen: pending, the end, a frame or an error.
-pub(crate) type Seen = Poll<Option<Result<Result<Bytes, HeaderMap>, BrokenOff>>>;
+/// The result of [`poll`]: pending, the end, a frame, or an error.
+pub(crate) type Seen = Poll<Option<Result<Result<Bytes, HeaderMap>, BodyFailed>>>;
 
 /// Polls a body once.
 pub(crate) fn poll<B>(body: &mut B) -> Seen
 where
-    B: Body<Data = Bytes, Error = BrokenOff> + Unpin,
+    B: Body<Data = Bytes, Error = BodyFailed> + Unpin,
 {
     let frame = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
     frame.map_ok(|frame| {
-        frame.into_data().map_err(|frame| frame.into_trailers().expect("one or the other"))
+        frame
+            .into_data()
+            .map_err(|frame| frame.into_trailers().expect("a frame is data or trailers"))
     })
 }

@@ -34,7 +34,7 @@ pub(crate) fn get(address: SocketAddr) -> Request<RequestBody> {
 
 pub(crate) fn request(method: Method, address: SocketAddr) -> Request<RequestBody> {
     let request = Request::builder().method(method).uri(format!("http://{address}/"));
-    // Or hyper's server sends no trailers over HTTP/1.
+    // Without this header, hyper's server sends no trailers over HTTP/1.
     request.header("te", "trailers").body(RequestBody::new()).unwrap()
 }
 
@@ -84,7 +84,7 @@ where
             tokio::spawn(async move {
                 let service = TowerToHyperService::new(service);
                 let builder = auto::Builder::new(TokioExecutor::new());
-                // A body that breaks off ends its connection with an error, as it should.
+                // The connection ends with an error if a body fails, as it should.
                 let _ = builder.serve_connection(TokioIo::new(stream), service).await;
             });
         }

@@ -1,4 +1,4 @@
-//! Which heads are failures.
+//! Which response heads are failures.
 
 use std::io;
 
@@ -14,7 +14,8 @@ fn response(status: u16) -> Response<Scripted> {
     Response::builder().status(status).body(body).unwrap()
 }
 
-/// What a classifier says of a status at the head; both kinds must agree.
+/// Returns the outcome of a status at the head, which must be the same with and without
+/// `at_end_of_stream`.
 fn outcome<P>(classifier: &HttpClassifier<P>, status: u16) -> Outcome
 where
     P: Fn(StatusCode, &HeaderMap) -> Option<Outcome> + Clone,
@@ -45,9 +46,10 @@ fn settled(call: impl FnOnce(&CircuitBreaker)) -> Outcome {
 }
 
 #[test]
-fn server_errors_and_invalid_statuses_are_failures_and_nothing_else_is() {
+fn server_errors_timeouts_and_invalid_statuses_are_failures_and_nothing_else_is() {
     for status in 100..=999 {
-        let expected = if status >= 500 { Outcome::Failure } else { Outcome::Success };
+        let is_failure = status == 408 || status >= 500;
+        let expected = if is_failure { Outcome::Failure } else { Outcome::Success };
         assert_eq!(outcome(&HttpClassifier::new(), status), expected, "{status}");
     }
 }
@@ -70,7 +72,7 @@ fn errors_are_failures() {
 }
 
 #[test]
-fn statuses_are_added_and_taken_away() {
+fn statuses_can_be_added_and_removed() {
     let classifier = HttpClassifier::new()
         .failure(StatusCode::TOO_MANY_REQUESTS)
         .failure(StatusCode::REQUEST_TIMEOUT)
@@ -83,7 +85,7 @@ fn statuses_are_added_and_taken_away() {
 }
 
 #[test]
-fn the_predicate_is_asked_first_and_may_leave_it_to_the_status() {
+fn the_predicate_is_asked_first_and_can_leave_the_decision_to_the_status() {
     let classifier = HttpClassifier::new().head(|status, _| match status.as_u16() {
         404 => Some(Outcome::Failure),
         502 => Some(Outcome::Success),
@@ -116,7 +118,7 @@ fn the_predicate_sees_the_headers() {
 }
 
 #[test]
-fn an_ignored_head_frees_the_probe_though_its_body_goes_on() {
+fn an_ignored_head_frees_the_probe_slot_before_its_body_ends() {
     let breaker = half_open();
     let classifier = HttpClassifier::new().head(|_, _| Some(Outcome::Ignored)).at_end_of_stream();
     let permit = breaker.try_acquire().unwrap();
@@ -128,7 +130,7 @@ fn an_ignored_head_frees_the_probe_though_its_body_goes_on() {
 #[test]
 fn a_panicking_predicate_abandons_the_call() {
     let breaker = half_open();
-    let classifier = HttpClassifier::new().head(|_, _| panic!("as told")).at_end_of_stream();
+    let classifier = HttpClassifier::new().head(|_, _| panic!("a panic")).at_end_of_stream();
     let permit = breaker.try_acquire().unwrap();
     let call = || drop(Classifier::<_, io::Error>::response(&classifier, response(200), permit));
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_err();

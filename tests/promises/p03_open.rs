@@ -153,8 +153,8 @@ async fn a_request_to_wait_counts_if_a_later_failure_opens_the_circuit() {
         .unwrap();
     permit(&breaker).failure_retry_after(5 * SECOND);
     advance(SECOND).await;
-    permit(&breaker).failure_retry_after(2 * SECOND); // ends sooner
-    permit(&breaker).failure(); // refused connection
+    permit(&breaker).failure_retry_after(2 * SECOND); // ends earlier
+    permit(&breaker).failure(); // for example a refused connection
     assert_eq!(breaker.snapshot().retry_after(), Some(4 * SECOND));
 }
 
@@ -165,13 +165,17 @@ async fn a_request_to_wait_does_not_outlive_its_period_or_its_time() {
     permit(&breaker).failure_retry_after(5 * SECOND);
     breaker.reset();
     breaker.trip();
-    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND), "of an earlier period");
+    assert_eq!(
+        breaker.snapshot().retry_after(),
+        Some(SECOND),
+        "the request belongs to an earlier period"
+    );
 
     breaker.reset();
     permit(&breaker).failure_retry_after(5 * SECOND);
     advance(5 * SECOND).await;
     permit(&breaker).failure();
-    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND), "it has passed");
+    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND), "the requested time has passed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +184,11 @@ async fn tripping_an_open_circuit_whose_wait_has_elapsed_opens_it_anew() {
     breaker.trip();
     advance(SECOND / 2).await;
     breaker.trip();
-    assert_eq!(breaker.snapshot().retry_after(), Some(SECOND / 2), "its wait was running");
+    assert_eq!(
+        breaker.snapshot().retry_after(),
+        Some(SECOND / 2),
+        "a trip does not lengthen a wait that is running"
+    );
     advance(SECOND).await;
     breaker.trip();
     breaker.try_acquire().unwrap_err();

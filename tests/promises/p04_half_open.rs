@@ -102,8 +102,7 @@ async fn a_sample_is_also_judged_by_the_slow_call_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_of_a_sample_that_times_out_is_one_failure_of_the_sample_and_decides_nothing_alone()
-{
+async fn a_probe_of_a_sample_that_times_out_is_one_failure_and_does_not_decide_alone() {
     let timed = |builder: CircuitBreakerBuilder| {
         let builder = builder.failure_rate_threshold(0.5).half_open(HalfOpen::sample(50));
         builder.probe_timeout(10 * SECOND).open_duration(SECOND).build().unwrap()
@@ -116,7 +115,7 @@ async fn a_probe_of_a_sample_that_times_out_is_one_failure_of_the_sample_and_dec
     advance(10 * SECOND).await;
     assert_eq!(breaker.state(), State::Closed, "1 of 50 failed");
     hanging.failure();
-    assert_eq!(breaker.snapshot().consecutive_failures(), 0, "its result is stale");
+    assert_eq!(breaker.snapshot().consecutive_failures(), 0, "the result of the probe is stale");
 
     let slow = timed(
         CircuitBreaker::builder("slow")
@@ -128,7 +127,11 @@ async fn a_probe_of_a_sample_that_times_out_is_one_failure_of_the_sample_and_dec
     (0..49).for_each(|_| permit(&slow).success());
     advance(10 * SECOND).await;
     assert_eq!(slow.state(), State::Open, "1 of 50 was slow");
-    assert_eq!(slow.snapshot().retry_after(), Some(SECOND), "the open period begins just then");
+    assert_eq!(
+        slow.snapshot().retry_after(),
+        Some(SECOND),
+        "the open period begins when the probe times out"
+    );
 }
 
 #[tokio::test(start_paused = true)]

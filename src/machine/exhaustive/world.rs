@@ -10,7 +10,7 @@ pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
 
-/// A time window holds any number of calls, so there would be no end of worlds.
+/// A time window holds any number of calls, so there would be infinitely many worlds without this limit.
 const MOST_COUNTED: u64 = 3;
 
 /// Most rules do not ask whether something is longer ago than this.
@@ -25,12 +25,12 @@ pub(super) struct World {
     now: Tick,
     calls: Vec<Call>,
     most_calls: usize,
-    /// Counts the state periods, from outside.
+    /// The number of the current state period, counted independently of the machine.
     period: u32,
     /// How many probes have reported a success in this period.
     successes: u64,
     history: Vec<Step>,
-    /// What the latest step has changed.
+    /// The changes of state in the latest step.
     pub(super) changes: Vec<Change>,
     fault: Option<Fault>,
 }
@@ -41,7 +41,7 @@ struct Call {
     began: Tick,
     period: u32,
     stage: Stage,
-    /// When it expires, if it is a probe.
+    /// When the call expires, if it is a probe.
     deadline: Option<Tick>,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum Step {
     Acquire,
     /// Asks for admission and, if that gives a probe slot, keeps it for later.
     Reserve,
-    /// The inner service of the slot's holder is ready.
+    /// The inner service is ready for the caller that holds the slot.
     SetReady(usize),
     /// The holder of the slot calls.
     Begin(usize),
@@ -69,7 +69,7 @@ pub(super) enum Step {
     Operate(OperatorAction),
 }
 
-/// What a world may do wrong.
+/// How a world may break a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fault {
     /// A stale result counts as one of the current period.
@@ -92,14 +92,14 @@ const ACTIONS: [Step; 5] = [
     Step::Operate(OperatorAction::ForceClosed),
     Step::Operate(OperatorAction::Resume),
 ];
-/// Those that are counted come first.
+/// All reports. Those that are counted come first.
 const REPORTS: [Report; 6] = [
     Report::Success,
     Report::Failure,
     Report::FailureRetryAfter(3 * UNIT),
     Report::SoftFailure { retry_after: 0 },
     Report::Ignored,
-    Report::Abandoned,
+    Report::GivenUp,
 ];
 const COUNTED: usize = 4;
 
@@ -119,12 +119,12 @@ impl World {
         }
     }
 
-    /// The same world with fewer calls at a time.
+    /// Returns the same world with fewer calls at a time.
     pub(super) fn with_calls(self, most_calls: usize) -> Self {
         Self { most_calls, ..self }
     }
 
-    /// Everything that can happen next. A call that hangs is one to which nothing happens.
+    /// Returns everything that can happen next. A call hangs if nothing happens to it.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = [&STEPS_OF_TIME[..], &ACTIONS].concat();
         if self.calls.len() < self.most_calls {
@@ -150,7 +150,7 @@ impl World {
         steps
     }
 
-    /// The world after a step, or the promise that the step breaks.
+    /// Returns the world after a step, or the guarantee that the step breaks.
     pub(super) fn after(&self, step: Step) -> Result<Self, String> {
         let mut world = self.clone();
         world.changes.clear();
@@ -175,7 +175,7 @@ impl World {
         }
         world.notice_changes();
         world.check_probes()?;
-        world.check_wedged()?;
+        world.check_not_stuck()?;
         Ok(world)
     }
 
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    /// A slot that is gone leaves its holder without a call.
+    /// Begins the call of a slot. If the slot has expired, there is no call.
     fn begin(&mut self, index: usize) {
         let Call { ticket, .. } = self.calls[index];
         if self.machine.begin_probe(self.now, ticket) {
@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// A result decides only the period that admitted the call.
+    /// Settles a call. Checks that a late result decides nothing.
     fn settle(&mut self, call: usize, report: Report) -> Result<(), String> {
         let Call { mut ticket, began, period, stage, deadline } = self.calls.remove(call);
         let before = self.machine.view(self.now);
@@ -237,7 +237,7 @@ impl World {
                 ticket = self.machine.closed_ticket().unwrap_or(ticket);
             }
             Some(Fault::SlotIsKept)
-                if is_probe && matches!(report, Report::Ignored | Report::Abandoned) =>
+                if is_probe && matches!(report, Report::Ignored | Report::GivenUp) =>
             {
                 self.machine.probes.begin(ticket, Tick::MAX);
                 return Ok(());
@@ -276,7 +276,8 @@ impl World {
         self.successes = 0;
     }
 
-    /// A holder that is ready and does not call is no probe: its slot yields to others.
+    /// Checks that there are not too many probes. A caller that is ready but does not call is not a probe, because
+    /// its slot yields to others.
     fn check_probes(&self) -> Result<(), String> {
         if self.machine.state() == State::HalfOpen {
             let is_probe = |call: &&Call| call.period == self.period && call.stage != Stage::Ready;
@@ -288,9 +289,9 @@ impl World {
         Ok(())
     }
 
-    /// Whatever hangs now, a call is admitted within twice the time of a probe and the open wait, and the
-    /// closed state can be reached.
-    fn check_wedged(&self) -> Result<(), String> {
+    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
+    /// probe plus the open wait, and the closed state can be reached.
+    fn check_not_stuck(&self) -> Result<(), String> {
         let mut machine = self.machine.clone();
         let mut now = self.now;
         machine.operate(OperatorAction::Resume, now);
@@ -298,18 +299,18 @@ impl World {
         for _ in 0..=PROBES {
             let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
             else {
-                return Err(format!("wedged: {:?}", self.history));
+                return Err(format!("stuck: {:?}", self.history));
             };
             machine.settle(|| now, ticket, now, Report::Success);
         }
         match machine.state() {
             State::Closed => Ok(()),
-            _ => Err(format!("closed is out of reach: {:?}", self.history)),
+            _ => Err(format!("the closed state cannot be reached: {:?}", self.history)),
         }
     }
 
-    /// What this world is, wherever it stands in time and whatever its tickets are: two worlds with the
-    /// same key have the same future.
+    /// Returns what distinguishes this world from others, regardless of the time and of the values of its tickets.
+    /// Two worlds with the same key have the same future.
     pub(super) fn key(&self) -> u64 {
         let Self { machine, now, .. } = self;
         let ago = |time: Tick| now.saturating_sub(time).min(LONG);
@@ -331,7 +332,7 @@ impl World {
             .collect();
         calls.sort_unstable();
         let phase = match &machine.phase {
-            // A longer streak than the rule needs can grow only while an operator holds it closed.
+            // A streak that is longer than the rule needs can grow only while the circuit is forced closed.
             Phase::Closed { streak, .. } => {
                 let limit = machine.rules.consecutive_failures.unwrap_or(0);
                 (0, (*streak).min(limit), Tally::default())

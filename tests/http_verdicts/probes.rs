@@ -1,4 +1,5 @@
-//! A probe lasts as long as its body, but no longer than its lease.
+//! A probe that is settled at the end of its body lasts as long as the body, but no longer than the probe
+//! timeout.
 
 use std::time::Duration;
 
@@ -12,15 +13,15 @@ use crate::scripted::{Gate, Scripted, Step, poll};
 use crate::servers::{get, http1_client, http2_client, serve};
 use crate::{HOUR, builder, send};
 
-const LEASE: Duration = Duration::from_secs(30);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 const OPEN: Duration = Duration::from_secs(5);
 
 /// A breaker whose next call is a probe, and the only one.
-fn half_open(lease: Duration, open: Duration) -> CircuitBreaker {
+fn half_open(probe_timeout: Duration, open: Duration) -> CircuitBreaker {
     let breaker = builder()
         .open_duration(open)
         .half_open(HalfOpen::consecutive_successes(1))
-        .probe_timeout(lease)
+        .probe_timeout(probe_timeout)
         .build()
         .unwrap();
     breaker.force_open();
@@ -36,39 +37,39 @@ fn probe(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_closes_the_circuit_at_the_end_of_its_body_and_not_before() {
-    let breaker = half_open(LEASE, OPEN);
+async fn a_probe_closes_the_circuit_at_the_end_of_its_body_and_not_earlier() {
+    let breaker = half_open(PROBE_TIMEOUT, OPEN);
     let mut body = probe(&breaker, [Step::Pending, Step::data("body")]);
     for _ in 0..2 {
         let _ = poll(&mut body);
-        assert!(breaker.try_acquire().is_err(), "its place is taken");
+        assert!(breaker.try_acquire().is_err(), "the probe keeps its slot");
     }
     assert!(poll(&mut body).is_ready());
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_whose_body_breaks_off_opens_the_circuit() {
-    let breaker = half_open(LEASE, OPEN);
+async fn a_probe_whose_body_fails_opens_the_circuit() {
+    let breaker = half_open(PROBE_TIMEOUT, OPEN);
     let mut body = probe(&breaker, [Step::Error]);
     assert!(poll(&mut body).is_ready());
     assert_eq!(breaker.state(), State::Open);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_whose_body_is_never_read_to_the_end_cannot_wedge_it() {
+async fn a_probe_whose_body_is_never_read_to_its_end_does_not_wedge_the_circuit() {
     for polls in [0, 1, 10] {
-        let breaker = half_open(LEASE, OPEN);
+        let breaker = half_open(PROBE_TIMEOUT, OPEN);
         let mut body = probe(&breaker, std::iter::repeat_n(Step::Pending, 20));
         for _ in 0..polls {
             assert!(poll(&mut body).is_pending());
         }
-        advance(LEASE + OPEN - Duration::from_nanos(1)).await;
+        advance(PROBE_TIMEOUT + OPEN - Duration::from_nanos(1)).await;
         assert!(breaker.try_acquire().is_err());
         advance(Duration::from_nanos(1)).await;
         let next = breaker.try_acquire().unwrap();
 
-        drop(body); // which would be a success, but comes too late
+        drop(body); // a success, but too late to count
         assert_eq!(breaker.state(), State::HalfOpen);
         next.success();
         assert_eq!(breaker.state(), State::Closed);
@@ -76,7 +77,7 @@ async fn a_probe_whose_body_is_never_read_to_the_end_cannot_wedge_it() {
 }
 
 #[tokio::test]
-async fn a_probe_whose_body_is_held_and_not_read_cannot_wedge_it_on_a_socket() {
+async fn a_probe_whose_body_is_held_on_a_socket_does_not_wedge_the_circuit() {
     let body = Scripted::new([Step::data("half"), Step::Wait(Gate::default())]);
     let address = serve(move || Response::new(body.clone())).await;
     for client in [http1_client(), http2_client()] {

@@ -1,4 +1,4 @@
-//! `grpc-retry-pushback-ms`, as far as `Rejected::retry_after`.
+//! `grpc-retry-pushback-ms` from a real socket to `Rejected::retry_after`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tower_breaker::{Cause, Rejected, State};
 use crate::servers::{Ending, serve_raw};
 use crate::{builder, check, client, watch};
 
-/// How long the circuit stays open if it is left to itself.
+/// How long the circuit stays open without a pushback.
 const OPEN: Duration = Duration::from_secs(1);
 
-/// Unavailable, with a pushback.
+/// Returns `UNAVAILABLE` with a pushback.
 fn pushing_back(pushback: &'static str) -> Status {
     let mut metadata = MetadataMap::new();
     metadata.insert("grpc-retry-pushback-ms", pushback.parse().unwrap());
     Status::with_metadata(tonic::Code::Unavailable, "busy", metadata)
 }
 
-/// Makes two calls that end with a status and returns the wait that the third one is told: with the
-/// status in the head, and in the trailers.
+/// Makes two calls that end with a status. Returns how long the third caller has to wait: with the status in
+/// the head, and in the trailers.
 async fn waits_after(status: Status) -> [Duration; 2] {
     let address = Ending::serve(status).await;
     let [in_head, in_trailers] = [(); 2].map(|()| builder().open_duration(OPEN).build().unwrap());
@@ -38,7 +38,7 @@ fn wait(status: &Status) -> Duration {
     rejected.retry_after().unwrap()
 }
 
-/// Whether a wait, of which little has passed, was this long.
+/// Returns whether a wait of which little has passed was this long.
 fn is(wait: Duration, whole: Duration) -> bool {
     whole / 2 < wait && wait <= whole * 11 / 10 // stretched by up to a tenth
 }
@@ -51,7 +51,7 @@ async fn the_circuit_stays_open_for_as_long_as_the_server_asks() {
 }
 
 #[tokio::test]
-async fn a_hostile_server_cannot_close_us_out_for_a_year() {
+async fn a_hostile_server_cannot_keep_the_circuit_open_for_a_year() {
     for pushback in ["31536000000", "99999999999999999999999999"] {
         for wait in waits_after(pushing_back(pushback)).await {
             assert!(is(wait, Duration::from_secs(300)), "{pushback}: {wait:?}");
@@ -60,7 +60,7 @@ async fn a_hostile_server_cannot_close_us_out_for_a_year() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_or_negative_is_ignored() {
+async fn a_malformed_or_negative_pushback_is_ignored() {
     for pushback in ["-1", "-120000", "soon", "", "1e6", "+120000"] {
         for wait in waits_after(pushing_back(pushback)).await {
             assert!(wait <= OPEN, "{pushback}: {wait:?}");
@@ -69,7 +69,7 @@ async fn what_is_malformed_or_negative_is_ignored() {
 }
 
 #[tokio::test]
-async fn one_status_opens_the_circuit_if_it_is_to() {
+async fn with_trip_on_retry_after_one_status_opens_the_circuit() {
     let breaker = builder().trip_on_retry_after(true).build().unwrap();
     let mut client = client(&breaker, Ending::serve(pushing_back("120000")).await);
     watch(&mut client).await.unwrap_err();
@@ -78,7 +78,7 @@ async fn one_status_opens_the_circuit_if_it_is_to() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_speaks_no_grpc_is_heeded_too() {
+async fn the_retry_after_of_a_proxy_that_does_not_speak_grpc_is_honoured() {
     let breaker = builder().trip_on_retry_after(true).open_duration(OPEN).build().unwrap();
     let busy = || {
         let response = http::Response::builder().status(503).header("retry-after", "120");
