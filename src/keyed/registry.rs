@@ -134,8 +134,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
 
     /// Returns the circuit of a key. Creates it if the registry has none. This counts as use of the circuit.
     ///
-    /// If there is no capacity left, because all circuits are busy, the new circuit is not kept. Then the
-    /// next call with this key gets another one.
+    /// If there is no capacity left, because the circuits that it looks at are all busy, the new circuit is not
+    /// kept. Then the next call with this key gets another one. In the numbers of a
+    /// [full registry](crate::EventKind::RegistryFull), the handle counts as one call.
     pub fn get_or_create<Q>(&self, key: &Q) -> CircuitBreaker
     where
         K: Borrow<Q> + Display,
