@@ -240,3 +240,26 @@ fn events_that_are_dropped_because_of_a_slow_listener_are_logged_at_warn() {
     );
     assert_eq!(lines.len(), 2);
 }
+
+#[cfg(feature = "keyed")]
+#[tokio::test(start_paused = true)]
+async fn a_full_registry_is_a_warning_once_a_minute() {
+    let log = Log::new(Level::WARN);
+    let circuits = tower_breaker::keyed::CircuitBreakerRegistry::builder(sensitive())
+        .capacity(1)
+        .build()
+        .unwrap();
+    let held = circuits.get_or_create(&0);
+    let line = |calls| {
+        format!(
+            "WARN tower_breaker: payments: the registry is full (capacity 1): {calls} went through \
+             circuits that are not kept breaker=\"payments\" capacity=1 unkept_calls="
+        )
+    };
+    (1..5).for_each(|key| drop(circuits.get_or_create(&key)));
+    assert_eq!(log.lines(), [line("1 call") + "1"]);
+    advance(SECOND * 60).await;
+    (1..5).for_each(|key| drop(circuits.get_or_create(&key)));
+    assert_eq!(log.lines(), [line("4 calls") + "4"]);
+    drop(held);
+}

@@ -6,6 +6,8 @@ mod conservation;
 mod http;
 mod listeners;
 mod recorders;
+#[cfg(feature = "keyed")]
+mod registry;
 mod scrape;
 mod states;
 
