@@ -16,7 +16,7 @@ pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Outcome, Permit, ProbeSlot, Rejected, Waiter};
+use crate::circuit::{Circuit, Observer, Outcome, Permit, ProbeSlot, Rejected, Waiter};
 use crate::machine::{OperatorAction, Refusal, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
@@ -78,7 +78,7 @@ impl CircuitBreaker {
         let listeners = Arc::new(Listeners::new(name, series, listeners)); // may panic
         let seed = RandomState::new().build_hasher().finish();
         let circuit = Circuit::start(rules, listeners.clone(), counts_in_flight, seed);
-        listeners.publish_metrics();
+        listeners.publish();
         let lease = Lease { circuit, listeners };
         Self { lease: Arc::new(lease) }
     }
@@ -101,7 +101,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::new(self.circuit().view());
-        self.lease.listeners.publish_metrics();
+        self.lease.listeners.publish();
         snapshot
     }
 

@@ -26,6 +26,7 @@
 
 mod catch_panic;
 pub(crate) mod clock;
+mod escaped;
 #[cfg(feature = "keyed")]
 mod idle;
 mod in_flight;
@@ -43,6 +44,7 @@ mod waiters;
 use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
+pub(crate) use self::escaped::Escaped;
 use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
@@ -53,8 +55,6 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-#[cfg(feature = "keyed")]
-use self::sync::AtomicBool;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
@@ -68,9 +68,6 @@ pub(crate) struct Circuit {
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
     in_flight: InFlight,
-    /// Whether a registry has handed out the circuit since it last looked.
-    #[cfg(feature = "keyed")]
-    is_used: AtomicBool,
     waiters: Waiters,
 }
 
@@ -280,7 +277,7 @@ impl Circuit {
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
-            observer.notify();
+            observer.publish();
         }
     }
 

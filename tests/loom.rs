@@ -2,7 +2,8 @@
 //! them to read, and so checks the atomic shell around the state machine. Run it with
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg tower_breaker_loom" cargo test --release --test loom --target-dir target/loom
+//! RUSTFLAGS="--cfg tower_breaker_loom" \
+//!     cargo test --release --features keyed --test loom --target-dir target/loom
 //! ```
 //!
 //! A larger `LOOM_MAX_PREEMPTIONS` (3 by default) covers more interleavings and takes longer.
@@ -433,6 +434,40 @@ fn concurrent_transitions_are_notified_completely_and_in_order() {
     });
 }
 
+/// In a model, a thread hands over after one notification. If nobody took over, or if both threads waited
+/// for each other, the model would fail.
+#[test]
+fn a_thread_that_hands_over_leaves_nothing_unreported() {
+    static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
+    model(|| {
+        // Not loom's: it is locked for a moment only, in which no other thread can run.
+        let reported = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = reported.clone();
+        let breaker = builder()
+            .listener(move |event: &tower_breaker::Event<'_>| {
+                let reporter = thread::current().id();
+                listener.lock().unwrap().push((event.to_string(), reporter));
+            })
+            .build()
+            .unwrap();
+        let others = [(); 2].map(|()| {
+            let breaker = breaker.clone();
+            spawn(move || breaker.resume())
+        });
+        breaker.force_open(); // two events
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let reported = reported.lock().unwrap();
+        let of = |text| reported.iter().filter(move |(event, _)| event.contains(text));
+        assert_eq!(of("->").count(), breaker.history().len(), "{reported:?}");
+        assert_eq!((of(": force_open").count(), of(": resume").count()), (1, 2), "{reported:?}");
+        let reporter = |text| of(text).next().unwrap().1;
+        if reporter(": force_open") != reporter("(forced open)") {
+            HAS_HANDED_OVER.store(true, Ordering::SeqCst);
+        }
+    });
+    assert!(HAS_HANDED_OVER.load(Ordering::SeqCst), "the model is too small");
+}
+
 struct Flag(AtomicBool);
 
 impl Wake for Flag {
@@ -461,4 +496,50 @@ fn a_waiting_caller_is_woken() {
             assert!(matches!(again, Poll::Ready(_)));
         }
     });
+}
+
+/// A registry drops a circuit only if that loses nothing. The circuits of keys count their calls for this.
+#[cfg(feature = "keyed")]
+mod keyed {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    use super::*;
+
+    /// A registry of one circuit, which opens on the first failure.
+    fn circuits() -> CircuitBreakerRegistry<u32> {
+        let template = builder().consecutive_failures(1);
+        CircuitBreakerRegistry::builder(template).capacity(1).build().unwrap()
+    }
+
+    #[test]
+    fn no_circuit_is_evicted_while_a_failure_is_being_settled() {
+        model(|| {
+            let circuits = circuits();
+            let permit = circuits.try_acquire(&1).unwrap();
+            let other = spawn(move || permit.failure());
+            circuits.try_acquire(&2).unwrap().success();
+            other.join().unwrap();
+            let breaker = circuits.get(&1).expect("it was in use or open all the time");
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+
+    #[test]
+    fn a_call_is_in_flight_before_its_circuit_can_be_evicted() {
+        model(|| {
+            let circuits = circuits();
+            circuits.try_acquire(&1).unwrap().success();
+            let other = {
+                let circuits = circuits.clone();
+                spawn(move || circuits.try_acquire(&1).unwrap().failure())
+            };
+            circuits.try_acquire(&2).unwrap().success();
+            other.join().unwrap();
+            // Either the call came first, and its circuit stays, or its circuit was evicted before and
+            // created anew, unless that of the other key was still in use.
+            let open = circuits.get(&1).map(|breaker| breaker.state());
+            assert!(matches!(open, Some(State::Open) | None), "{open:?}");
+            assert_eq!(open.is_none(), circuits.get(&2).is_some());
+        });
+    }
 }

@@ -2,7 +2,9 @@
 #![cfg(feature = "tracing")]
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::advance;
@@ -143,4 +145,98 @@ async fn the_span_of_a_call_says_whether_it_was_rejected_or_a_probe() {
     advance(SECOND).await;
     span().in_scope(|| breaker.try_acquire().unwrap().success());
     assert!(close(&log).contains("call{circuit_breaker.probe=true}"));
+}
+
+/// Keeps the fields of events as they are given, without the quotes and escapes of `fmt`.
+#[derive(Clone, Default)]
+struct Fields(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Fields {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        event.record(&mut self.clone());
+    }
+}
+
+impl tracing::field::Visit for Fields {
+    fn record_str(&mut self, _: &tracing::field::Field, value: &str) {
+        self.0.lock().unwrap().push(value.to_owned());
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push(format!("{value:?}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_name_is_escaped_in_the_message_and_in_the_fields() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let fields = Fields::default();
+    let subscriber = tracing_subscriber::registry().with(fields.clone());
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    let breaker = CircuitBreaker::new("a\nb\u{1b}[2J\u{202e}");
+    breaker.trip();
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    let fields = fields.0.lock().unwrap();
+    let shown = "a\\nb\\u{1b}[2J\\u{202e}";
+    assert_eq!(fields.iter().filter(|field| *field == shown).count(), 3, "{fields:?}");
+    let message = format!("{shown}: open -> closed (reset)");
+    assert!(fields.contains(&message), "{fields:?}");
+    for field in fields.iter() {
+        assert!(!field.contains(['\n', '\u{1b}', '\u{202e}']), "{field:?}");
+    }
+}
+
+/// Counts the events, and panics at each.
+struct Panics(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panics {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_panics_fails_no_call_and_receives_the_next_event() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let events = Arc::new(AtomicUsize::new(0));
+    let subscriber = tracing_subscriber::registry().with(Panics(events.clone()));
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    let breaker = sensitive().build().unwrap();
+    breaker.try_acquire().unwrap().failure();
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    assert_eq!(events.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn events_that_are_dropped_for_a_slow_listener_are_a_warning() {
+    let log = Log::new(Level::WARN);
+    let (is_reporting, reports) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let breaker = sensitive()
+        .on_transition(move |_| {
+            is_reporting.send(()).unwrap();
+            let _ = may_go_on.lock().unwrap().recv(); // or the sender is gone
+        })
+        .build()
+        .unwrap();
+    let other = breaker.clone();
+    // The log is that of this thread, so this thread reports.
+    let meanwhile = thread::spawn(move || {
+        reports.recv().unwrap();
+        (0..100).for_each(|_| other.resume()); // without effect
+        drop(go_on);
+        reports
+    });
+    breaker.trip();
+    meanwhile.join().unwrap();
+    let lines = log.lines();
+    assert_eq!(
+        lines[1],
+        "WARN tower_breaker: payments: missed 36 events breaker=\"payments\" missed=36"
+    );
+    assert_eq!(lines.len(), 2);
 }

@@ -9,8 +9,6 @@ use super::in_flight::InFlight;
 use super::locked::LockedBreaker;
 use super::observer::{Observer, Watch, Watches};
 use super::slices::Slices;
-#[cfg(feature = "keyed")]
-use super::sync::AtomicBool;
 use super::sync::{AtomicU64, Mutex, Ordering, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
@@ -31,8 +29,6 @@ impl Circuit {
             watch: ArcSwapOption::empty(),
             abandoned_after: AtomicU64::new(NEVER),
             in_flight: InFlight::default(),
-            #[cfg(feature = "keyed")]
-            is_used: AtomicBool::default(),
             waiters: Waiters::default(),
         }
     }
@@ -50,8 +46,6 @@ impl Circuit {
         let machine = Machine::new(rules, locked.last_ticket, seed, now);
         observer.read(&machine, now);
         circuit.in_flight.start();
-        #[cfg(feature = "keyed")]
-        circuit.is_used.store(false, Ordering::Relaxed);
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         if observer.watches() >= Watches::Calls {

@@ -17,11 +17,14 @@ pub(crate) trait Observer: Send + Sync {
     /// Returns whether [`notify`](Self::notify) is to be called once the lock has been released.
     fn record(&self, machine: &Machine) -> bool;
 
-    /// Passes on what was recorded. Called without any lock held.
+    /// Passes on what was recorded, and the last reading. Called without any lock held.
     fn notify(&self);
 
     /// Takes a reading of the machine. Called with the circuit's lock held. It must not run user code.
     fn read(&self, machine: &Machine, now: Tick);
+
+    /// Passes on the last reading. Called without any lock held.
+    fn publish(&self);
 
     /// A call has been settled. Called without any lock held, if it [watches](Self::watches) calls.
     fn call_settled(&self, call: SettledCall);

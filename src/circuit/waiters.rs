@@ -28,7 +28,10 @@ impl Waiters {
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
         for waker in wakers.into_values() {
-            catch_panic(|| waker.wake()); // a panic must not keep the others asleep
+            // A panic must not leave the others asleep. The waker is dropped on its own, because a panic
+            // of a drop during another panic would abort the process.
+            catch_panic(|| waker.wake_by_ref());
+            catch_panic(|| drop(waker));
         }
     }
 }
@@ -60,7 +63,7 @@ impl Waiter {
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         let replaced = lock(&self.circuit.waiters.0).wakers.insert(self.number, waker);
-        drop(replaced); // without the lock, because a waker is user code
+        catch_panic(|| drop(replaced)); // without the lock, because a waker is user code
     }
 
     /// Asks to be woken at `at`.
@@ -89,7 +92,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let removed = lock(&self.circuit.waiters.0).wakers.remove(&self.number);
-        drop(removed); // without the lock
+        catch_panic(|| drop(removed)); // without the lock
     }
 }
 

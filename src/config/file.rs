@@ -1,4 +1,4 @@
-//! Settings from a file.
+//! [`Config`]: settings from a file.
 
 mod groups;
 mod setting;
@@ -17,8 +17,8 @@ use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 
-/// Settings for a [`CircuitBreaker`] from a file: TOML, YAML, JSON, or whatever else serde reads.
-/// With the feature `serde`.
+/// The settings of a [`CircuitBreaker`], read from a file: TOML, YAML, JSON, or any other format that serde
+/// supports. Requires the feature `serde`.
 ///
 /// | setting | value | example in TOML |
 /// |---|---|---|
@@ -29,10 +29,10 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 /// | `slow_call_duration_threshold` | a duration longer than zero | `"2s"` |
 /// | `no_trip_rules` | `true`, without a trip rule, or `false` | `true` |
 /// | `sliding_window` | `calls`, a whole number, at least 1 | `{ calls = 100 }` |
-/// | | or `time`, a duration longer than zero, with or without the number of `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
+/// | | or `time`, a duration longer than zero, and optionally `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
 /// | `minimum_calls` | a whole number, at least 1 | `20` |
 /// | `open_duration` | a duration longer than zero: each wait | `"5s"` |
-/// | | or `initial` and `max`, durations, the first longer than zero and no longer than the second, with or without `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
+/// | | or `initial`, a duration longer than zero, and `max`, a duration not shorter than `initial`, and optionally `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
 /// | `half_open` | `consecutive_successes`, a whole number, at least 1 | `{ consecutive_successes = 3 }` |
 /// | | or `sample`, a whole number, at least 1; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
 /// | `probe_timeout` | a duration longer than zero | `"30s"` |
@@ -40,16 +40,16 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 /// | `max_retry_after` | a duration longer than zero | `"5m"` |
 /// | `trip_on_retry_after` | `true` or `false` | `true` |
 ///
-/// A setting is called, means and may be what its method of [`CircuitBreakerBuilder`] says; one that
-/// is absent has [the default](CircuitBreakerBuilder). A setting that is unknown is an error.
+/// Each setting has the name, the meaning and the range of a method of [`CircuitBreakerBuilder`]. A setting
+/// that is absent has its [default](CircuitBreakerBuilder). An unknown setting is an error.
 ///
-/// A duration is a text of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`, as
-/// [`humantime::parse_duration`] reads it: `m` is a minute, and `M` a month.
+/// A duration is a string of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`. It is parsed by
+/// [`humantime::parse_duration`], so `m` means minutes and `M` means months.
 ///
 /// # Errors
-/// What [`CircuitBreakerBuilder::build`] would refuse is refused when the file is read, so that the
-/// error also says where in the file it is: at the value, or if two settings do not go together, at
-/// their table. (Inside of `#[serde(flatten)]` or an untagged enum serde does not know where it is.)
+/// Settings that [`CircuitBreakerBuilder::build`] would reject are rejected when the file is read. The error
+/// then also names the position in the file: that of the value or, if two settings do not go together, that
+/// of their table. Inside `#[serde(flatten)]` or an untagged enum, serde does not know the position.
 ///
 /// ```text
 /// TOML parse error at line 4, column 26
@@ -81,7 +81,8 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 pub struct Config(Fields);
 
 impl Config {
-    /// A builder with these settings, to add listeners to, or settings that the code decides.
+    /// Returns a builder with these settings. Use it to add listeners, or settings that are decided in
+    /// code.
     pub fn builder(&self, name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
         self.0.builder(name.into())
     }
@@ -89,7 +90,7 @@ impl Config {
     /// Builds a breaker with these settings.
     ///
     /// # Errors
-    /// None for settings that were read: they have been checked.
+    /// Settings that were read from a file have been checked already, so this does not fail for them.
     pub fn build(&self, name: impl Into<Arc<str>>) -> Result<CircuitBreaker, ConfigError> {
         self.builder(name).build()
     }
@@ -104,7 +105,7 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// The settings that are there.
+/// The settings that the file contains.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Fields {
@@ -162,8 +163,8 @@ impl Fields {
     }
 }
 
-/// For each value a function that reads it for serde: its name there, its type, what it is called
-/// in errors, and the check.
+/// Defines a function for each value that serde calls to read it. A line lists the name of the function, the
+/// type of the value, its name in errors, and the check.
 macro_rules! readers {
     ($($field:ident: $type:ty, $name:expr, $check:expr;)*) => {$(
         fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
@@ -187,7 +188,7 @@ readers! {
     trip_on_retry_after: bool, "trip_on_retry_after", |_, _| Ok(());
 }
 
-/// As serde reads an option, but nothing is no value.
+/// Reads an optional value like serde does, except that `null` is an error.
 fn group<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

@@ -18,7 +18,7 @@ pub enum RejectReason {
 impl RejectReason {
     /// The name of the reason in snake case, such as `half_open`. Metrics and log fields use this name.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::HalfOpen => "half_open",

@@ -1,4 +1,4 @@
-//! What stands in for the metrics when the feature is off. It does nothing.
+//! Takes the place of the metrics if the feature is off. It does nothing.
 
 use std::sync::Arc;
 

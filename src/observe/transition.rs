@@ -1,19 +1,20 @@
-//! A change of state, and what caused it.
+//! [`Transition`]: a change of state, as users see it.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::circuit::{Name, clock};
+use crate::circuit::{Escaped, Name, clock};
 use crate::machine::{Cause, Change, State};
 
-/// A change of a circuit's state: told to
-/// [`on_transition`](crate::CircuitBreakerBuilder::on_transition), sent to
-/// [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while by
+/// A change of a circuit's state, and what caused it.
+///
+/// Transitions are passed to [`on_transition`](crate::CircuitBreakerBuilder::on_transition), sent to
+/// those who [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while in the
 /// [`history`](crate::CircuitBreaker::history).
 ///
-/// Its `Display` is one line for a log.
+/// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
 ///
 /// # Example
 /// ```
@@ -39,47 +40,55 @@ impl Transition {
         Self { breaker, change }
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &str {
         &self.breaker
     }
 
-    /// The state that it left.
+    /// Returns the state that the circuit left.
     #[must_use]
     pub fn from(&self) -> State {
         self.change.from
     }
 
-    /// The state that it entered: another than [`from`](Self::from), except where an operator holds
-    /// an open circuit open.
+    /// Returns the state that the circuit entered.
+    ///
+    /// It differs from [`from`](Self::from), with one exception: an open circuit that an operator
+    /// forces open goes from open to open.
     #[must_use]
     pub fn to(&self) -> State {
         self.change.to
     }
 
-    /// When: the moment from which the new state's time counts. If a probe did not report in time,
-    /// that is the end of its time, however much later it was noticed.
+    /// Returns when the circuit entered its new state.
+    ///
+    /// If a probe timed out, this is the moment at which its time ended, even if nobody noticed until
+    /// later.
     #[must_use]
     pub fn at(&self) -> Instant {
         clock::instant(self.change.at)
     }
 
-    /// Why.
+    /// Returns why the circuit changed its state.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.change.cause
     }
 
-    /// How long the circuit will be open before it admits a probe, counted from the moment it
-    /// opened; `None` if it did not open, or is forced open.
+    /// Returns how long the circuit stays open before it admits a probe, measured from the moment at
+    /// which it opened.
+    ///
+    /// Returns `None` if the circuit did not open, or is forced open.
     #[must_use]
     pub fn open_duration(&self) -> Option<Duration> {
         self.change.opening.map(|opening| Duration::from_nanos(opening.wait))
     }
 
-    /// Which open period this is since the circuit was last closed, from 1 on: what the
-    /// [backoff](crate::Backoff) goes by; `None` if it did not open, or is forced open.
+    /// Returns the number of this open period since the circuit was last closed, starting with 1. The
+    /// [backoff](crate::Backoff) depends on this number.
+    ///
+    /// Returns `None` if the circuit did not open, or is forced open.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         self.change.opening.map(|opening| opening.attempt)
@@ -88,7 +97,7 @@ impl Transition {
 
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, change } = self;
+        let (breaker, change) = (Escaped(&self.breaker), &self.change);
         write!(f, "{breaker}: {} -> {} ({})", change.from, change.to, change.cause)?;
         match self.open_duration() {
             Some(wait) => write!(f, ", next probe in {wait:.1?}"),

@@ -6,7 +6,9 @@ mod history;
 mod interest;
 mod lifetimes;
 mod order;
+mod panics;
 mod reentrancy;
+mod slow_listeners;
 mod sums;
 mod transitions;
 
@@ -46,6 +48,7 @@ enum Told {
     Rejected(Rejected),
     ProbeAdmitted,
     Settled(Ended),
+    Lagged(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,6 +116,7 @@ impl Listener for Log {
                 is_slow: settled.is_slow(),
                 is_stale: settled.is_stale(),
             }),
+            EventKind::Lagged { missed } => Told::Lagged(missed),
             other => panic!("a kind that this test does not know: {other:?}"),
         });
     }

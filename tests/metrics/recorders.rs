@@ -1,6 +1,7 @@
 //! Other recorders than the exporter.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -74,4 +75,53 @@ fn a_recorder_that_panics_harms_no_call() {
     breaker.try_acquire().unwrap_err();
     breaker.reset();
     permit(&breaker).success();
+}
+
+/// A recorder whose handles panic when they are dropped, and which counts that.
+#[derive(Clone, Default)]
+struct PanicsWhenDropped(Arc<AtomicUsize>);
+
+struct Handle(Arc<AtomicUsize>);
+
+impl CounterFn for Handle {
+    fn increment(&self, _: u64) {}
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        // One panic. Several handles are dropped together, and two would abort the process.
+        if self.0.load(Ordering::Relaxed) == 1 {
+            std::panic::resume_unwind(Box::new("a handle"));
+        }
+    }
+}
+
+impl Recorder for PanicsWhenDropped {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Handle(self.0.clone())))
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        DebuggingRecorder::new().register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_recorder_whose_handle_panics_when_it_is_dropped_fails_nobody_who_drops_a_breaker() {
+    let recorder = PanicsWhenDropped::default();
+    let breaker = metrics::with_local_recorder(&recorder, || sensitive().build().unwrap());
+    breaker.trip();
+    drop(breaker);
+    assert!(recorder.0.load(Ordering::Relaxed) > 1);
 }

@@ -1,4 +1,4 @@
-//! A table of settings, read from a file.
+//! Reading a table of settings.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Error, MapAccess, Visitor};
 
 use crate::config::error::ConfigError;
 
-/// Reads `Fields` and makes something of them while the format still stands at the table, so that
-/// the format's error says where it is.
+/// Reads `Fields` and turns them into a `T` at once. The format is still at the table then, so its error
+/// names the position.
 pub(super) struct Table<Fields, T> {
     pub(super) expected: &'static str,
     pub(super) make: fn(Fields) -> Result<T, ConfigError>,
