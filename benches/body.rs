@@ -1,10 +1,11 @@
-//! What it costs to read the body of a response to its end, if that is where the verdict is.
+//! What it costs to read the body of a response to its end, if the verdict is given there.
 //!
 //! ```sh
 //! cd benches && cargo bench --bench body
 //! ```
 //!
-//! The circuit is the cheapest, one that counts consecutive failures, so that the body is what shows.
+//! The circuit is the cheapest one, which counts consecutive failures, so that the cost of the body is
+//! easy to see.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -13,75 +14,65 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use axum::body::Bytes;
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion};
 use http::Response;
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_breaker::CircuitBreakerLayer;
 use tower_breaker::http::HttpClassifier;
-use tower_breaker_benches::{consecutive, criterion, median, print_ratios};
+use tower_breaker_benches::{Shape, Table, consecutive};
 
 const PLAIN: &str = "no breaker";
 const AT_HEAD: &str = "verdict at the head";
 const AT_END: &str = "verdict at the end of the stream";
-const NAMES: [&str; 3] = [PLAIN, AT_HEAD, AT_END];
 
-const ONE_FRAME: &str = "a body of one frame";
-const MANY_FRAMES: &str = "a body of 1000 frames";
 const FRAMES: u32 = 1000;
 
 const DATA: Bytes = Bytes::from_static(&[b'x'; 1024]);
 
 fn main() {
-    let mut criterion = criterion();
-    kind(&mut criterion, ONE_FRAME, || Full::new(DATA));
-    kind(&mut criterion, MANY_FRAMES, || Frames(FRAMES));
-    criterion.final_summary();
-    print_ratios(ONE_FRAME, PLAIN, &NAMES);
-    print_ratios(MANY_FRAMES, PLAIN, &NAMES);
-    let times = [AT_HEAD, AT_END].map(|name| median(MANY_FRAMES, name));
-    if let [Some(at_head), Some(at_end)] = times {
-        let more = (at_end - at_head) / f64::from(FRAMES);
-        println!("a frame takes {more:.1} ns more if the verdict is at the end of the stream");
-    }
+    println!("a body of one frame:");
+    measure(|| Full::new(DATA));
+    println!("a body of {FRAMES} frames:");
+    let table = measure(|| Frames(FRAMES));
+    let more = (table.median(AT_END) - table.median(AT_HEAD)) / f64::from(FRAMES);
+    println!("a frame takes {more:.1} ns more if the verdict is at the end of the stream");
 }
 
 /// Measures one kind of body without a breaker, and behind one with the verdict at either end.
-fn kind<B: Body>(criterion: &mut Criterion, name: &str, body: impl Fn() -> B + Copy) {
-    let mut group = criterion.benchmark_group(name);
+fn measure<B: Body + 'static>(body: impl Fn() -> B + Copy + 'static) -> Table<'static> {
+    let mut table = Table::new(&[Shape::ByHand]);
     let layer = || CircuitBreakerLayer::new(consecutive());
     let classifier = HttpClassifier::new();
-    measure(&mut group, PLAIN, Answer(body));
-    measure(&mut group, AT_HEAD, layer().classifier(classifier).layer(Answer(body)));
+    table.action(PLAIN, read(Answer(body)));
+    table.action(AT_HEAD, read(layer().classifier(classifier).layer(Answer(body))));
     let at_end = classifier.at_end_of_stream();
-    measure(&mut group, AT_END, layer().classifier(at_end).layer(Answer(body)));
-    group.finish();
+    table.action(AT_END, read(layer().classifier(at_end).layer(Answer(body))));
+    table.measure();
+    table.print(PLAIN);
+    table
 }
 
-/// Measures one call, and the body of its response read to the end.
-fn measure<S, B>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut service: S)
+/// Makes one call, and reads the body of its response to the end.
+fn read<S, B>(mut service: S) -> impl FnMut()
 where
     S: Service<(), Response = Response<B>>,
     B: Body,
 {
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(service.poll_ready(&mut cx).is_ready());
-            let Poll::Ready(Ok(response)) = pin!(service.call(())).poll(&mut cx) else {
-                unreachable!("it answers at once");
-            };
-            let mut body = pin!(response.into_body());
-            while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut cx) {
-                black_box(frame.is_ok());
-            }
-        });
-    });
+    move || {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let Poll::Ready(Ok(response)) = pin!(service.call(())).poll(&mut cx) else {
+            unreachable!("the inner service answers immediately");
+        };
+        let mut body = pin!(response.into_body());
+        while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut cx) {
+            black_box(frame.is_ok());
+        }
+    }
 }
 
-/// Answers at once, with a body that is made by a closure.
+/// A service that answers immediately, with a body that a closure makes.
 struct Answer<F>(F);
 
 impl<B, F: Fn() -> B> Service<()> for Answer<F> {
@@ -98,7 +89,7 @@ impl<B, F: Fn() -> B> Service<()> for Answer<F> {
     }
 }
 
-/// A body of so many frames, which does not know its end before it is there.
+/// A body of so many frames. It does not know that it is at its end before it is polled there.
 struct Frames(u32);
 
 impl Body for Frames {

@@ -1,51 +1,54 @@
-//! What becomes of the throughput when two threads, or as many as given, share a circuit, each with
-//! a clone of the service that lives as long as the thread.
+//! What happens to the throughput when two threads, or as many as given, share a circuit. Each thread
+//! has a clone of the service, which lives as long as the thread.
 //!
 //! ```sh
-//! cd benches && cargo bench --bench contention [-- 4]
+//! cd benches && cargo bench --bench contention --no-default-features [-- 4]
 //! ```
 
 use std::time::Duration;
 
 use tower::Service;
-use tower_breaker_benches::{
-    BASELINE, INNER, Inner, behind, concurrency_limit, consecutive, count_window, open, quartiles,
-    throughput, time_window, time_window_and_slow_calls,
-};
+use tower_breaker_benches::measure::{median, throughput};
+use tower_breaker_benches::{INNER, Shape, Visitor, visit_services};
 use tower_resilience_circuitbreaker::CircuitBreakerLayer as ResilienceLayer;
 
-/// For this long the threads run in each round.
-const ROUND: Duration = Duration::from_millis(200);
-const ROUNDS: usize = 9;
+/// How long the threads run in each round.
+const ROUND: Duration = Duration::from_millis(3);
+const ROUNDS: usize = 301;
+const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 
 fn main() {
     let threads = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(2);
-    println!("million calls per second: medians of {ROUNDS} rounds\n");
-    println!("{:<45} {:>8} {threads:>5} threads {:>8}", "", "1 thread", "ratio");
-    measure(BASELINE, threads, &concurrency_limit());
-    measure("consecutive failures", threads, &behind(&consecutive(), INNER));
-    measure("count window of 100, healthy", threads, &behind(&count_window(100), INNER));
-    let half = Inner { half_fails: true };
-    let name = "count window of 100, half of the calls failing";
-    measure(name, threads, &behind(&count_window(100), half));
-    measure("time window, healthy", threads, &behind(&time_window(), INNER));
-    measure("time window, half of the calls failing", threads, &behind(&time_window(), half));
-    let name = "time window and slow calls, healthy";
-    measure(name, threads, &behind(&time_window_and_slow_calls(), INNER));
-    measure("rejection while open", threads, &behind(&open(), INNER));
+    println!("million calls per second on 1 and on {threads} threads, and the ratio of the two:");
+    println!("medians of {ROUNDS} rounds\n");
+    print!("{:<52}", "");
+    SHAPES.iter().for_each(|shape| print!("{:>26}", shape.name()));
+    println!();
+    let mut rows = Rows { threads };
+    visit_services(&mut rows);
     let resilience = ResilienceLayer::builder().sliding_window_size(100).build();
     let resilience = resilience.expect("the settings are valid");
-    measure("tower-resilience", threads, &resilience.layer_fn(INNER));
+    rows.visit("tower-resilience", resilience.layer_fn(INNER));
 }
 
-fn measure<S: Service<u32> + Clone + Send>(name: &str, threads: u32, service: &S) {
-    // In turn, so that whatever else the machine does meets both.
-    let mut one = Vec::new();
-    let mut many = Vec::new();
-    for _ in 0..ROUNDS {
-        one.push(throughput(1, ROUND, service));
-        many.push(throughput(threads, ROUND, service));
+struct Rows {
+    threads: u32,
+}
+
+impl Visitor for Rows {
+    fn visit<S: Service<u32> + Clone + Send + 'static>(&mut self, name: &'static str, service: S) {
+        print!("{name:<52}");
+        for shape in SHAPES {
+            // One thread and many in turn, so that whatever else the machine does affects both.
+            let mut rates = [(); 2].map(|()| Vec::new());
+            for _ in 0..ROUNDS {
+                for (rates, threads) in rates.iter_mut().zip([1, self.threads]) {
+                    rates.push(throughput(shape, threads, ROUND, &service));
+                }
+            }
+            let [one, many] = rates.map(median);
+            print!("{one:>10.1} {many:>8.1} {:>6.2}", many / one);
+        }
+        println!();
     }
-    let [[_, one, _], [_, many, _]] = [one, many].map(quartiles);
-    println!("{name:<45} {one:>8.1} {many:>13.1} {:>8.2}", many / one);
 }

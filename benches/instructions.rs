@@ -1,40 +1,32 @@
-//! How many instructions a call takes: unlike time, this is the same on a busy machine and on an idle
-//! one, so it can be held to a budget.
+//! How many instructions a call takes. Unlike time, this number is the same on a busy machine and on
+//! an idle one, so it can be held to a budget.
 //!
 //! ```sh
 //! cd benches && cargo bench --bench instructions            # prints, and fails over the budget
 //! cd benches && cargo bench --bench instructions -- --bless # writes the budget anew
 //! ```
 //!
-//! Needs valgrind. It runs itself under callgrind, once with few calls and once with more; the
-//! difference is what the calls took. Reading the clock is a system call there, whose instructions
-//! are the kernel's and not counted.
+//! It needs valgrind. It runs itself under callgrind, once with few calls and once with more, and the
+//! difference is what the calls took. Reading the clock is a system call there; the instructions of
+//! the kernel are not counted.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use tower::Service;
-use tower_breaker_benches::{
-    BASELINE, INNER, Inner, behind, call, concurrency_limit, consecutive, count_window, open,
-    time_window, time_window_and_slow_calls,
-};
+use tower_breaker::keyed::CircuitBreakerRegistry;
+use tower_breaker_benches::{Shape, Visitor, template, visit_services};
 
-const CALLS: u32 = 10_000;
+const CALLS: u64 = 10_000;
 
-/// How far over its budget a call may be: compilers differ.
+/// How far over its budget a call may be, because compilers differ.
 const SLACK: f64 = 1.03;
 
-const ROWS: [&str; 8] = [
-    BASELINE,
-    "consecutive failures",
-    "count window of 100, healthy",
-    "count window of 100, half of the calls failing",
-    "time window, healthy",
-    "time window, half of the calls failing",
-    "time window and slow calls, healthy",
-    "rejection while open",
-];
+const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
+const KEYED: &str = "try_acquire by a known key";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
@@ -45,59 +37,72 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
-    let counts: BTreeMap<&str, f64> = ROWS.iter().map(|row| (*row, per_call(row))).collect();
+    let rows = run("none of them", 0);
+    let counts: BTreeMap<&str, f64> =
+        rows.iter().map(|row| (row.as_str(), per_call(row))).collect();
     if args.iter().any(|arg| arg == "--bless") {
         let json = serde_json::to_string_pretty(&counts).expect("numbers");
         std::fs::write(&file, json + "\n").expect("the budget can be written");
     }
     let budget = std::fs::read_to_string(&file).expect("there is a budget");
     let budget: BTreeMap<String, f64> = serde_json::from_str(&budget).expect("numbers");
-    println!("{:<50} {:>12} {:>8} {:>8}", "", "instructions", "budget", "ratio");
+    println!("{:<62} {:>12} {:>8} {:>8}", "", "instructions", "budget", "ratio");
     let mut passed = true;
-    for row in ROWS {
-        let (count, budget) = (counts[row], budget[row]);
+    for row in &rows {
+        let (count, budget) = (counts[row.as_str()], budget[row]);
         let is_over = count > budget * SLACK;
         passed &= !is_over;
         let verdict = if is_over { "  over its budget" } else { "" };
-        println!(
-            "{row:<50} {count:>12.1} {budget:>8.1} {:>8.2}{verdict}",
-            count / counts[BASELINE]
-        );
+        println!("{row:<62} {count:>12.1} {budget:>8.1} {:>8.2}{verdict}", count / budget);
     }
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(row: &str, calls: u32) {
-    let half = Inner { half_fails: true };
-    match row {
-        BASELINE => calls_through(concurrency_limit(), calls),
-        "consecutive failures" => calls_through(behind(&consecutive(), INNER), calls),
-        "count window of 100, healthy" => calls_through(behind(&count_window(100), INNER), calls),
-        "count window of 100, half of the calls failing" => {
-            calls_through(behind(&count_window(100), half), calls);
+/// Makes so many calls of one row, and returns the names of all rows.
+fn run(row: &str, calls: u64) -> Vec<String> {
+    let calls = 0..1000 + calls; // the first ones fill the windows
+    let mut names = Vec::new();
+    for shape in SHAPES {
+        let mut rows = Rows { shape, row, calls: calls.clone(), names };
+        visit_services(&mut rows);
+        names = rows.names;
+    }
+    if row == KEYED {
+        let circuits = CircuitBreakerRegistry::builder(template()).build();
+        let circuits = circuits.expect("the settings are valid");
+        calls.for_each(|_| circuits.try_acquire(black_box(&7_u64)).expect("closed").success());
+    }
+    names.push(KEYED.to_owned());
+    names
+}
+
+struct Rows<'a> {
+    shape: Shape,
+    row: &'a str,
+    calls: Range<u64>,
+    names: Vec<String>,
+}
+
+impl Visitor for Rows<'_> {
+    fn visit<S: Service<u32> + Clone + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        mut service: S,
+    ) {
+        let name = format!("{}: {name}", self.shape.name());
+        if name == self.row {
+            self.shape.time(&mut service, self.calls.clone());
         }
-        "time window, healthy" => calls_through(behind(&time_window(), INNER), calls),
-        "time window, half of the calls failing" => {
-            calls_through(behind(&time_window(), half), calls);
-        }
-        "time window and slow calls, healthy" => {
-            calls_through(behind(&time_window_and_slow_calls(), INNER), calls);
-        }
-        "rejection while open" => calls_through(behind(&open(), INNER), calls),
-        _ => panic!("there is no row {row:?}"),
+        self.names.push(name);
     }
 }
 
-fn calls_through<S: Service<u32>>(mut service: S, calls: u32) {
-    (0..1000 + calls).for_each(|n| call(&mut service, n)); // the first ones fill the window
-}
-
 fn per_call(row: &str) -> f64 {
-    (instructions(row, 2 * CALLS) - instructions(row, CALLS)) / f64::from(CALLS)
+    (instructions(row, 2 * CALLS) - instructions(row, CALLS)) / CALLS as f64
 }
 
 /// What valgrind counts for a whole run.
-fn instructions(row: &str, calls: u32) -> f64 {
+fn instructions(row: &str, calls: u64) -> f64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe().expect("this program has a path"))

@@ -11,16 +11,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use criterion::BenchmarkGroup;
-use criterion::measurement::WallTime;
 use http::Request;
 use quick_cache::sync::{Cache, EntryAction};
 use tower::{Layer, Service};
 use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, HostPort, KeyedLayer, PickCircuit};
-use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Permit, Rejected};
-use tower_breaker_benches::{criterion, median};
+use tower_breaker::{CircuitBreakerLayer, Permit, Rejected};
+use tower_breaker_benches::{Shape, Table, consecutive, template};
 
-const GROUP: &str = "one call with a key";
 const LOOP: &str = "nothing but going round the keys";
 const PLAIN: &str = "one circuit for all numbers";
 const PLAIN_HOSTS: &str = "one circuit for all hosts";
@@ -31,7 +28,7 @@ const ENTRY: &str = "entry of a number, with the write lock";
 const KEYED: &str = "circuit by number";
 const KEYED_HOSTS: &str = "circuit by host";
 
-/// So many keys are in use.
+/// How many keys are in use.
 const KEYS: u64 = 64;
 
 fn main() {
@@ -39,45 +36,33 @@ fn main() {
     let requests: Vec<Request<()>> = numbers.iter().map(request).collect();
     let names: Vec<String> = numbers.iter().map(|n| format!("host-{n}.example.com:443")).collect();
 
-    let mut criterion = criterion();
-    let mut group = criterion.benchmark_group(GROUP);
-    let plain = || CircuitBreakerLayer::new(template().build().expect("the settings are valid"));
-    calls(&mut group, PLAIN, plain().layer(Inner), &numbers);
-    calls(&mut group, PLAIN_HOSTS, plain().layer(Inner), &requests);
+    let by_number = cache(&numbers);
+    let by_name = cache(&names);
 
-    each(&mut group, LOOP, &numbers, |n| {
-        black_box(n);
+    let mut table = Table::new(&[Shape::ByHand]);
+    let plain = || CircuitBreakerLayer::new(consecutive());
+    calls(&mut table, PLAIN, plain().layer(Inner), &numbers);
+    calls(&mut table, PLAIN_HOSTS, plain().layer(Inner), &requests);
+    each(&mut table, LOOP, &numbers, |n| n);
+    each(&mut table, LOOKUP, &numbers, |n| by_number.get(n));
+    each(&mut table, ENTRY, &numbers, |n| {
+        by_number.entry(n, None, |_, value| EntryAction::Retain(**value))
     });
-    let cache = cache(&numbers);
-    each(&mut group, LOOKUP, &numbers, |n| {
-        black_box(cache.get(n));
-    });
-    each(&mut group, ENTRY, &numbers, |n| {
-        black_box(cache.entry(n, None, |_, value| EntryAction::Retain(**value)));
-    });
-    let cache = self::cache(&names);
-    each(&mut group, LOOKUP_HOST, &names, |name| {
-        black_box(cache.get(name.as_str()));
-    });
-
-    each(&mut group, READ_HOST, &requests, |request| {
+    each(&mut table, LOOKUP_HOST, &names, |name| by_name.get(name.as_str()));
+    each(&mut table, READ_HOST, &requests, |request| {
         let uri = request.uri();
-        black_box((uri.host(), uri.port_u16(), uri.scheme_str()));
+        (uri.host(), uri.port_u16(), uri.scheme_str())
     });
+    calls(&mut table, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
+    calls(&mut table, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
 
-    calls(&mut group, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
-    calls(&mut group, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
-    group.finish();
-    criterion.final_summary();
-
-    println!("\n{GROUP}: medians\n");
-    [LOOP, ENTRY].into_iter().for_each(print);
-    println!();
-    compare(&[LOOKUP, PLAIN], KEYED);
-    compare(&[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
+    table.measure();
+    table.print(PLAIN);
+    compare(&table, &[LOOKUP, PLAIN], KEYED);
+    compare(&table, &[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
 }
 
-/// Always ready, and answers at once.
+/// A service for any request, which is always ready and answers immediately.
 #[derive(Clone, Copy)]
 struct Inner;
 
@@ -95,7 +80,7 @@ impl<Request> Service<Request> for Inner {
     }
 }
 
-/// Requests are not built anew for each call.
+/// Picks the circuit by the host of a borrowed request, so that no request has to be built for a call.
 #[derive(Clone, Copy)]
 struct ByHostOfReference;
 
@@ -116,10 +101,6 @@ fn request(n: &u64) -> Request<()> {
     Request::get(uri).body(()).expect("the URI is valid")
 }
 
-fn template() -> CircuitBreakerBuilder {
-    CircuitBreaker::builder("consecutive").consecutive_failures(5)
-}
-
 fn keyed<K: Eq + std::hash::Hash, P>(picker: P) -> KeyedLayer<K, P> {
     let registry = CircuitBreakerRegistry::builder(template()).build();
     KeyedLayer::new(registry.expect("the settings are valid"), picker)
@@ -132,45 +113,34 @@ fn cache<K: Clone + Eq + std::hash::Hash>(keys: &[K]) -> Cache<K, Arc<u64>> {
 }
 
 /// Measures one call, of another key each time.
-fn calls<'a, T, S: Service<&'a T>>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
+fn calls<'a, T, S: Service<&'a T> + 'a>(
+    table: &mut Table<'a>,
+    name: &'static str,
     mut service: S,
     requests: &'a [T],
 ) {
-    each(group, name, requests, |request| {
+    each(table, name, requests, move |request| {
         let mut cx = Context::from_waker(Waker::noop());
         let ready = service.poll_ready(&mut cx).is_ready();
         let done = pin!(service.call(request)).poll(&mut cx).is_ready();
-        black_box((ready, done));
+        (ready, done)
     });
 }
 
-fn each<'a, T>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
+fn each<'a, T, R>(
+    table: &mut Table<'a>,
+    name: &'static str,
     items: &'a [T],
-    mut action: impl FnMut(&'a T),
+    mut action: impl FnMut(&'a T) -> R + 'a,
 ) {
-    items.iter().for_each(&mut action); // what is set up once
     let mut items = items.iter().cycle();
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| action(black_box(items.next().expect("it goes round"))));
-    });
+    table.action(name, move || action(black_box(items.next().expect("the cycle has no end"))));
 }
 
-fn print(name: &str) {
-    if let Some(time) = median(GROUP, name) {
-        println!("{name:<50} {time:>8.1} ns");
-    }
-}
-
-/// Compares with the sum of the parts. Each goes round the keys, the whole only once.
-fn compare(parts: &[&str], whole: &str) {
-    parts.iter().chain([&whole]).for_each(|name| print(name));
-    let time = |name: &str| Some(median(GROUP, name)? - median(GROUP, LOOP)?);
-    let sum: Option<f64> = parts.iter().map(|name| time(name)).sum();
-    if let (Some(sum), Some(whole)) = (sum, time(whole)) {
-        println!("ratio to the sum, without going round: {:.2}\n", whole / sum);
-    }
+/// Compares the whole with the sum of its parts. Each of them goes round the keys, so the time that
+/// this takes is subtracted everywhere.
+fn compare(table: &Table<'_>, parts: &[&str], whole: &str) {
+    let time = |row: &str| table.median(row) - table.median(LOOP);
+    let sum: f64 = parts.iter().map(|row| time(row)).sum();
+    println!("{whole}: {:.2} times the sum of: {}", time(whole) / sum, parts.join(", "));
 }

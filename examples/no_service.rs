@@ -1,10 +1,10 @@
-//! A circuit breaker around things that are no Tower service: an async function, and blocking code.
+//! A circuit breaker around code that does not use Tower: an async function, and blocking code.
 //!
 //! ```sh
 //! cargo run --example no_service
 //! ```
 //!
-//! Both connect to a loopback port where nobody listens at first, and somebody does later.
+//! Both connect to a loopback port. At first nothing listens there, and later something does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerError};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Bound, so that nobody else gets the port, but not listening: connections are refused.
+    // The port is bound, so that no other process takes it, but nothing listens: connections are refused.
     let socket = TcpSocket::new_v4()?;
     socket.bind("127.0.0.1:0".parse()?)?;
     let address = socket.local_addr()?;
@@ -23,15 +23,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let database = breaker("database")?;
     let metrics = breaker("metrics")?;
 
-    println!("nobody listens");
+    println!("nothing listens on the port");
     for _ in 0..5 {
         query(&database, address).await;
         send(&metrics, address);
     }
 
-    println!("somebody listens");
+    println!("the port accepts connections");
     let _listener = socket.listen(16)?;
-    // Longer than the breakers are open, so that they let a call through to probe.
+    // This is longer than the open period, so the next call is a probe.
     tokio::time::sleep(Duration::from_millis(600)).await;
     for _ in 0..2 {
         query(&database, address).await;
@@ -43,15 +43,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn breaker(name: &str) -> Result<CircuitBreaker, tower_breaker::ConfigError> {
     CircuitBreaker::builder(name)
         .consecutive_failures(3)
+        .failure_rate_threshold(0.5) // setting a rule replaces the default rules, so both are set
         .open_duration(Duration::from_millis(500))
         .half_open(tower_breaker::HalfOpen::consecutive_successes(1))
         .on_transition(|transition| println!("   {transition}"))
         .build()
 }
 
-/// An async function: `call` runs a future if the circuit admits it, and an `Err` is a failure.
+/// An async function. `call` runs a future if the circuit admits the call, and an `Err` is a failure.
 async fn query(breaker: &CircuitBreaker, address: SocketAddr) {
-    // The timeout belongs inside, so that what hangs has failed.
+    // The timeout is inside, so that a hang counts as a failure.
     let connect = async {
         let connect = TcpStream::connect(address);
         tokio::time::timeout(Duration::from_secs(1), connect).await?
@@ -63,8 +64,8 @@ async fn query(breaker: &CircuitBreaker, address: SocketAddr) {
     }
 }
 
-/// Blocking code, or any whose result takes some thought: `try_acquire` gives a permit, and the
-/// permit is told how it went. It needs no async runtime.
+/// Blocking code, or code that decides by itself what is a failure. `try_acquire` returns a permit, and the
+/// result is reported to the permit. This needs no async runtime.
 fn send(breaker: &CircuitBreaker, address: SocketAddr) {
     let permit = match breaker.try_acquire() {
         Ok(permit) => permit,
@@ -75,7 +76,7 @@ fn send(breaker: &CircuitBreaker, address: SocketAddr) {
             permit.success();
             println!("   send:   connected");
         }
-        // Our own fault: it says nothing about the other side, so it is not counted.
+        // This error is our own fault and says nothing about the other side, so it is not counted.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => permit.ignore(),
         Err(error) => {
             permit.failure();

@@ -1,11 +1,11 @@
-//! A client of many hosts, each with a circuit of its own.
+//! A client that talks to many hosts, with one circuit for each.
 //!
 //! ```sh
 //! cargo run --example one_circuit_per_host --features http,keyed
 //! ```
 //!
-//! It starts three servers on loopback ports, one of which is down, and a port where nobody listens.
-//! The circuits of the two that fail open; the others do not notice.
+//! The example starts three servers on loopback ports, one of which always fails, and also calls a port
+//! where nobody listens. The circuits of the two failing hosts open. The other two are not affected.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ async fn main() -> Result<(), BoxError> {
         dead_port().await?,
     ];
 
-    // All circuits are made from the template, when they are first needed.
+    // A circuit is created from the template when a host is first called.
     let template = CircuitBreaker::builder("http").consecutive_failures(3);
     let circuits = CircuitBreakerRegistry::builder(template)
-        .capacity(1000) // more than the hosts in use
+        .capacity(1000) // larger than the number of hosts in use
         .idle_timeout(Duration::from_secs(600))
         .build()?;
     let mut client = ServiceBuilder::new()
@@ -51,8 +51,8 @@ async fn main() -> Result<(), BoxError> {
     }
 
     println!("what an operator sees");
-    for breaker in circuits.list() {
-        println!("   {}: {}", breaker.name(), breaker.snapshot());
+    for (host, breaker) in circuits.list() {
+        println!("   {host}: {}", breaker.snapshot());
     }
 
     println!("and does");
@@ -70,7 +70,7 @@ async fn start_server(status: StatusCode) -> Result<String, BoxError> {
     Ok(host)
 }
 
-/// Where nobody listens any more.
+/// Returns an address at which nobody listens.
 async fn dead_port() -> Result<String, BoxError> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     Ok(listener.local_addr()?.to_string())

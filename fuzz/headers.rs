@@ -1,5 +1,7 @@
-//! Any status, headers and trailers: nothing panics, what is malformed is ignored, every verdict is
-//! the documented one, and no server keeps a circuit open for longer than it may.
+//! Feeds any status, headers and trailers to the HTTP and gRPC classifiers.
+//!
+//! Nothing panics, malformed headers are ignored, every verdict is the documented one, and no server
+//! keeps a circuit open for longer than `max_retry_after`.
 #![no_main]
 
 use std::convert::Infallible;
@@ -19,7 +21,7 @@ use tower_breaker::{CircuitBreaker, Classifier, Outcome, SlidingWindow, State};
 const WAIT: Duration = Duration::from_secs(1);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The first second of the year 10000, of which no date can tell.
+/// The first second of the year 10000, which no HTTP date can express.
 const YEAR_10000: u64 = 253_402_300_800;
 
 const NAMES: [HeaderName; 5] = [
@@ -39,7 +41,7 @@ struct Answer<'a> {
     reads_the_body: bool,
 }
 
-/// The value of a header; what is valid would not often be hit by chance.
+/// The value of a header. Random bytes alone would rarely be valid.
 #[derive(Debug, Arbitrary)]
 enum Text<'a> {
     Bytes(&'a [u8]),
@@ -55,15 +57,15 @@ fuzz_target!(|answer: Answer<'_>| {
     check_retry_after(&headers);
 
     let by_http = if status.as_u16() >= 500 { Outcome::Failure } else { Outcome::Success };
-    let http = Expected { outcome: Some(by_http), told_by: Some(&headers) };
-    // What no verdict was given for is abandoned when the body is dropped, but to HTTP a success.
-    let (number, told_by) = match code(&headers) {
+    let http = Expected { outcome: Some(by_http), asked_by: Some(&headers) };
+    // If no verdict was given when the body is dropped, the call is abandoned. To HTTP it is a success.
+    let (number, asked_by) = match code(&headers) {
         Some(code) => (Some(code), Some(&headers)),
         None if status != StatusCode::OK => (Some(code_of_http(status)), Some(&headers)),
         None if !answer.reads_the_body => (None, None),
         None => (Some(trailers.as_ref().and_then(code).unwrap_or(2)), trailers.as_ref()),
     };
-    let grpc = Expected { outcome: number.map(outcome_of_code), told_by };
+    let grpc = Expected { outcome: number.map(outcome_of_code), asked_by };
 
     let response = || {
         let body = Full::new(answer.body).with_trailers(ready(trailers.clone().map(Ok)));
@@ -98,7 +100,7 @@ fn headers(pairs: &[(u8, Text<'_>)]) -> HeaderMap {
     headers
 }
 
-/// The digits or the date of `Retry-After`, else the digits of the pushback, else nothing.
+/// The wait is the seconds or the date of `Retry-After`, else the milliseconds of the pushback, else none.
 fn check_retry_after(headers: &HeaderMap) {
     let text = |name: usize| headers.get(&NAMES[name])?.to_str().ok();
     let date = |text: &str| httpdate::parse_http_date(text).ok();
@@ -108,7 +110,7 @@ fn check_retry_after(headers: &HeaderMap) {
         (_, Some(at), Some(now)) => {
             assert_eq!(wait, Some(at.duration_since(now).unwrap_or_default()));
         }
-        (_, Some(_), None) => assert!(wait.is_some()), // it is measured from now
+        (_, Some(_), None) => assert!(wait.is_some()), // it is relative to the present time
         _ => assert_eq!(wait, text(2).and_then(digits).map(Duration::from_millis)),
     }
 }
@@ -146,10 +148,10 @@ fn outcome_of_code(code: u64) -> Outcome {
 }
 
 struct Expected<'a> {
-    /// `None` if the call is abandoned.
+    /// The outcome of the call, or `None` if it is abandoned.
     outcome: Option<Outcome>,
-    /// Whose wish counts.
-    told_by: Option<&'a HeaderMap>,
+    /// The headers or trailers whose retry-after counts.
+    asked_by: Option<&'a HeaderMap>,
 }
 
 impl Expected<'_> {
@@ -169,7 +171,7 @@ impl Expected<'_> {
         let body = classifier.response(response, permit).into_body();
         if reads {
             let collected = body.collect().now_or_never();
-            collected.expect("it is never pending").expect("it has no errors");
+            collected.expect("the body is always ready").expect("the body has no errors");
         } else {
             drop(body);
         }
@@ -181,15 +183,15 @@ impl Expected<'_> {
             (0, State::Closed) => None,
             _ => panic!("{snapshot}"),
         };
-        // What is ignored and what is abandoned look the same.
+        // An ignored call and an abandoned one look the same from outside.
         assert_eq!(seen, self.outcome.filter(|outcome| *outcome != Outcome::Ignored));
         if let Some(opened) = breaker.history().last() {
-            let wait = opened.open_duration().expect("it is not forced");
+            let wait = opened.open_duration().expect("the circuit is not forced open");
             assert!((WAIT..=MAX_RETRY_AFTER).contains(&wait), "{wait:?}");
-            // A date without the server's own is measured from now.
-            let wish = self.told_by.filter(|it| it.contains_key("date") || !has_date(it));
-            if let Some(wish) = wish.map(retry_after) {
-                assert_eq!(wait, wish.unwrap_or_default().clamp(WAIT, MAX_RETRY_AFTER));
+            // A date without a `Date` header is relative to the present time, which the test does not know.
+            let asked = self.asked_by.filter(|it| it.contains_key("date") || !has_date(it));
+            if let Some(asked) = asked.map(retry_after) {
+                assert_eq!(wait, asked.unwrap_or_default().clamp(WAIT, MAX_RETRY_AFTER));
             }
         }
     }

@@ -1,18 +1,22 @@
 //! [`CircuitBreaker`], the handle that users hold, and its error.
 
+mod call;
 mod error;
+mod weak;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::pin;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::Poll;
 
+use self::call::{Call, errors_are_failures};
 pub use self::error::CircuitBreakerError;
+pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Outcome, Permit, ProbeSlot, Rejected, Waiter, time_until};
+use crate::circuit::{Circuit, Observer, Outcome, Permit, ProbeSlot, Rejected, Waiter};
 use crate::machine::{OperatorAction, Refusal, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
@@ -74,7 +78,7 @@ impl CircuitBreaker {
         let listeners = Arc::new(Listeners::new(name, series, listeners)); // may panic
         let seed = RandomState::new().build_hasher().finish();
         let circuit = Circuit::start(rules, listeners.clone(), counts_in_flight, seed);
-        listeners.publish_metrics();
+        listeners.publish();
         let lease = Lease { circuit, listeners };
         Self { lease: Arc::new(lease) }
     }
@@ -97,7 +101,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::new(self.circuit().view());
-        self.lease.listeners.publish_metrics();
+        self.lease.listeners.publish();
         snapshot
     }
 
@@ -156,9 +160,9 @@ impl CircuitBreaker {
             waiter.register(cx);
             match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
-                Err(refusal) => {
-                    if let Some(until) = refusal.until() {
-                        waiter.wake_in(time_until(until), cx);
+                Err(_) => {
+                    if let Some(at) = self.circuit().next_look() {
+                        waiter.wake_at(at, cx);
                     }
                     Poll::Pending
                 }
@@ -167,12 +171,15 @@ impl CircuitBreaker {
         .await
     }
 
-    /// Runs a future if the circuit admits it, and records how it ends: `Err` is a failure, and so
-    /// is a panic. Dropping the call before it ends abandons it.
+    /// Runs a future if the circuit admits it, and records how it ends: `Err` is a failure, and so is a
+    /// panic. [`call_with`](Self::call_with) decides otherwise.
+    ///
+    /// Nothing happens before the returned future is first polled, which asks for admission. Dropping it
+    /// after that abandons the call.
     ///
     /// # Errors
-    /// [`CircuitBreakerError::Rejected`] if the call was not admitted; then `future` is dropped
-    /// without having been polled. [`CircuitBreakerError::Inner`] with the future's own error.
+    /// Returns [`CircuitBreakerError::Rejected`] if the call was not admitted. `future` has not been polled
+    /// then. Returns [`CircuitBreakerError::Inner`] with the error of `future`.
     ///
     /// # Example
     /// ```
@@ -183,26 +190,94 @@ impl CircuitBreaker {
     /// assert_eq!(answer.unwrap(), 42);
     /// # });
     /// ```
-    pub async fn call<F, T, E>(&self, future: F) -> Result<T, CircuitBreakerError<E>>
+    pub fn call<F, T, E>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<T, CircuitBreakerError<E>>> + use<'_, F, T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
-        let mut admitted = Some(self.try_acquire()?);
-        let mut future = pin!(future);
-        let (result, permit) = poll_fn(|cx| {
-            let permit = admitted.take().expect("put back while the future is pending");
-            let (poll, permit) = permit.failing_on_panic(|| future.as_mut().poll(cx));
-            match poll {
-                Poll::Ready(result) => Poll::Ready((result, permit)),
-                Poll::Pending => {
-                    admitted = Some(permit);
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        permit.record(if result.is_ok() { Outcome::Success } else { Outcome::Failure });
+        Call::new(self, future, errors_are_failures)
+    }
+
+    /// Runs a future if the circuit admits it, and records the outcome that `classify` returns for its
+    /// result. A panic of the future is a failure. A panic of `classify` abandons the call.
+    ///
+    /// # Errors
+    /// The same as [`call`](Self::call).
+    ///
+    /// # Example
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    /// use tower_breaker::{CircuitBreaker, Outcome};
+    ///
+    /// # async fn lookup() -> Result<u32, Error> { Err(ErrorKind::NotFound.into()) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::new("users");
+    /// let user = breaker
+    ///     .call_with(lookup(), |result| match result {
+    ///         Err(error) if error.kind() != ErrorKind::NotFound => Outcome::Failure,
+    ///         _ => Outcome::Success,
+    ///     })
+    ///     .await;
+    /// assert!(user.is_err());
+    /// assert_eq!(breaker.snapshot().failures(), 0);
+    /// # });
+    /// ```
+    pub fn call_with<F, T, E, C>(
+        &self,
+        future: F,
+        classify: C,
+    ) -> impl Future<Output = Result<T, CircuitBreakerError<E>>> + use<'_, F, T, E, C>
+    where
+        F: Future<Output = Result<T, E>>,
+        C: FnOnce(&Result<T, E>) -> Outcome,
+    {
+        Call::new(self, future, classify)
+    }
+
+    /// Runs blocking code if the circuit admits it, and records how it ends: `Err` is a failure, and so is a
+    /// panic.
+    ///
+    /// # Errors
+    /// Returns [`CircuitBreakerError::Rejected`] if the call was not admitted; `call` has not run then.
+    /// Returns [`CircuitBreakerError::Inner`] with the error of `call`.
+    ///
+    /// # Example
+    /// ```
+    /// let breaker = tower_breaker::CircuitBreaker::new("config");
+    /// let file = breaker.call_blocking(|| std::fs::read_to_string("/does/not/exist"));
+    /// assert!(file.is_err());
+    /// assert_eq!(breaker.snapshot().failures(), 1);
+    /// ```
+    pub fn call_blocking<T, E>(
+        &self,
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, CircuitBreakerError<E>> {
+        let permit = self.try_acquire()?;
+        let (result, permit) = permit.failing_on_panic(call);
+        permit.record(errors_are_failures(&result));
         result.map_err(CircuitBreakerError::Inner)
+    }
+
+    /// Returns a handle that does not keep the circuit alive.
+    ///
+    /// Use it where a handle would otherwise live for too long: in a listener of this breaker, in a registry
+    /// of your own, or in a task that runs until the breaker is gone.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::CircuitBreaker;
+    ///
+    /// let breaker = CircuitBreaker::new("payments");
+    /// let weak = breaker.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(breaker);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn downgrade(&self) -> WeakCircuitBreaker {
+        WeakCircuitBreaker::new(&self.lease)
     }
 
     /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
@@ -284,6 +359,10 @@ impl CircuitBreaker {
         rejected
     }
 }
+
+// A panic of a listener is caught, and no user code runs under a lock of the circuit.
+impl UnwindSafe for CircuitBreaker {}
+impl RefUnwindSafe for CircuitBreaker {}
 
 /// What a registry needs to know.
 #[cfg(feature = "keyed")]

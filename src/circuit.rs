@@ -26,6 +26,7 @@
 
 mod catch_panic;
 pub(crate) mod clock;
+mod escaped;
 #[cfg(feature = "keyed")]
 mod idle;
 mod in_flight;
@@ -43,6 +44,7 @@ mod waiters;
 use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
+pub(crate) use self::escaped::Escaped;
 use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
@@ -53,8 +55,6 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-#[cfg(feature = "keyed")]
-use self::sync::AtomicBool;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
@@ -68,9 +68,6 @@ pub(crate) struct Circuit {
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
     in_flight: InFlight,
-    /// Whether a registry has handed out the circuit since it last looked.
-    #[cfg(feature = "keyed")]
-    is_used: AtomicBool,
     waiters: Waiters,
 }
 
@@ -136,7 +133,7 @@ impl Circuit {
                 return Err(Refusal::open(until));
             }
         }
-        let admitted = self.with_machine(None, |machine| machine.acquire(now));
+        let admitted = self.with_machine(|machine| machine.acquire(now));
         Ok((admitted.expect(HAS_BREAKER)?, now))
     }
 
@@ -153,9 +150,9 @@ impl Circuit {
         Permit::new(self, status, began)
     }
 
-    /// Returns when the probe with this ticket has to report, if it is in flight.
-    fn probe_deadline(&self, ticket: Ticket, now: Tick) -> Option<Tick> {
-        self.with_machine(None, |machine| machine.probe_deadline(now, ticket)).flatten()
+    /// Returns when a caller that waits for admission should look again, unless it is woken before.
+    pub(crate) fn next_look(&self) -> Option<Tick> {
+        self.with_machine(|machine| machine.next_look()).flatten()
     }
 
     // ---- results ------------------------------------------------------------------------------
@@ -173,7 +170,8 @@ impl Circuit {
         let has_no_effect = match report {
             // Where calls are not timed, none is slow.
             Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure | Report::FailureRetryAfter(_) | Report::GivenUp => false,
+            Report::Failure | Report::FailureRetryAfter(_) => false,
+            Report::SoftFailure { .. } | Report::GivenUp => false,
             // In another state, a probe may have to give its slot back.
             Report::Ignored | Report::Abandoned => status.is(StatusWord::CLOSED),
         };
@@ -248,10 +246,8 @@ impl Circuit {
                 return is_current;
             }
         }
-        self.with_locked(locked, None, |breaker| {
-            breaker.machine.settle(clock, ticket, began, report)
-        })
-        .unwrap_or(false)
+        self.with_locked(locked, |breaker| breaker.machine.settle(clock, ticket, began, report))
+            .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
@@ -259,13 +255,13 @@ impl Circuit {
     /// Lets an operator act.
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
-        self.with_machine(Some(action), |machine| machine.operate(action, now));
+        self.with_machine(|machine| machine.operate(action, now));
     }
 
     /// Shows the circuit as it is now, and lets the observer take a reading.
     pub(crate) fn view(&self) -> View {
         let now = clock::now();
-        let view = self.with_locked(lock(&self.locked), None, |breaker| {
+        let view = self.with_locked(lock(&self.locked), |breaker| {
             breaker.observer.read(&breaker.machine, now);
             breaker.machine.view(now)
         });
@@ -276,12 +272,12 @@ impl Circuit {
     #[cfg(feature = "metrics")]
     pub(crate) fn refresh(&self) {
         let now = clock::now();
-        let observer = self.with_locked(lock(&self.locked), None, |breaker| {
+        let observer = self.with_locked(lock(&self.locked), |breaker| {
             breaker.observer.read(&breaker.machine, now);
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
-            observer.notify();
+            observer.publish();
         }
     }
 
@@ -302,12 +298,8 @@ impl Circuit {
         self.published.slices.current(|| self.status())
     }
 
-    fn with_machine<R>(
-        &self,
-        action: Option<OperatorAction>,
-        act: impl FnOnce(&mut Machine) -> R,
-    ) -> Option<R> {
-        self.with_locked(lock(&self.locked), action, |breaker| act(&mut breaker.machine))
+    fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
+        self.with_locked(lock(&self.locked), |breaker| act(&mut breaker.machine))
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -316,17 +308,13 @@ impl Circuit {
     fn with_locked<R>(
         &self,
         mut locked: MutexGuard<'_, LockedState>,
-        action: Option<OperatorAction>,
         act: impl FnOnce(&mut LockedBreaker) -> R,
     ) -> Option<R> {
         self.end_slice(&mut locked);
         let breaker = locked.breaker.as_mut()?;
         let result = act(breaker);
-        let mut to_notify = None;
         let has_changed = breaker.machine.has_changed();
-        if has_changed || action.is_some() {
-            to_notify = breaker.record(action);
-        }
+        let to_notify = if has_changed { breaker.record() } else { None };
         self.publish(&locked);
         drop(locked);
 

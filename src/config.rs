@@ -9,13 +9,14 @@
 //! # Where to start reading
 //!
 //! [`CircuitBreakerBuilder`] has a method for each setting, and [`checks`] the ranges. With the feature
-//! `serde`, [`file`] reads the same settings from a file.
+//! `serde`, [`file`](mod@file) reads the same settings from a file.
 
 mod builder;
 mod checks;
 mod error;
 #[cfg(feature = "serde")]
 mod file;
+mod rules;
 
 pub use self::builder::CircuitBreakerBuilder;
 #[cfg(feature = "keyed")]

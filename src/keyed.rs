@@ -1,9 +1,9 @@
-//! One circuit for each key, such as a host: features `keyed` and, for hosts, `http`.
+//! One circuit for each key, such as a host. Features `keyed` and, for hosts, `http`.
 //!
-//! A client that talks to many hosts needs one circuit for each: with a single one, the failures of
-//! one host would cut off all others. The hosts are often not known beforehand, so circuits have to
-//! be made as they are needed, and dropped again. A [`CircuitBreakerRegistry`] does that, and a
-//! [`KeyedLayer`] picks the circuit of each request from it: by host and port, or by any key.
+//! A client that talks to many hosts needs one circuit for each: with a single circuit, the failures of
+//! one host would cut off all others. Often the hosts are not known in advance, so circuits have to be
+//! created on demand and dropped again. A [`CircuitBreakerRegistry`] does that. A [`KeyedLayer`] picks
+//! the circuit of each request, by host and port or by any other key.
 //!
 //! # Example
 #![cfg_attr(feature = "http", doc = "```")]
@@ -35,7 +35,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! With other keys, settings, verdicts and answers:
+//! The same with another key, other settings, a classifier and a fallback:
 //!
 //! ```
 //! use std::time::Duration;
@@ -72,42 +72,50 @@
 //!
 //! # Which circuits are kept
 //!
-//! Up to [`capacity`](CircuitBreakerRegistryBuilder::capacity). When it is reached, a new circuit
-//! takes the place of another. A circuit is only dropped if it is *at rest*: closed, not held by an
-//! operator, without calls in flight (a body that settles its call counts, too), and without handles
-//! outside the registry. Among those, circuits that were used more than once stay longer than those
-//! that were not. A dropped circuit is forgotten with its counts: a host that fails seldom enough to
-//! be dropped in between is never found out.
+//! A registry keeps up to [`capacity`](CircuitBreakerRegistryBuilder::capacity) circuits. When it is
+//! full, a new circuit replaces another one. Only a circuit *at rest* can be replaced: it is closed, no
+//! operator holds it, it has no calls in flight (a response body that has yet to settle its call counts,
+//! too), and there are no handles to it outside of the registry. Circuits that are used again and again
+//! stay longer than those that are used once. A replaced circuit loses its counts, so a host that fails
+//! less often than it is replaced never trips.
 //!
-//! While all circuits are busy, a newcomer gets one that is not kept: its call is made, its result
-//! has no effect. So keys without end, such as names that an attacker chooses, neither take more
-//! memory nor make open circuits forget. But they can push out those at rest, and an attacker who
-//! can name hosts that fail can fill the registry with open circuits; then hosts that are not in it
-//! are not protected. Choose the capacity larger than the number of keys that you need protected.
+//! To find a circuit at rest, a new one looks at up to 64 others. If all of these are busy, the new circuit
+//! is not kept: its call is made, and its result has no effect. The next new circuit looks at the next 64.
+//! So a flood of keys, such as names that an attacker chooses, neither takes more memory nor drops open
+//! circuits nor makes other calls wait. It can still replace circuits at rest. An attacker who can name
+//! enough hosts that fail can fill the registry with open circuits, and then hosts that are not in it are
+//! not protected. Choose a capacity larger than the number of keys that you need protected.
 //!
-//! Circuits that nobody has used for the [`idle_timeout`](CircuitBreakerRegistryBuilder::idle_timeout)
-//! are dropped, too, unless they are in their open wait, held by an operator, in use or referred to
-//! by a handle. A circuit that is open or half-open, and that nobody has asked since its wait was
-//! over, goes; its backoff is forgotten.
+//! A registry that could not keep a circuit reports [`RegistryFull`](crate::EventKind::RegistryFull) to the
+//! listeners of its template, once a minute at most. With the feature `tracing` this is a warning in the log.
+//! With the feature `metrics`, there are also the number of its circuits, its capacity, and a counter of the
+//! calls that were not protected.
 //!
-//! # What it costs
+//! The registry also drops circuits that nobody has used for the
+//! [`idle_timeout`](CircuitBreakerRegistryBuilder::idle_timeout), unless their open wait has not elapsed,
+//! an operator holds them, they have calls in flight, or there are handles to them. An open or half-open
+//! circuit that nobody has asked since its wait elapsed is dropped, and its backoff is forgotten.
 //!
-//! A call whose circuit is kept costs one lookup in the cache, with a lock that is shared for reading,
-//! and a count of the calls in flight, beside what it costs without keys; nothing is allocated, and the
-//! clock is not read for it. With a closure, the key is made for each call, so prefer keys that are
-//! cheap to make. By host, host and port are read where they stand in the request, and nothing is
-//! copied. The circuits are in one cache without shards, because of several one could be full of open
-//! circuits while the others are empty; so many cores meet at its lock.
+//! # Cost
 //!
-//! A new circuit takes the lock for writing. In a full registry the cache looks for one that is at
-//! rest, which takes the longer the more are busy; while all are, it is tried only now and then.
+//! A call whose circuit is kept pays for one lookup, under a lock that is shared by readers, and for
+//! counting itself in and out of flight. It allocates nothing and does not read the clock. A closure
+//! creates the key for each call, so prefer keys that are cheap to create. By host, the host and the port
+//! are read from where they are in the request, and nothing is copied.
 //!
-//! Events and transitions carry the name of the circuit, which holds the key. Listeners are those of
-//! the template and are shared by all circuits.
+//! A new circuit takes the lock for writing, while it looks at up to 64 circuits to find one that it can
+//! replace, and at up to 64 to drop those that nobody uses any more. No call does more than that, however
+//! many circuits there are.
+//!
+//! Events and transitions carry the name of the circuit, `template/key`. All circuits share the listeners
+//! of the template.
 
 mod builder;
 #[cfg(feature = "http")]
+mod by_host;
+#[cfg(feature = "http")]
 mod host;
+mod kept;
 mod layer;
 mod pick;
 mod registry;
@@ -115,7 +123,9 @@ mod service;
 
 pub use self::builder::CircuitBreakerRegistryBuilder;
 #[cfg(feature = "http")]
-pub use self::host::{ByHost, HostPort};
+pub use self::by_host::ByHost;
+#[cfg(feature = "http")]
+pub use self::host::{HostPort, InvalidHost};
 pub use self::layer::KeyedLayer;
 pub use self::pick::PickCircuit;
 pub use self::registry::CircuitBreakerRegistry;

@@ -1,11 +1,12 @@
 //! A circuit breaker for [Tower](https://github.com/tower-rs/tower) services.
 //!
-//! When a dependency fails, hangs or slows down, calls to it should fail fast instead of piling up,
-//! it should get air to recover, and traffic should come back by itself through a few probes. Put a
-//! [`CircuitBreakerLayer`] on a `ServiceBuilder` for that; it works with
-//! hyper, reqwest and tonic clients, with the outbound calls of axum handlers, and with anything else
-//! that is a [`Service`](tower_service::Service). For what is none there is
-//! [`CircuitBreaker::call`] and [`CircuitBreaker::try_acquire`].
+//! When a dependency fails, hangs or slows down, a circuit breaker stops calling it for a while. Callers
+//! get an error at once instead of waiting for a timeout, and the dependency gets time to recover. After
+//! the wait, the breaker lets a few calls through as *probes*. If they succeed, traffic resumes.
+//!
+//! Add a [`CircuitBreakerLayer`] to your `ServiceBuilder`. It works with hyper, reqwest and tonic clients,
+//! with the outbound calls of axum handlers, and with every other [`Service`](tower_service::Service). If
+//! your code is not a Tower service, use [`CircuitBreaker::call`] or [`CircuitBreaker::try_acquire`].
 //!
 //! # Quick start
 //!
@@ -19,7 +20,7 @@
 //!
 //! let client = ServiceBuilder::new()
 //!     .layer(CircuitBreakerLayer::new(breaker.clone()))
-//!     .timeout(Duration::from_secs(1)) // inside, so that a hang is a failure
+//!     .timeout(Duration::from_secs(1)) // inside the breaker, so that a hang counts as a failure
 //!     .service(service_fn(|_: &str| async { Err::<(), _>(std::io::Error::other("refused")) }));
 //!
 //! for _ in 0..5 {
@@ -27,47 +28,55 @@
 //! }
 //! assert_eq!(breaker.state(), State::Open);
 //!
-//! let error = client.oneshot("pay").await.unwrap_err(); // at once, without a call
-//! let wait = error.rejected().expect("the breaker rejects it").retry_after();
+//! let error = client.oneshot("pay").await.unwrap_err(); // returned at once, nothing was sent
+//! let wait = error.rejected().expect("the breaker rejected the call").retry_after();
 //! # assert!(wait.is_some());
 //! # });
 //! ```
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! * **Never wedged.** Whatever probes do (hang, panic, be dropped, never be called), another one is
-//!   admitted within the probe timeout and the open wait.
-//! * **Never more probes than permitted**, however many callers come at the moment the wait ends.
-//! * **A result decides only the period that admitted the call.** What was called before a trip
-//!   neither closes nor reopens the circuit afterwards.
+//! * **The circuit never gets stuck.** Whatever happens to a probe (it hangs, panics, is dropped, or is
+//!   never sent), another probe is admitted within twice the probe timeout plus the open wait.
+//! * **There are never more probes than permitted**, however many callers arrive when the wait ends.
+//! * **A late result decides nothing.** A result counts only in the period that admitted its call. A call
+//!   that was sent before the circuit tripped can neither close nor reopen it afterwards.
 //!
-//! A healthy call allocates nothing. It takes no lock either, but for the first ones of a bucket of a
-//! time window, and the first after a failure. Where no window counts it, and metrics and the circuits of
-//! keys do not, it writes nothing at all; where one does, it writes to memory that hardly any other core
-//! reads.
+//! # What a healthy call costs
+//!
+//! A healthy call allocates nothing. Without a sliding window, metrics or per-key circuits, a successful
+//! call does not write to shared memory at all. With a sliding window it usually updates one counter that
+//! few other threads use. It takes the lock of the circuit only now and then: after a failure, and for the
+//! first calls of each bucket of a time window. The README has measurements.
 //!
 //! # Where to find what
 //!
-//! | | |
+//! | topic | items |
 //! |---|---|
-//! | the circuit, to look at and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
-//! | its settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
-//! | settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
-//! | in front of a service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
-//! | around anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
-//! | one circuit for each key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
-//! | what counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
-//! | failures of HTTP and gRPC, features `http`, `grpc`, `tower-http` | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html) |
-//! | errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
-//! | an answer in place of a rejection | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
-//! | what happens, as it happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
-//! | metrics, log | [`metrics`](metrics/index.html) and `tracing`, with the features of these names: [`docs::operators`] |
-//! | the order of layers, and what each order does | [`docs::layers`] |
-//! | HTTP: what to count, for whom, retries, recipes, what each choice costs | [`docs::http`](docs/http/index.html), with the features `grpc` and `keyed` |
-//! | what an operator sees, and does | [`docs::operators`] |
-//! | how it works inside, and why so | [`docs::design`] |
+//! | The circuit, to inspect and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
+//! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
+//! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
+//! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
+//! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | One circuit per key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
+//! | What counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
+//! | Failures of HTTP and gRPC calls | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html), with the features `http`, `grpc` and `tower-http` |
+//! | Errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
+//! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
+//! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
+//! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
+//!
+//! # Guides
+//!
+//! | guide | question |
+//! |---|---|
+//! | [`docs::layers`] | In which order do I add the layers, and what does each order do? |
+//! | [`docs::http`](docs/http/index.html) | How do I protect HTTP and gRPC clients, and what should count as a failure? (built with the features `grpc` and `keyed`) |
+//! | [`docs::operators`] | What do operators see, and what can they do? |
+//! | [`docs::testing`] | How do I test code that uses a breaker? |
+//! | [`docs::design`] | How does it work inside, and why? |
 
-// The layers, each of which imports only those above it. `tests/layers.rs` checks that.
+// The layers. Each one imports only those above it, which `tests/layers.rs` checks.
 mod machine;
 
 mod circuit;
@@ -94,7 +103,7 @@ pub mod tower_http;
 #[cfg(feature = "keyed")]
 pub mod keyed;
 
-pub use crate::breaker::{CircuitBreaker, CircuitBreakerError};
+pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
 pub use crate::circuit::clock::model;
@@ -116,7 +125,7 @@ pub use crate::observe::{
 };
 pub use crate::snapshot::{Snapshot, TripRule};
 
-/// Longer texts.
+/// Guides.
 #[cfg(any(doc, doctest))]
 pub mod docs {
     #[doc = include_str!("docs/design.md")]
@@ -131,9 +140,12 @@ pub mod docs {
 
     #[doc = include_str!("docs/operators.md")]
     pub mod operators {}
+
+    #[doc = include_str!("docs/testing.md")]
+    pub mod testing {}
 }
 
-/// The README's examples are tested like all others; one is for the feature `http`.
+/// Compiles and runs the examples of the README. One of them needs the feature `http`.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -24,9 +24,9 @@
 //!
 //! # What time changes by itself
 //!
-//! Only one thing: when the oldest probe in flight has not reported within its time, the circuit is open
-//! from that moment on. [`Machine::advance`] applies this before anything else is decided, so everybody
-//! who comes later finds the circuit open, whether or not somebody was there when it happened.
+//! Only one thing: a probe that has not reported within its time has failed, from that moment on.
+//! [`Machine::advance`] applies this before anything else is decided, so everybody who comes later finds
+//! it so, whether or not somebody was there when it happened.
 
 mod backoff;
 mod cause;
@@ -39,6 +39,7 @@ mod probes;
 mod probing;
 mod refusal;
 mod results;
+mod retry_after;
 mod rules;
 mod state;
 mod time;
@@ -56,7 +57,7 @@ pub use self::operate::OperatorAction;
 pub(crate) use self::refusal::Refusal;
 pub use self::refusal::RejectReason;
 pub(crate) use self::results::Results;
-pub(crate) use self::rules::{Rules, Verdict};
+pub(crate) use self::rules::{Counted, Rules, Verdict};
 pub use self::state::State;
 pub(crate) use self::time::{NEVER, Nanos, Tick, nanos};
 pub(crate) use self::view::View;
@@ -65,6 +66,7 @@ pub use self::window::SlidingWindow;
 
 use self::counts::Tally;
 use self::probes::Probes;
+use self::retry_after::RetryAfter;
 use self::window::Window;
 
 /// What an admitted caller holds: the number of its closed period or of its probe.
@@ -87,11 +89,32 @@ pub(crate) enum Report {
     Failure,
     /// A failure for which the callee asked not to be called again for this long.
     FailureRetryAfter(Nanos),
+    /// The callee is overloaded, not broken. Zero if it did not ask for anything.
+    SoftFailure {
+        retry_after: Nanos,
+    },
     Ignored,
     /// The call was dropped without a result, which says nothing about the dependency.
     Abandoned,
     /// The call was dropped without a result. It has failed if it took as long as the rules say.
     GivenUp,
+}
+
+impl Report {
+    fn retry_after(self) -> Nanos {
+        match self {
+            Self::FailureRetryAfter(retry_after) | Self::SoftFailure { retry_after } => retry_after,
+            _ => 0,
+        }
+    }
+}
+
+/// Something that has happened to the circuit, in the order in which it happened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Occurrence {
+    Changed(Change),
+    ProbeTimedOut,
+    Operated(OperatorAction),
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +136,13 @@ pub(crate) struct Machine {
     /// When the machine entered its state, and why.
     since: Tick,
     cause: Option<Cause>,
-    changes: Vec<Change>,
+    /// What the callee has asked for in this period.
+    retry_after: RetryAfter,
+    /// The last ticket before the circuit left the closed state. Later tickets are of the probes since.
+    outage: Ticket,
+    /// The longest time that a probe of this outage has taken to succeed too late, or 0.
+    late_success: Nanos,
+    occurrences: Vec<Occurrence>,
     slot_freed: bool,
 }
 
@@ -136,7 +165,7 @@ impl Machine {
             phase: Phase::Closed { ticket, streak: 0 },
             forced: false,
             window: rules.window.map(|window| window.open(now)),
-            probes: Probes::new(rules.half_open.probes(), rules.probe_timeout),
+            probes: Probes::new(rules.half_open.probes()),
             last_ticket: ticket,
             attempts: 0,
             openings: 0,
@@ -144,7 +173,10 @@ impl Machine {
             now,
             since: now,
             cause: None,
-            changes: Vec::new(),
+            retry_after: RetryAfter::default(),
+            outage: ticket,
+            late_success: 0,
+            occurrences: Vec::new(),
             slot_freed: false,
         }
     }
@@ -161,14 +193,9 @@ impl Machine {
                 Ok(self.admit_probe())
             }
             Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Ok(self.admit_probe()),
+            Phase::HalfOpen { .. } if self.probes.remove_idle() => Ok(self.admit_probe()),
             Phase::Open { .. } | Phase::HalfOpen { .. } => Err(self.refusal()),
         }
-    }
-
-    /// Returns when the probe with this ticket has to report, if it is in flight.
-    pub(crate) fn probe_deadline(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
-        self.advance(now);
-        self.probes.deadline(ticket)
     }
 
     /// Takes the result of a call that was admitted with `ticket` and began at `began`. The result is
@@ -183,33 +210,31 @@ impl Machine {
         began: Tick,
         report: Report,
     ) -> bool {
-        // This comes before the clock is read: a permit that has outlived its breaker must not even
-        // advance the time of the breaker that uses the circuit now. With paused clocks, each runtime
-        // has a time of its own.
-        if self.closed_ticket() != Some(ticket) && self.probes.deadline(ticket).is_none() {
+        let retry_after = report.retry_after().min(self.rules.max_retry_after);
+        // The clock is not read for a stale result: a permit that has outlived its breaker must not even
+        // advance the time of the breaker that uses the circuit now. With paused clocks, each runtime has
+        // a time of its own.
+        if self.is_current(ticket) && (retry_after > 0 || self.depends_on_time()) {
+            self.advance(clock()); // the probe may expire by this
+        }
+        if !self.is_current(ticket) {
+            self.settle_stale(clock, ticket, began, report);
             return false;
         }
-        if self.depends_on_time() {
-            self.advance(clock());
+        let verdict = self.rules.verdict(report, self.now.saturating_sub(began));
+        self.note_retry_after(retry_after);
+        if !self.probes.remove(ticket) {
+            self.record(verdict, retry_after > 0, clock);
+        } else if verdict.counted.is_some() {
+            self.record_probe(self.now, verdict, retry_after > 0);
+        } else {
+            self.slot_freed = true;
         }
-        let took = self.now.saturating_sub(began);
-        let Verdict { failed, slow } = self.rules.verdict(report, took);
-        let retry_after = match report {
-            Report::FailureRetryAfter(wait) => wait.min(self.rules.max_retry_after),
-            _ => 0,
-        };
-        if self.probes.remove(ticket) {
-            match failed {
-                Some(failed) => self.record_probe(failed, slow, retry_after),
-                None => self.slot_freed = true,
-            }
-            return true;
-        }
-        let is_current = self.closed_ticket() == Some(ticket);
-        if let (true, Some(failed)) = (is_current, failed) {
-            self.record(failed, slow, retry_after, clock);
-        }
-        is_current
+        true
+    }
+
+    fn is_current(&self, ticket: Ticket) -> bool {
+        self.closed_ticket() == Some(ticket) || self.probes.deadline(ticket).is_some()
     }
 
     /// Takes `n` successes of the current closed period, none of them slow, that completed before
@@ -230,23 +255,26 @@ impl Machine {
             let all_failed = results.streak() == results.len();
             *streak = u64::from(results.streak()) + if all_failed { *streak } else { 0 };
         }
-        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), 0).is_none());
+        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), false).is_none());
     }
 
-    /// Counts the result of a call of the current closed period, and trips the circuit if a rule now
-    /// holds.
-    fn record(&mut self, failed: bool, slow: bool, retry_after: Nanos, clock: impl Fn() -> Tick) {
+    /// Counts the result of a call of the current closed period, if it counts, and trips the circuit if a
+    /// rule now holds.
+    fn record(&mut self, verdict: Verdict, asked_to_wait: bool, clock: impl Fn() -> Tick) {
+        if verdict.counted.is_none() {
+            return;
+        }
         if let Some(window) = &mut self.window {
-            window.record(failed, slow);
+            window.record(verdict.failed(), verdict.slow);
         }
         if let Phase::Closed { streak, .. } = &mut self.phase {
-            *streak = if failed { *streak + 1 } else { 0 };
+            *streak = verdict.streak_after(*streak);
         }
         let tally = self.tally(self.now);
-        let cause = self.rules.judge(tally, retry_after);
+        let cause = self.rules.judge(tally, asked_to_wait);
         if let (false, Some(cause)) = (self.forced, cause) {
             self.advance(clock());
-            self.enter_open(self.now, retry_after, tally, cause);
+            self.enter_open(self.now, tally, cause);
         }
     }
 
@@ -268,16 +296,7 @@ impl Machine {
         if let Some(window) = &mut self.window {
             window.advance(self.now);
         }
-        if let Some(deadline) = self.expired_probe(self.now) {
-            let mut tally = self.tally(deadline);
-            tally.record(true, false);
-            self.enter_open(deadline, 0, tally, Cause::ProbeTimedOut);
-        }
-    }
-
-    /// Returns the deadline of the oldest probe in flight if it has passed.
-    pub(crate) fn expired_probe(&self, now: Tick) -> Option<Tick> {
-        self.probes.first_deadline().filter(|deadline| now >= *deadline)
+        self.expire_probes();
     }
 
     /// Whether a result depends on the time at which it arrives.
@@ -321,20 +340,20 @@ impl Machine {
         self.last_ticket
     }
 
-    /// Whether something has happened since [`clear_changes`](Self::clear_changes) that may let a waiting
-    /// caller go on.
+    /// Whether something has happened since [`clear_occurrences`](Self::clear_occurrences) that others may
+    /// want to know.
     pub(crate) fn has_changed(&self) -> bool {
-        self.slot_freed || !self.changes.is_empty()
+        self.slot_freed || !self.occurrences.is_empty()
     }
 
-    /// Returns the changes of state since [`clear_changes`](Self::clear_changes).
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
+    /// Returns what has happened since [`clear_occurrences`](Self::clear_occurrences).
+    pub(crate) fn occurrences(&self) -> &[Occurrence] {
+        &self.occurrences
     }
 
-    pub(crate) fn clear_changes(&mut self) {
+    pub(crate) fn clear_occurrences(&mut self) {
         self.slot_freed = false;
-        self.changes.clear();
+        self.occurrences.clear();
     }
 }
 

@@ -1,45 +1,61 @@
-//! Notification: who is told what happens to a circuit, and how.
+//! Notification: everything that reports to the outside what happens to a circuit.
 //!
 //! # What belongs here
 //!
 //! Events and transitions as users see them, listeners, subscribers, the history, metrics and tracing. The
-//! [`circuit`](crate::circuit) reports to an [`Observer`](crate::circuit::Observer) and knows nothing of
-//! all this; [`Listeners`] is that observer. This layer imports [`machine`](crate::machine) and
+//! [`circuit`](crate::circuit) reports to an [`Observer`](crate::circuit::Observer) and knows nothing about
+//! this layer. [`Listeners`] is that observer. This layer imports [`machine`](crate::machine) and
 //! [`circuit`](crate::circuit).
 //!
 //! # Where to start reading
 //!
-//! [`Event`] is what is told. [`Listeners`] records what happens while the circuit's lock is held, and
-//! notifies everybody once it has been released.
+//! [`Event`] is what users receive. [`Listeners`] records what happens while the circuit's lock is held, and
+//! notifies once the lock has been released.
 //!
 //! # How it works
 //!
-//! What changes the circuit (transitions, actions of operators, probes that time out) is recorded under the
-//! lock and told without it: one at a time and in order, by whichever thread finds that nobody is notifying.
-//! What a single call does is told at once by its own thread. Before a call pays for that, somebody must
-//! want it: a flag in the status word says so, and the permit carries it to the end of the call.
+//! What changes the circuit (transitions, operator actions, probe timeouts) is recorded while the circuit's
+//! lock is held, and reported after it has been released: one at a time and in order. [`pending`] decides
+//! which thread does that.
 //!
-//! Metrics are not a listener. They must not miss what listeners do themselves, nor wait for a listener that
-//! blocks. Changes are recorded under the lock as numbers that add up in any order, and are published
-//! without it.
+//! What a single call does is reported at once by the thread that makes the call. A call pays for that only
+//! if somebody is interested: a flag in the status word says so, and the permit carries the flag to the end
+//! of the call.
+//!
+//! The metrics are not a listener. They must also count what listeners do themselves, and they must not wait
+//! for a listener that blocks. Changes are recorded under the lock as numbers that add up in any order, and
+//! are published without it.
 
+mod audience;
 mod event;
 mod history;
+mod interest;
+mod listener;
 mod listeners;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(not(feature = "metrics"))]
 mod no_metrics;
+mod notifying;
+mod pending;
+#[cfg(feature = "keyed")]
+mod registry;
+mod settled;
 mod subscribe;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod transition;
 
-pub use self::event::{Ending, Event, EventKind, Interest, Listener, Settled};
+pub use self::event::{Event, EventKind};
+pub use self::interest::Interest;
+pub use self::listener::Listener;
 pub(crate) use self::listeners::Listeners;
 #[cfg(feature = "metrics")]
 pub(crate) use self::metrics::Series;
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::no_metrics::Series;
+#[cfg(feature = "keyed")]
+pub(crate) use self::registry::RegistryObserver;
+pub use self::settled::{Ending, Settled};
 pub use self::subscribe::{Lagged, Transitions};
 pub use self::transition::Transition;

@@ -1,4 +1,14 @@
-//! What a circuit looks like from outside.
+//! [`Snapshot`]: what a circuit looks like from outside, at one moment.
+//!
+//! # What belongs here
+//!
+//! The public face of the machine's [`View`]: its methods, its line for people and its form for programs.
+//! This layer decides nothing. It imports [`machine`](crate::machine).
+//!
+//! # Where to start reading
+//!
+//! [`Snapshot`] has a method for each question. [`explain`] prints the answers, [`serialize`] writes them
+//! for programs, and [`TripRule`] says how near each rule is to tripping the circuit.
 
 mod explain;
 #[cfg(feature = "serde")]
@@ -10,15 +20,18 @@ use std::time::Duration;
 pub use self::trip_rule::TripRule;
 use crate::machine::{Cause, State, View};
 
-/// One consistent look at a circuit: which state, since when, why, and what would change it; from
+/// A circuit at one moment: its state, since when, why, and what would change it. Returned by
 /// [`CircuitBreaker::snapshot`](crate::CircuitBreaker::snapshot).
 ///
-/// While closed it counts the calls in the sliding window (without a rate rule no window is kept,
-/// and the counts are 0), while half-open the probes that have reported so far, and while open what
-/// was counted when the circuit opened.
+/// What the counts cover depends on the state:
 ///
-/// Its `Display` is one line for a log or a terminal. While closed, the trip rules stand in the
-/// order of [`trip_rules`](Self::trip_rules), the nearest to tripping first:
+/// * closed: the calls in the sliding window. Without a rate rule there is no window, and all counts
+///   are 0.
+/// * half-open: the probes that have reported so far.
+/// * open: what was counted when the circuit opened.
+///
+/// `Display` prints one line for a log or a terminal. While the circuit is closed, the line lists the trip
+/// rules in the order of [`trip_rules`](Self::trip_rules), the nearest to tripping first:
 ///
 /// ```text
 /// closed for 2m 5s (the probes succeeded): 3 of 5 failures in a row; failure rate 0.31 of 0.5 (20 of 64 calls)
@@ -28,8 +41,9 @@ use crate::machine::{Cause, State, View};
 /// ```
 ///
 /// # As JSON
-/// With the feature `serde` it serialises as a map, here of a circuit that is half-open. Durations
-/// are numbers of seconds. What there is not is `null`; `trip_rules` is empty unless it is closed.
+/// With the feature `serde` a snapshot serializes as a map. Durations are numbers of seconds. A value that
+/// does not exist in the current state is `null`, and `trip_rules` is empty unless the circuit is closed.
+/// This circuit is half-open:
 ///
 /// ```json
 /// {
@@ -42,7 +56,7 @@ use crate::machine::{Cause, State, View};
 /// }
 /// ```
 ///
-/// A cause and a trip rule are maps of their fields and of `kind`, their name in snake case:
+/// A cause and a trip rule serialize as a map of their fields and of `kind`, their name in snake case:
 /// `{ "kind": "consecutive_failures", "failures": 3, "limit": 5 }`.
 ///
 /// # Example
@@ -56,7 +70,7 @@ use crate::machine::{Cause, State, View};
 /// let snapshot = breaker.snapshot();
 /// assert_eq!(snapshot.state(), State::Closed);
 /// assert_eq!((snapshot.calls(), snapshot.failures()), (2, 1));
-/// assert_eq!(snapshot.failure_rate(), None); // it takes 20 calls to judge
+/// assert_eq!(snapshot.failure_rate(), None); // no rate is judged below 20 calls
 ///
 /// let nearest = snapshot.trip_rules().next();
 /// assert_eq!(nearest, Some(TripRule::ConsecutiveFailures { failures: 1, limit: 5 }));
@@ -73,111 +87,123 @@ impl Snapshot {
         Self(view)
     }
 
-    /// The state.
+    /// Returns the state.
     #[must_use]
     pub fn state(&self) -> State {
         self.0.state
     }
 
-    /// Whether an operator holds the state:
+    /// Returns whether an operator holds the circuit in its state, with
     /// [`force_open`](crate::CircuitBreaker::force_open) or
-    /// [`force_closed`](crate::CircuitBreaker::force_closed), until
+    /// [`force_closed`](crate::CircuitBreaker::force_closed). That lasts until
     /// [`resume`](crate::CircuitBreaker::resume).
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.0.forced
     }
 
-    /// For how long it has been in this state.
+    /// Returns how long the circuit has been in this state.
     #[must_use]
     pub fn age(&self) -> Duration {
         Duration::from_nanos(self.0.age)
     }
 
-    /// Why it is in this state: what caused the last transition; `None` if there was none.
+    /// Returns what caused the last transition, or `None` if there has not been one.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.0.cause
     }
 
-    /// The calls that were counted: successes and failures.
+    /// Returns how many calls are counted: successes and failures.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.0.tally.counts.calls
     }
 
-    /// Those of them that failed.
+    /// Returns how many of the counted [calls](Self::calls) failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.0.tally.counts.failures
     }
 
-    /// Those of them that were slow, whether they failed or not.
+    /// Returns how many of the counted [calls](Self::calls) were slow, whether or not they failed.
     #[must_use]
     pub fn slow_calls(&self) -> u64 {
         self.0.tally.counts.slow
     }
 
-    /// The length of the present run of failures; while open, of the run when it opened.
+    /// Returns the length of the failure streak. While open, this is the streak at the moment the circuit
+    /// opened.
     #[must_use]
     pub fn consecutive_failures(&self) -> u64 {
         self.0.tally.streak
     }
 
-    /// Failures / calls, from 0.0 to 1.0; `None` below the minimum number of calls.
+    /// Returns failures / calls, from 0.0 to 1.0, or `None` below the
+    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls).
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
         self.0.rates()[0]
     }
 
-    /// Slow calls / calls, from 0.0 to 1.0; `None` below the minimum number of calls.
+    /// Returns slow calls / calls, from 0.0 to 1.0, or `None` below the
+    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls).
     #[must_use]
     pub fn slow_call_rate(&self) -> Option<f64> {
         self.0.rates()[1]
     }
 
-    /// How long it takes until the next probe may be admitted: as
-    /// [`Rejected::retry_after`](crate::Rejected::retry_after), and zero if one would be admitted
-    /// now. `None` while closed and while forced open.
+    /// Returns how long it takes until the next probe may be admitted, as
+    /// [`Rejected::retry_after`](crate::Rejected::retry_after) does, or zero if a probe would be admitted
+    /// now.
+    ///
+    /// Returns `None` while the circuit is closed or forced open.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.map(Duration::from_nanos)
     }
 
-    /// Which open period this is since the circuit was last closed, from 1 on: what the
-    /// [backoff](crate::Backoff) goes by. `None` unless open, and while forced open.
+    /// Returns the number of this open period since the circuit was last closed, starting with 1. The
+    /// [backoff](crate::Backoff) depends on this number.
+    ///
+    /// Returns `None` unless the circuit is open, and while it is forced open.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         let is_open = self.0.state == State::Open && !self.0.forced;
         is_open.then_some(self.0.attempts)
     }
 
-    /// How far each trip rule is from tripping, the nearest first: the one with the greatest
-    /// [progress](TripRule::progress). None unless closed. While
-    /// [forced closed](crate::CircuitBreaker::force_closed), what they reach trips nothing.
+    /// Returns how far each trip rule is from tripping the circuit. The nearest one, with the greatest
+    /// [progress](TripRule::progress), comes first.
+    ///
+    /// There are no trip rules unless the circuit is closed. While it is
+    /// [forced closed](crate::CircuitBreaker::force_closed), a rule that is reached does not trip it.
     pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
         let rules = (self.0.state == State::Closed).then(|| TripRule::nearest_first(&self.0));
         rules.into_iter().flatten().flatten()
     }
 
-    /// The probes that were admitted and have not reported; 0 unless half-open.
+    /// Returns how many probes are in flight: admitted, and not reported yet. This is 0 unless the circuit
+    /// is half-open.
     #[must_use]
     pub fn probes_in_flight(&self) -> u64 {
         self.0.probes_in_flight
     }
 
-    /// How many probes are still missing to close: that have to succeed, or of a
-    /// [sample](crate::HalfOpen::sample) that have to report before it is judged. `None` unless
-    /// half-open.
+    /// Returns how many more probes have to succeed before the circuit closes. With a
+    /// [sample](crate::HalfOpen::sample), returns how many more have to report before the sample is judged.
+    ///
+    /// Returns `None` unless the circuit is half-open.
     #[must_use]
     pub fn probes_to_close(&self) -> Option<u64> {
         let probes = u64::from(self.0.rules.half_open.probes());
         (self.0.state == State::HalfOpen).then(|| probes - self.calls())
     }
 
-    /// How long it takes until the oldest probe in flight has
-    /// [timed out](crate::CircuitBreakerBuilder::probe_timeout), which opens the circuit again.
-    /// `None` without a probe in flight.
+    /// Returns how long it takes until the oldest probe in flight
+    /// [times out](crate::CircuitBreakerBuilder::probe_timeout), which opens the circuit again.
+    ///
+    /// Returns `None` if no probe is in flight.
     #[must_use]
     pub fn next_probe_timeout(&self) -> Option<Duration> {
         self.0.next_probe_timeout.map(Duration::from_nanos)

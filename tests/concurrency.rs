@@ -1,4 +1,4 @@
-//! What must hold however the threads interleave.
+//! What must hold for every interleaving of threads, tried with real threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
@@ -12,7 +12,7 @@ use tower_breaker::{
     Transition,
 };
 
-/// A circuit whose wait is over as soon as anybody can ask.
+/// Creates a circuit that is open and whose next call is a probe.
 fn about_to_probe(rule: HalfOpen) -> CircuitBreaker {
     let breaker = CircuitBreaker::builder("contended")
         .failure_rate_threshold(1.0)
@@ -30,7 +30,7 @@ fn when_the_wait_ends_a_thousand_callers_get_exactly_the_permitted_probes() {
     for round in 0..200 {
         let permitted = 1 + round % 7;
         let breaker = about_to_probe(HalfOpen::consecutive_successes(permitted));
-        // One for each call that was rejected or has reached the inner service.
+        // Has one permit for each call that was rejected or has reached the inner service.
         let decided = Arc::new(Semaphore::new(0));
         let reached = Arc::new(AtomicU64::new(0));
         let release = Arc::new(Semaphore::new(0));
@@ -64,7 +64,7 @@ fn when_the_wait_ends_a_thousand_callers_get_exactly_the_permitted_probes() {
     }
 }
 
-/// Runs `action` on some threads at the same time.
+/// Runs `action` on several threads at the same time.
 fn on_threads(threads: u64, action: impl Fn(u64) + Sync) {
     let start = Barrier::new(threads as usize);
     thread::scope(|scope| {
@@ -111,9 +111,9 @@ fn no_result_is_lost_or_counted_twice() {
 }
 
 #[test]
-fn a_run_of_failures_is_not_broken_by_successes_of_an_earlier_period() {
+fn successes_of_an_earlier_period_do_not_end_a_failure_streak() {
     for _ in 0..200 {
-        let breaker = CircuitBreaker::builder("run").consecutive_failures(1000).build().unwrap();
+        let breaker = CircuitBreaker::builder("streak").consecutive_failures(1000).build().unwrap();
         let stale: Vec<_> = (0..1000).map(|_| breaker.try_acquire().unwrap()).collect();
         breaker.reset();
         let stale = Mutex::new(stale);
@@ -129,7 +129,7 @@ fn a_run_of_failures_is_not_broken_by_successes_of_an_earlier_period() {
 }
 
 #[test]
-fn successes_of_an_earlier_period_are_never_counted_however_close_the_reset() {
+fn successes_of_an_earlier_period_are_not_counted_however_close_the_reset() {
     let breaker = CircuitBreaker::builder("time").failure_rate_threshold(1.0).build().unwrap();
     for _ in 0..2000 {
         let permits =
@@ -141,7 +141,7 @@ fn successes_of_an_earlier_period_are_never_counted_however_close_the_reset() {
                 permits.into_iter().for_each(|permit| permit.success());
             } else {
                 breaker.reset();
-                // Whatever came before is forgotten, and whatever comes now is of the old period.
+                // The reset has forgotten earlier results, and later ones belong to the old period.
                 counted.store(breaker.snapshot().calls(), Ordering::SeqCst);
             }
         });
@@ -151,7 +151,7 @@ fn successes_of_an_earlier_period_are_never_counted_however_close_the_reset() {
 }
 
 #[test]
-fn at_every_moment_no_more_than_the_permitted_probes_are_in_flight() {
+fn there_are_never_more_probes_in_flight_than_permitted() {
     const PERMITTED: u64 = 3;
     let rule = HalfOpen::consecutive_successes(PERMITTED as u32);
     let breaker = about_to_probe(rule);
@@ -159,11 +159,11 @@ fn at_every_moment_no_more_than_the_permitted_probes_are_in_flight() {
     on_threads(4, |thread| {
         for round in 0..20_000 {
             let Ok(permit) = breaker.try_acquire() else { continue };
-            // The breaker is never closed in this test, so every permit is a probe's.
+            // The circuit is never closed in this test, so every permit belongs to a probe.
             most.fetch_max(in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             probes.fetch_add(1, Ordering::SeqCst);
             thread::yield_now();
-            // Before the breaker knows that it has ended, so that none is missed.
+            // This comes before the breaker learns that the probe has ended, so that the count is never too low.
             in_flight.fetch_sub(1, Ordering::SeqCst);
             if (round + thread) % 2 == 0 { permit.ignore() } else { drop(permit) }
         }
@@ -174,9 +174,9 @@ fn at_every_moment_no_more_than_the_permitted_probes_are_in_flight() {
 }
 
 #[test]
-fn transitions_follow_one_another_without_a_gap() {
-    let told = Arc::new(Mutex::new(Vec::<Transition>::new()));
-    let listener = told.clone();
+fn each_transition_starts_in_the_state_in_which_the_last_one_ended() {
+    let received = Arc::new(Mutex::new(Vec::<Transition>::new()));
+    let listener = received.clone();
     let breaker = CircuitBreaker::builder("transitions")
         .consecutive_failures(3)
         .open_duration(Duration::from_nanos(1))
@@ -200,10 +200,10 @@ fn transitions_follow_one_another_without_a_gap() {
             }
         }
     });
-    let told = told.lock().unwrap();
-    assert!(!told.is_empty());
+    let received = received.lock().unwrap();
+    assert!(!received.is_empty());
     let mut state = State::Closed;
-    for transition in told.iter() {
+    for transition in received.iter() {
         assert_eq!(transition.from(), state, "{transition}");
         state = transition.to();
     }

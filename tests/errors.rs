@@ -1,4 +1,4 @@
-//! Errors flatten: whatever stands between, the outermost layer sees what the innermost returned.
+//! Errors flatten: the outermost layer sees the error that the innermost one returned, whatever is between them.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,7 +18,7 @@ use tower_breaker::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Trips at the second failure in a row.
+/// Creates a breaker that trips on the second consecutive failure.
 fn breaker(name: &str) -> CircuitBreaker {
     let builder = CircuitBreaker::builder(name).consecutive_failures(2).open_duration(10 * SECOND);
     builder.half_open(HalfOpen::consecutive_successes(1)).build().unwrap()
@@ -32,7 +32,7 @@ fn rejected(breaker: &CircuitBreaker) -> Rejected {
     breaker.try_acquire().unwrap_err()
 }
 
-/// An error with a cause.
+/// An error with a source.
 #[derive(Debug)]
 struct Unreachable(io::Error);
 
@@ -68,7 +68,7 @@ fn boxed_rejection<E: Into<BoxError>>() -> BoxError {
 }
 
 #[test]
-fn a_rejection_becomes_itself_whatever_the_inner_error_type() {
+fn a_boxed_rejection_is_a_rejected_whatever_the_inner_error_type() {
     let boxed = [
         boxed_rejection::<BoxError>(),
         boxed_rejection::<io::Error>(),
@@ -84,14 +84,14 @@ fn a_rejection_becomes_itself_whatever_the_inner_error_type() {
 }
 
 #[test]
-fn an_inner_error_becomes_itself_without_a_layer() {
+fn a_boxed_inner_error_is_the_inner_error_itself() {
     let io: BoxError = CircuitBreakerError::Inner(io::Error::from_raw_os_error(2)).into();
     assert_eq!(io.downcast_ref::<io::Error>().unwrap().raw_os_error(), Some(2));
 
     let already: BoxError = unreachable().into();
     let address = std::ptr::from_ref(already.downcast_ref::<Unreachable>().unwrap());
     let boxed: BoxError = CircuitBreakerError::Inner(already).into();
-    assert!(std::ptr::eq(address, boxed.downcast_ref().unwrap()), "not even boxed anew");
+    assert!(std::ptr::eq(address, boxed.downcast_ref().unwrap()), "the error is not boxed again");
 
     let string: BoxError = CircuitBreakerError::Inner("refused".to_owned()).into();
     let str: BoxError = CircuitBreakerError::Inner("refused").into();
@@ -103,7 +103,7 @@ fn an_inner_error_becomes_itself_without_a_layer() {
 }
 
 #[test]
-fn a_question_mark_converts_on_the_way_out() {
+fn the_question_mark_operator_converts_the_error() {
     fn pay() -> Result<(), BoxError> {
         Err(CircuitBreakerError::Inner(unreachable()))?
     }
@@ -119,7 +119,7 @@ fn a_question_mark_converts_on_the_way_out() {
 }
 
 #[test]
-fn rejected_is_an_error_that_can_go_anywhere() {
+fn rejected_is_an_error_that_is_clone_send_and_sync() {
     fn is_error<T: Error + Clone + Send + Sync + 'static>() {}
     is_error::<Rejected>();
     is_error::<ConfigError>();
@@ -128,7 +128,7 @@ fn rejected_is_an_error_that_can_go_anywhere() {
 // ---- through layers -----------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn elapsed_is_seen_through_two_breakers_and_a_timeout() {
+async fn a_timeout_is_recognised_through_two_breakers() {
     let (outer, inner) = (breaker("outer"), breaker("inner"));
     let mut service = ServiceBuilder::new()
         .map_err(BoxError::from)
@@ -148,7 +148,7 @@ async fn elapsed_is_seen_through_two_breakers_and_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_chain_of_causes_is_whole_behind_two_breakers_and_a_timeout() {
+async fn the_chain_of_sources_is_complete_through_two_breakers_and_a_timeout() {
     let service = ServiceBuilder::new()
         .map_err(BoxError::from)
         .layer(layer(&breaker("outer")))
@@ -163,7 +163,7 @@ async fn the_chain_of_causes_is_whole_behind_two_breakers_and_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_by_the_inner_breaker_is_seen_with_its_name_and_fails_the_outer_one() {
+async fn a_rejection_by_the_inner_breaker_keeps_its_name_and_is_a_failure_of_the_outer_one() {
     let (outer, inner) = (breaker("outer"), breaker("inner"));
     let mut service = ServiceBuilder::new()
         .map_err(BoxError::from)
@@ -178,11 +178,15 @@ async fn a_rejection_by_the_inner_breaker_is_seen_with_its_name_and_fails_the_ou
         let rejected = error.downcast_ref::<Rejected>().unwrap();
         assert_eq!((rejected.breaker(), rejected.reason()), (by, RejectReason::Open));
     }
-    assert_eq!(outer.snapshot().consecutive_failures(), 2, "its own rejections do not count");
+    assert_eq!(
+        outer.snapshot().consecutive_failures(),
+        2,
+        "the rejections of the outer breaker do not count"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_by_the_inner_breaker_can_be_classified_as_saying_nothing_to_the_outer_one() {
+async fn the_outer_breaker_can_ignore_rejections_by_the_inner_one() {
     type Error = CircuitBreakerError<Unreachable>;
     let (outer, inner) = (breaker("outer"), breaker("inner"));
     let classified = layer(&outer).classifier(|result: Result<&(), &Error>| match result {
@@ -194,7 +198,7 @@ async fn a_rejection_by_the_inner_breaker_can_be_classified_as_saying_nothing_to
 
     for n in 0..10 {
         let error = service.ready().await.unwrap().call(()).await.unwrap_err();
-        // Typed, an inner rejection is an inner error. Two failures open both; so far only one.
+        // The type shows that a rejection by the inner breaker is an inner error.
         assert!(error.rejected().is_none());
         let CircuitBreakerError::Inner(error) = error else { panic!("{error:?}") };
         assert_eq!(error.rejected().is_some(), n >= 1);
@@ -208,7 +212,7 @@ async fn a_rejection_by_the_inner_breaker_can_be_classified_as_saying_nothing_to
 // ---- texts --------------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_says_who_rejected_and_why_and_for_how_long() {
+async fn a_rejection_says_which_breaker_rejected_the_call_why_and_for_how_long() {
     let breaker = breaker("payments");
 
     breaker.trip();
@@ -228,7 +232,7 @@ async fn a_rejection_says_who_rejected_and_why_and_for_how_long() {
         "circuit breaker `payments` rejected the call: the circuit is half-open and has no free probe slot"
     );
     assert_eq!(half_open.reason(), RejectReason::HalfOpen);
-    assert_eq!(half_open.retry_after(), Some(30 * SECOND + 10 * SECOND), "if it never reports");
+    assert_eq!(half_open.retry_after(), Some(10 * SECOND), "the wait if the probe failed now");
     drop(probe);
 
     breaker.force_open();
@@ -242,16 +246,16 @@ async fn a_rejection_says_who_rejected_and_why_and_for_how_long() {
 }
 
 #[test]
-fn the_typed_error_says_what_is_inside() {
+fn the_typed_error_prints_what_it_contains() {
     let breaker = breaker("payments");
     breaker.force_open();
-    let turned_away = CircuitBreakerError::<Unreachable>::Rejected(rejected(&breaker));
+    let not_admitted = CircuitBreakerError::<Unreachable>::Rejected(rejected(&breaker));
     let failed = CircuitBreakerError::Inner(unreachable());
 
-    assert_eq!(turned_away.to_string(), rejected(&breaker).to_string());
+    assert_eq!(not_admitted.to_string(), rejected(&breaker).to_string());
     assert_eq!(failed.to_string(), "the dependency cannot be reached");
-    assert_eq!(turned_away.rejected(), Some(&rejected(&breaker)));
+    assert_eq!(not_admitted.rejected(), Some(&rejected(&breaker)));
     assert!(failed.rejected().is_none());
-    assert!(format!("{turned_away:?}").contains("payments"));
+    assert!(format!("{not_admitted:?}").contains("payments"));
     assert!(format!("{failed:?}").contains("no route"));
 }

@@ -1,11 +1,12 @@
-//! Every interleaving of a few threads, with every value that a relaxed memory may show them: what
-//! the shell around the state machine promises. Run it with
+//! Models for loom. It runs every interleaving of a few threads, with every value that the memory model allows
+//! them to read, and so checks the atomic shell around the state machine. Run it with
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg tower_breaker_loom" cargo test --release --test loom --target-dir target/loom
+//! RUSTFLAGS="--cfg tower_breaker_loom" \
+//!     cargo test --release --features keyed --test loom --target-dir target/loom
 //! ```
 //!
-//! `LOOM_MAX_PREEMPTIONS` (3 if not set) makes it look further and take longer.
+//! A larger `LOOM_MAX_PREEMPTIONS` (3 by default) covers more interleavings and takes longer.
 #![cfg(tower_breaker_loom)]
 
 use std::future::Future;
@@ -32,7 +33,7 @@ fn model(check: impl Fn() + Sync + Send + 'static) {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Open for longer than any model.
+/// Creates settings with an open period that is longer than any model.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("model").open_duration(Duration::MAX)
 }
@@ -47,7 +48,7 @@ fn count_window(size: u32) -> CircuitBreaker {
     builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap()
 }
 
-/// Half-open without a wait, which a model could not pass.
+/// Creates a half-open circuit without waiting, because time does not pass in a model.
 fn half_open(probes: u32) -> CircuitBreaker {
     let rule = HalfOpen::consecutive_successes(probes);
     let breaker = builder().half_open(rule).build().unwrap();
@@ -68,7 +69,7 @@ fn spawn(action: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
 fn successes_and_failures_of_a_time_window_are_all_counted() {
     model(|| {
         let breaker = time_window();
-        permit(&breaker).success(); // from now on successes are counted without the lock
+        permit(&breaker).success(); // from now on, successes are counted without the lock
         let (a, b) = (permit(&breaker), permit(&breaker));
         let others = [spawn(move || a.success()), spawn(move || b.failure())];
         permit(&breaker).success();
@@ -79,7 +80,7 @@ fn successes_and_failures_of_a_time_window_are_all_counted() {
 }
 
 #[test]
-fn successes_that_are_counted_without_the_lock_are_seen_by_whoever_looks_later() {
+fn a_snapshot_includes_the_successes_that_were_counted_without_the_lock_before() {
     model(|| {
         let breaker = time_window();
         permit(&breaker).success();
@@ -93,35 +94,35 @@ fn successes_that_are_counted_without_the_lock_are_seen_by_whoever_looks_later()
 }
 
 #[test]
-fn a_success_is_not_counted_after_a_reset_that_came_before_it_or_between() {
+fn a_success_is_not_counted_in_the_period_after_a_reset() {
     model(|| {
         let breaker = time_window();
         permit(&breaker).success();
         let stale = permit(&breaker);
         let other = spawn(move || stale.success());
         breaker.reset();
-        permit(&breaker).success(); // of the new period
+        permit(&breaker).success(); // in the new period
         other.join().unwrap();
         assert_eq!(breaker.snapshot().calls(), 1);
     });
 }
 
 #[test]
-fn a_stale_success_is_not_counted_in_a_later_slice_either() {
+fn a_stale_success_is_not_counted_in_a_later_slice() {
     model(|| {
         let breaker = time_window();
         permit(&breaker).success();
         let stale = permit(&breaker);
         let other = spawn(move || stale.success());
-        breaker.reset(); // ends its slice,
-        assert_eq!(breaker.snapshot().calls(), 0); // and this the next one
+        breaker.reset(); // ends the slice of the stale success
+        assert_eq!(breaker.snapshot().calls(), 0); // ends the next slice
         other.join().unwrap();
         assert_eq!(breaker.snapshot().calls(), 0);
     });
 }
 
 #[test]
-fn a_stale_success_does_not_end_a_run_of_failures() {
+fn a_stale_success_does_not_end_a_failure_streak() {
     model(|| {
         let breaker = builder().consecutive_failures(2).build().unwrap();
         let stale = permit(&breaker);
@@ -134,7 +135,7 @@ fn a_stale_success_does_not_end_a_run_of_failures() {
 }
 
 #[test]
-fn two_failures_at_once_are_a_run_of_two() {
+fn two_failures_at_the_same_time_are_a_streak_of_two() {
     model(|| {
         let breaker = builder().consecutive_failures(2).build().unwrap();
         let (a, b) = (permit(&breaker), permit(&breaker));
@@ -155,7 +156,7 @@ fn a_count_window_full_of_successes_does_not_miss_a_failure() {
         let other = spawn(move || a.failure());
         b.success();
         other.join().unwrap();
-        // Whichever came first, the window is two calls long and holds the failure.
+        // Whichever came first, the window holds two calls, and one of them is the failure.
         assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (2, 1));
     });
 }
@@ -165,7 +166,7 @@ fn successes_and_failures_of_a_count_window_are_all_counted() {
     model(|| {
         let breaker = count_window(10);
         permit(&breaker).failure();
-        permit(&breaker).success(); // from now on successes are counted without the lock
+        permit(&breaker).success(); // from now on, successes are counted without the lock
         let (a, b) = (permit(&breaker), permit(&breaker));
         let others = [spawn(move || a.success()), spawn(move || b.failure())];
         permit(&breaker).success();
@@ -176,11 +177,11 @@ fn successes_and_failures_of_a_count_window_are_all_counted() {
 }
 
 #[test]
-fn results_of_all_kinds_are_all_logged() {
+fn successes_and_failures_that_are_logged_are_all_counted() {
     model(|| {
         let breaker = count_window(100);
         permit(&breaker).success();
-        permit(&breaker).failure(); // from now on results are logged without the lock
+        permit(&breaker).failure(); // from now on, results are logged without the lock
         let (a, b) = (permit(&breaker), permit(&breaker));
         let others = [spawn(move || a.success()), spawn(move || b.failure())];
         permit(&breaker).failure();
@@ -197,14 +198,14 @@ fn a_failure_at_the_end_of_a_bucket_is_logged_in_one_bucket() {
         let window = SlidingWindow::time(2 * SECOND).buckets(2);
         let breaker = builder().failure_rate_threshold(1.0).sliding_window(window).build().unwrap();
         permit(&breaker).success();
-        permit(&breaker).failure(); // from now on results are logged
+        permit(&breaker).failure(); // from now on, results are logged
         let late = permit(&breaker);
         let other = spawn(move || late.failure());
         set_time(SECOND);
         permit(&breaker).success();
         other.join().unwrap();
         assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (4, 2));
-        set_time(2 * SECOND); // the first bucket has dropped out, the second has not
+        set_time(2 * SECOND); // the first bucket has left the window, and the second one has not
         assert!((1..=2).contains(&breaker.snapshot().calls()));
         set_time(3 * SECOND);
         assert_eq!(breaker.snapshot().calls(), 0);
@@ -212,7 +213,7 @@ fn a_failure_at_the_end_of_a_bucket_is_logged_in_one_bucket() {
 }
 
 #[test]
-fn who_is_late_for_a_slice_that_counts_is_not_logged_in_one_that_logs_nor_counted_in_the_next() {
+fn a_result_that_is_late_for_its_slice_is_neither_logged_nor_counted_in_the_next_ones() {
     model(|| {
         let breaker = count_window(100);
         permit(&breaker).success(); // successes are counted
@@ -243,10 +244,10 @@ fn a_stale_failure_is_not_logged_in_a_later_slice() {
 }
 
 #[test]
-fn failures_that_are_logged_and_one_that_is_not_are_a_run() {
+fn failures_that_are_logged_and_one_that_is_not_are_one_streak() {
     model(|| {
         let breaker = builder().consecutive_failures(4).build().unwrap();
-        permit(&breaker).failure(); // there is room for two more
+        permit(&breaker).failure(); // the log has capacity for two more
         let (a, b) = (permit(&breaker), permit(&breaker));
         let others = [spawn(move || a.failure()), spawn(move || b.failure())];
         permit(&breaker).failure();
@@ -256,7 +257,7 @@ fn failures_that_are_logged_and_one_that_is_not_are_a_run() {
 }
 
 #[test]
-fn a_trip_rejects_whoever_asks_after_it() {
+fn calls_after_a_trip_are_rejected() {
     model(|| {
         let breaker = time_window();
         let other = {
@@ -289,7 +290,7 @@ fn no_more_probes_than_permitted_are_admitted() {
 }
 
 #[test]
-fn when_the_wait_is_over_no_more_probes_than_permitted_are_admitted() {
+fn when_the_wait_has_elapsed_no_more_probes_than_permitted_are_admitted() {
     model(|| {
         let rule = HalfOpen::consecutive_successes(1);
         let breaker = builder().open_duration(SECOND).half_open(rule).build().unwrap();
@@ -307,7 +308,7 @@ fn when_the_wait_is_over_no_more_probes_than_permitted_are_admitted() {
 }
 
 #[test]
-fn a_trip_and_a_result_leave_it_open_whichever_comes_first() {
+fn a_trip_and_a_result_leave_the_circuit_open_whichever_comes_first() {
     model(|| {
         let breaker = time_window();
         permit(&breaker).success();
@@ -322,7 +323,7 @@ fn a_trip_and_a_result_leave_it_open_whichever_comes_first() {
 }
 
 #[test]
-fn a_probe_that_is_dropped_at_the_end_of_its_time_makes_room_for_one_at_most() {
+fn a_probe_that_is_dropped_when_it_times_out_frees_at_most_one_slot() {
     model(|| {
         let rule = HalfOpen::consecutive_successes(1);
         let builder = builder().half_open(rule).open_duration(SECOND).probe_timeout(SECOND);
@@ -334,14 +335,14 @@ fn a_probe_that_is_dropped_at_the_end_of_its_time_makes_room_for_one_at_most() {
         set_time(SECOND);
         let next = breaker.try_acquire();
         other.join().unwrap();
-        // Dropped in time, it gave its place back, and if not, the circuit is open.
+        // If the probe was dropped in time, it gave its slot back. If not, the circuit is open.
         match &next {
-            Ok(_) => assert!(breaker.try_acquire().is_err(), "two probes in one place"),
+            Ok(_) => assert!(breaker.try_acquire().is_err(), "two probes have the same slot"),
             Err(rejected) => assert_ne!(rejected.reason(), RejectReason::HalfOpen),
         }
         drop(next);
         set_time(2 * SECOND);
-        assert!(breaker.try_acquire().is_ok(), "wedged");
+        assert!(breaker.try_acquire().is_ok(), "the circuit is stuck");
     });
 }
 
@@ -357,7 +358,7 @@ fn a_success_at_the_end_of_a_bucket_is_counted_in_one_bucket() {
         permit(&breaker).success();
         other.join().unwrap();
         assert_eq!(breaker.snapshot().calls(), 3);
-        set_time(2 * SECOND); // the first bucket has dropped out, the second has not
+        set_time(2 * SECOND); // the first bucket has left the window, and the second one has not
         assert!((1..=2).contains(&breaker.snapshot().calls()));
         set_time(3 * SECOND);
         assert_eq!(breaker.snapshot().calls(), 0);
@@ -365,7 +366,7 @@ fn a_success_at_the_end_of_a_bucket_is_counted_in_one_bucket() {
 }
 
 #[test]
-fn a_place_that_is_given_back_can_be_taken_once() {
+fn a_slot_that_is_given_back_can_be_taken_once() {
     model(|| {
         let breaker = half_open(1);
         let probe = permit(&breaker);
@@ -382,7 +383,7 @@ fn a_place_that_is_given_back_can_be_taken_once() {
 }
 
 #[test]
-fn a_probe_does_not_undo_an_operators_switch() {
+fn a_probe_does_not_undo_what_an_operator_did() {
     model(|| {
         let breaker = half_open(1);
         let probe = permit(&breaker);
@@ -394,7 +395,7 @@ fn a_probe_does_not_undo_an_operators_switch() {
 }
 
 #[test]
-fn a_permit_that_outlives_its_breaker_settles_nowhere() {
+fn a_permit_that_outlives_its_breaker_has_no_effect() {
     model(|| {
         let breaker = time_window();
         permit(&breaker).success();
@@ -406,11 +407,11 @@ fn a_permit_that_outlives_its_breaker_settles_nowhere() {
 }
 
 #[test]
-fn what_threads_change_at_once_is_told_in_order_and_completely() {
+fn concurrent_transitions_are_notified_completely_and_in_order() {
     model(|| {
-        // Not loom's: it is locked for a moment only, in which no other thread can run.
-        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let listener = told.clone();
+        // The mutex is not loom's, because no other thread runs while it is locked.
+        let received = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = received.clone();
         let breaker = builder()
             .on_transition(move |change| {
                 listener.lock().unwrap().push((change.from(), change.to()));
@@ -425,12 +426,46 @@ fn what_threads_change_at_once_is_told_in_order_and_completely() {
         breaker.force_closed();
         other.join().unwrap();
         let mut state = State::Closed;
-        for (from, to) in told.lock().unwrap().drain(..) {
+        for (from, to) in received.lock().unwrap().drain(..) {
             assert_eq!(from, state);
             state = to;
         }
-        assert_eq!(state, breaker.state(), "the last one was not told");
+        assert_eq!(state, breaker.state(), "the last transition was not notified");
     });
+}
+
+/// In a model, a thread hands over after one notification. If nobody took over, or if both threads waited
+/// for each other, the model would fail.
+#[test]
+fn a_thread_that_hands_over_leaves_nothing_unreported() {
+    static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
+    model(|| {
+        // Not loom's: it is locked for a moment only, in which no other thread can run.
+        let reported = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let listener = reported.clone();
+        let breaker = builder()
+            .listener(move |event: &tower_breaker::Event<'_>| {
+                let reporter = thread::current().id();
+                listener.lock().unwrap().push((event.to_string(), reporter));
+            })
+            .build()
+            .unwrap();
+        let others = [(); 2].map(|()| {
+            let breaker = breaker.clone();
+            spawn(move || breaker.resume())
+        });
+        breaker.force_open(); // two events
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let reported = reported.lock().unwrap();
+        let of = |text| reported.iter().filter(move |(event, _)| event.contains(text));
+        assert_eq!(of("->").count(), breaker.history().len(), "{reported:?}");
+        assert_eq!((of(": force_open").count(), of(": resume").count()), (1, 2), "{reported:?}");
+        let reporter = |text| of(text).next().unwrap().1;
+        if reporter(": force_open") != reporter("(forced open)") {
+            HAS_HANDED_OVER.store(true, Ordering::SeqCst);
+        }
+    });
+    assert!(HAS_HANDED_OVER.load(Ordering::SeqCst), "the model is too small");
 }
 
 struct Flag(AtomicBool);
@@ -442,7 +477,7 @@ impl Wake for Flag {
 }
 
 #[test]
-fn whoever_waits_is_woken() {
+fn a_waiting_caller_is_woken() {
     model(|| {
         let breaker = Arc::new(builder().build().unwrap());
         breaker.force_open();
@@ -456,9 +491,55 @@ fn whoever_waits_is_woken() {
         let first = acquire.as_mut().poll(&mut Context::from_waker(&waker));
         other.join().unwrap();
         if first.is_pending() {
-            assert!(flag.0.load(Ordering::SeqCst), "the waiter was not woken");
+            assert!(flag.0.load(Ordering::SeqCst), "the caller was not woken");
             let again = acquire.as_mut().poll(&mut Context::from_waker(&waker));
             assert!(matches!(again, Poll::Ready(_)));
         }
     });
+}
+
+/// A registry drops a circuit only if that loses nothing. The circuits of keys count their calls for this.
+#[cfg(feature = "keyed")]
+mod keyed {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    use super::*;
+
+    /// A registry of one circuit, which opens on the first failure.
+    fn circuits() -> CircuitBreakerRegistry<u32> {
+        let template = builder().consecutive_failures(1);
+        CircuitBreakerRegistry::builder(template).capacity(1).build().unwrap()
+    }
+
+    #[test]
+    fn no_circuit_is_evicted_while_a_failure_is_being_settled() {
+        model(|| {
+            let circuits = circuits();
+            let permit = circuits.try_acquire(&1).unwrap();
+            let other = spawn(move || permit.failure());
+            circuits.try_acquire(&2).unwrap().success();
+            other.join().unwrap();
+            let breaker = circuits.get(&1).expect("it was in use or open all the time");
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+
+    #[test]
+    fn a_call_is_in_flight_before_its_circuit_can_be_evicted() {
+        model(|| {
+            let circuits = circuits();
+            circuits.try_acquire(&1).unwrap().success();
+            let other = {
+                let circuits = circuits.clone();
+                spawn(move || circuits.try_acquire(&1).unwrap().failure())
+            };
+            circuits.try_acquire(&2).unwrap().success();
+            other.join().unwrap();
+            // Either the call came first, and its circuit stays, or its circuit was evicted before and
+            // created anew, unless that of the other key was still in use.
+            let open = circuits.get(&1).map(|breaker| breaker.state());
+            assert!(matches!(open, Some(State::Open) | None), "{open:?}");
+            assert_eq!(open.is_none(), circuits.get(&2).is_some());
+        });
+    }
 }

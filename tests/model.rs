@@ -1,5 +1,5 @@
-//! The real circuit and a naive reading of its specification, side by side: after every step of
-//! random runs under random settings both must have admitted, counted and decided the same.
+//! The circuit and a naive model of its specification, side by side. The tests take both through random runs
+//! with random settings. After every step, both must have admitted, counted and decided the same.
 
 #[path = "model/both.rs"]
 mod both;
@@ -20,17 +20,17 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseError};
 
 use crate::draw::run;
-use crate::run::{admits_no_probe_too_many, agrees, check, is_not_wedged};
+use crate::run::{admits_no_probe_too_many, agrees, check, is_not_stuck};
 
-/// So many cases if PROPTEST_CASES does not say otherwise, and in proportion if it does. With the
-/// default generator of random numbers, drawing the runs would take most of the time.
+/// Runs `by_default` cases, or proportionally more or fewer if `PROPTEST_CASES` is set. The default generator
+/// of random numbers is not used, because drawing the runs would then take most of the time.
 fn cases(by_default: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
         cases: (default.cases * by_default / 256).max(1),
         max_shrink_iters: 100_000,
         rng_algorithm: RngAlgorithm::XorShift,
-        // Beside this file, in `model.regressions`: run before all others.
+        // In `model.regressions`, next to this file. These cases run before all others.
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..default
     }
@@ -54,17 +54,17 @@ proptest! {
     }
 }
 
-// What holds whatever the model says.
+// These must hold whatever the model says.
 proptest! {
     #![proptest_config(cases(512))]
 
     #[test]
-    fn probes_are_never_too_many_in_a_half_open_period(run in run(200)) {
+    fn a_half_open_period_never_admits_too_many_probes(run in run(200)) {
         check(&run, admits_no_probe_too_many).map_err(TestCaseError::fail)?;
     }
 
     #[test]
-    fn the_circuit_is_never_wedged(run in run(200)) {
-        check(&run, is_not_wedged).map_err(TestCaseError::fail)?;
+    fn the_circuit_never_gets_stuck(run in run(200)) {
+        check(&run, is_not_stuck).map_err(TestCaseError::fail)?;
     }
 }

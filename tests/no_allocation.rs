@@ -1,4 +1,4 @@
-//! A call allocates nothing, whether it succeeds, fails, is rejected or is a probe.
+//! No call allocates, whether it succeeds, fails, is rejected or is a probe.
 
 use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,13 +14,13 @@ use tower_breaker::{
 
 type Answer = Result<u32, u32>;
 
-/// One call through the service, to its end.
+/// Makes one call through the service and returns its result.
 fn call<S: Service<Answer>>(service: &mut S, answer: Answer) -> Result<S::Response, S::Error> {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(service.poll_ready(&mut cx).is_ready());
     match pin!(service.call(answer)).poll(&mut cx) {
         Poll::Ready(result) => result,
-        Poll::Pending => unreachable!("it answers at once"),
+        Poll::Pending => unreachable!("the inner service answers at once"),
     }
 }
 
@@ -57,7 +57,7 @@ fn no_kind_of_call_allocates() {
     for builder in every_kind_of_window() {
         let breaker = builder.build().unwrap();
         let mut service = behind(&breaker);
-        // What is only set up once: the thread's stripe.
+        // The first call of a thread sets up its stripe.
         let _ = call(&mut service, Ok(0));
 
         let none_in = |what: &str, action: &mut dyn FnMut()| {
@@ -95,7 +95,7 @@ fn no_kind_of_call_allocates() {
 }
 
 #[test]
-fn no_transition_but_the_first_allocates_whether_or_not_it_is_told() {
+fn only_the_first_transition_allocates_with_or_without_listeners() {
     let builder = || CircuitBreaker::builder("transitions").open_duration(Duration::from_nanos(1));
     let plain = builder().build().unwrap();
     let listened = builder().on_transition(|_| ()).on_event(|_| ()).build().unwrap();
@@ -115,10 +115,10 @@ fn no_transition_but_the_first_allocates_whether_or_not_it_is_told() {
 }
 
 #[test]
-fn no_call_that_is_told_allocates() {
-    let breaker = CircuitBreaker::builder("told").on_event(|_| ()).build().unwrap();
+fn a_call_that_is_observed_does_not_allocate() {
+    let breaker = CircuitBreaker::builder("observed").on_event(|_| ()).build().unwrap();
     let mut service = behind(&breaker);
-    // What is only set up once: what the thread needs to look at the listeners.
+    // The first call of a thread sets up what it needs to read the listeners.
     let _ = call(&mut service, Ok(0));
     let made = allocation_counter::measure(|| {
         for n in 0..1000 {
@@ -128,22 +128,22 @@ fn no_call_that_is_told_allocates() {
     assert_eq!(made.count_total, 0);
 }
 
-/// Is of no use.
-struct Useless;
+/// A listener that panics when it is registered.
+struct Panicking;
 
-impl Listener for Useless {
+impl Listener for Panicking {
     fn on_event(&self, _: &Event<'_>) {}
 
     fn interest(&self) -> Interest {
-        resume_unwind(Box::new("on purpose, and without a message"))
+        resume_unwind(Box::new("on purpose"))
     }
 }
 
 #[test]
-fn a_breaker_whose_listener_panics_when_it_is_built_leaves_nothing_behind() {
+fn a_breaker_whose_listener_panics_when_it_is_built_leaks_nothing() {
     let made = allocation_counter::measure(|| {
         for _ in 0..100 {
-            let builder = CircuitBreaker::builder("useless").listener(Useless);
+            let builder = CircuitBreaker::builder("panicking").listener(Panicking);
             assert!(catch_unwind(AssertUnwindSafe(|| builder.build())).is_err());
         }
     });
@@ -151,7 +151,7 @@ fn a_breaker_whose_listener_panics_when_it_is_built_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_circuit_takes_a_fixed_amount_of_memory_and_leaves_nothing_but_its_place_behind() {
+fn a_circuit_does_not_grow_and_its_memory_is_reused_by_the_next_one() {
     for builder in every_kind_of_window() {
         let build = || builder.clone().build().unwrap();
         let mut breaker = Some(build());
@@ -161,9 +161,9 @@ fn a_circuit_takes_a_fixed_amount_of_memory_and_leaves_nothing_but_its_place_beh
                 let _ = call(&mut service, if n % 2 == 0 { Err(n) } else { Ok(n) });
             }
         });
-        assert_eq!(taken.bytes_current, 0, "it grew: {builder:?}");
+        assert_eq!(taken.bytes_current, 0, "the circuit has grown: {builder:?}");
 
-        // The place in the pool may go to whatever runs beside this test, but most do not.
+        // Another test may take the circuit from the pool, but that does not happen every time.
         let rebuilt = (0..100).map(|_| {
             allocation_counter::measure(|| {
                 drop(breaker.take());
@@ -171,17 +171,21 @@ fn a_circuit_takes_a_fixed_amount_of_memory_and_leaves_nothing_but_its_place_beh
             })
         });
         let least = rebuilt.map(|taken| taken.bytes_current).min();
-        assert_eq!(least, Some(0), "a new breaker needs what the old one had: {builder:?}");
+        assert_eq!(
+            least,
+            Some(0),
+            "a new breaker does not reuse the memory of the old one: {builder:?}"
+        );
     }
 }
 
 #[cfg(feature = "keyed")]
 #[test]
-fn a_circuit_that_a_call_outlives_leaves_nothing_behind_when_the_call_has_ended() {
+fn the_circuit_of_a_key_is_reused_once_its_last_call_has_ended() {
     use tower_breaker::keyed::CircuitBreakerRegistry;
 
     let builder = CircuitBreakerRegistry::<u32>::builder(CircuitBreaker::builder("shard"));
-    // The place in the pool may go to whatever runs beside this test, but most do not.
+    // Another test may take the circuit from the pool, but that does not happen every time.
     let rounds = (0..100).map(|_| {
         allocation_counter::measure(|| {
             let shards = builder.clone().build().unwrap();

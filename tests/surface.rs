@@ -1,5 +1,4 @@
-//! What people see of the breaker without asking for much: names, lines of a log, `Debug`, and the
-//! parts that a service gives back.
+//! The small things that users see: names, texts of a log, `Debug`, and the parts that a service returns.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -30,7 +29,7 @@ impl Service<()> for Inner {
 }
 
 #[tokio::test]
-async fn a_service_gives_its_parts_back() {
+async fn a_service_returns_its_parts() {
     let breaker = CircuitBreaker::new("parts");
     let mut service = CircuitBreakerLayer::new(breaker).layer(Inner(1));
     assert_eq!(service.breaker().name(), "parts");
@@ -42,7 +41,7 @@ async fn a_service_gives_its_parts_back() {
 
 #[cfg(feature = "keyed")]
 #[tokio::test]
-async fn a_keyed_service_gives_its_parts_back() {
+async fn a_keyed_service_returns_its_parts() {
     use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
 
     let circuits = CircuitBreakerRegistry::builder(CircuitBreaker::builder("parts")).build();
@@ -55,13 +54,16 @@ async fn a_keyed_service_gives_its_parts_back() {
 }
 
 #[test]
-fn names_are_those_of_the_documentation() {
+fn names_are_as_documented() {
     let reasons = [RejectReason::Open, RejectReason::HalfOpen, RejectReason::ForcedOpen];
     assert_eq!(reasons.map(|reason| reason.name()), ["open", "half_open", "forced_open"]);
 
-    let endings = [Ending::Success, Ending::Failure, Ending::Ignored, Ending::Abandoned];
-    let names = endings.map(|ending| ending.to_string());
-    assert_eq!(names, ["success", "failure", "ignored", "abandoned"]);
+    let endings =
+        [Ending::Success, Ending::Failure, Ending::SoftFailure, Ending::Ignored, Ending::Abandoned];
+    let names = ["success", "failure", "soft_failure", "ignored", "abandoned"];
+    assert_eq!(endings.map(Ending::name), names);
+    let printed = endings.map(|ending| ending.to_string());
+    assert_eq!(printed, names.map(|name| name.replace('_', " ")));
 
     let actions = [
         OperatorAction::Trip,
@@ -75,8 +77,8 @@ fn names_are_those_of_the_documentation() {
 }
 
 #[test]
-fn causes_are_told_in_plain_words() {
-    let told = [
+fn causes_are_printed_in_plain_words() {
+    let texts = [
         (Cause::ConsecutiveFailures { failures: 1 }, "1 failure in a row"),
         (Cause::ConsecutiveFailures { failures: 3 }, "3 failures in a row"),
         (Cause::FailureRate { failures: 2, calls: 4 }, "2 of 4 calls failed"),
@@ -93,12 +95,12 @@ fn causes_are_told_in_plain_words() {
         (Cause::ForceClosed, "forced closed"),
         (Cause::Resume, "resumed"),
     ];
-    for (cause, words) in told {
+    for (cause, words) in texts {
         assert_eq!(cause.to_string(), words);
     }
 }
 
-/// Neither a request nor a response nor an error has to be `Debug`.
+/// Requests, responses and errors do not have to implement `Debug`.
 struct Secret;
 
 #[track_caller]
@@ -108,7 +110,7 @@ fn printed(it: &impl std::fmt::Debug, beginning: &str) {
 }
 
 #[tokio::test]
-async fn everything_can_be_printed_and_begins_with_its_name() {
+async fn every_type_implements_debug_and_prints_its_name() {
     let breaker = CircuitBreaker::new("printed");
     let layer = CircuitBreakerLayer::new(breaker.clone());
     let mut service = layer.layer(service_fn(|_: Secret| ready(Err::<Secret, _>(Secret))));
@@ -126,7 +128,7 @@ async fn everything_can_be_printed_and_begins_with_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_can_be_printed_while_it_waits_and_while_it_has_a_probes_place() {
+async fn a_service_prints_that_it_waits_or_has_a_probe_slot() {
     let wait = Duration::from_secs(1);
     let breaker = CircuitBreaker::builder("waiting").open_duration(wait).build().unwrap();
     breaker.trip();
@@ -142,7 +144,7 @@ async fn a_service_can_be_printed_while_it_waits_and_while_it_has_a_probes_place
 
 #[cfg(feature = "keyed")]
 #[test]
-fn what_has_a_key_can_be_printed() {
+fn the_types_of_keyed_implement_debug() {
     use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
 
     let builder = CircuitBreakerRegistry::<u32>::builder(CircuitBreaker::builder("printed"));
@@ -156,7 +158,7 @@ fn what_has_a_key_can_be_printed() {
 
 #[cfg(feature = "http")]
 #[test]
-fn a_body_and_a_classifier_can_be_printed() {
+fn a_body_and_a_classifier_implement_debug() {
     use tower_breaker::Classifier;
     use tower_breaker::http::HttpClassifier;
 

@@ -1,5 +1,5 @@
-//! The breaker does, step by step, what resilience4j and gobreaker were recorded doing: see
-//! `vectors/README.md` for where the recordings come from and how they map to this crate.
+//! Replays scenarios that were recorded from resilience4j and gobreaker. `vectors/README.md` says where the
+//! recordings come from and how they map to this crate.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -186,9 +186,9 @@ macro_rules! recordings {
 
 recordings! {
     open_waits_grow_to_the_cap_and_start_over_on_closing: "backoff.jsonl", 138 scenarios, 6746 steps;
-    failures_in_a_row_trip_and_successes_in_a_row_close: "consecutive.jsonl", 48 scenarios, 3967 steps;
+    consecutive_failures_trip_and_consecutive_successes_close: "consecutive.jsonl", 48 scenarios, 3967 steps;
     count_windows_hold_the_last_calls: "count.jsonl", 160 scenarios, 8270 steps;
-    each_edge_is_on_the_right_side: "directed.jsonl", 17 scenarios, 197 steps;
+    each_boundary_is_on_the_right_side: "directed.jsonl", 17 scenarios, 197 steps;
     half_open_admits_and_judges_its_sample: "halfopen.jsonl", 155 scenarios, 6786 steps;
     overlapping_calls_count_in_their_own_period: "overlap.jsonl", 159 scenarios, 7655 steps;
     slow_calls_trip_at_their_rate: "slow.jsonl", 155 scenarios, 7656 steps;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! All points of a plot are measured in turn, again and again, so that whatever else the machine does
-//! meets all of them; what is shown is the median of each.
+//! affects all of them alike. What is shown is the median of each.
 
 mod measure;
 mod plot;
@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use tower::{Layer, Service};
 use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
-use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder};
+use tower_breaker_benches::measure::throughput;
 use tower_breaker_benches::{
-    BASELINE, INNER, Inner, behind, call, concurrency_limit, consecutive, count_window, throughput,
-    time_window,
+    BASELINE, HALF_FAILS, INNER, Inner, Shape, behind, call_by_hand as call, concurrency_limit,
+    consecutive, count_window, template, time_window,
 };
 
 use measure::{CALLS, Measure, ROUNDS, calls, in_turn, line, panel};
@@ -46,7 +46,7 @@ fn main() {
     }
     if std::env::args().any(|arg| arg == "--plot") {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("growth.svg");
-        std::fs::write(file, plot::svg(&panels)).expect("the file can be written");
+        plot::draw(&panels, &file).expect("the file can be written");
     }
 }
 
@@ -54,7 +54,9 @@ fn threads() -> Panel {
     fn of(service: impl Service<u32> + Clone + Send + 'static) -> impl Fn(u32) -> Measure {
         move |threads| {
             let (service, length) = (service.clone(), Duration::from_millis(20));
-            Box::new(move || f64::from(threads) * 1e3 / throughput(threads, length, &service))
+            Box::new(move || {
+                f64::from(threads) * 1e3 / throughput(Shape::ByHand, threads, length, &service)
+            })
         }
     }
     let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
@@ -84,7 +86,7 @@ fn circuits() -> Panel {
             in_turn(shuffled(size), move |key| drop(black_box(cache.get(key))))
         }),
         line("circuits in a Vec", &SIZES, |size| {
-            let service = |_| behind(&template().build().expect("valid settings"), INNER);
+            let service = |_| behind(&consecutive(), INNER);
             let mut services: Vec<_> = (0..size).map(service).collect();
             in_turn(shuffled(size), move |key| call(&mut services[*key as usize], *key))
         }),
@@ -94,18 +96,18 @@ fn circuits() -> Panel {
 
 fn window() -> Panel {
     const SIZES: [u32; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
-    fn count(half_fails: bool) -> impl Fn(u32) -> Measure {
+    fn count(inner: Inner) -> impl Fn(u32) -> Measure {
         move |size| {
-            let mut service = behind(&count_window(size), Inner { half_fails });
+            let mut service = behind(&count_window(size), inner);
             (0..size).for_each(|n| call(&mut service, n));
             calls(move |n| call(&mut service, n))
         }
     }
     let lines = [
-        line("count window, healthy", &SIZES, count(false)),
-        line("count window, half of the calls failing", &SIZES, count(true)),
-        line("time window, healthy", &SIZES[2..], filling(false)),
-        line("time window, half of the calls failing", &SIZES[2..], filling(true)),
+        line("count window, healthy", &SIZES, count(INNER)),
+        line("count window, half of the calls failing", &SIZES, count(HALF_FAILS)),
+        line("time window, healthy", &SIZES[2..], filling(INNER)),
+        line("time window, half of the calls failing", &SIZES[2..], filling(HALF_FAILS)),
     ];
     panel("The sliding window", "calls in the window", lines)
 }
@@ -126,10 +128,6 @@ fn clones() -> Panel {
     panel("Clones of one service, used in turn", "clones", lines)
 }
 
-fn template() -> CircuitBreakerBuilder {
-    CircuitBreaker::builder("consecutive").consecutive_failures(5)
-}
-
 fn shuffled(size: u32) -> Vec<u32> {
     let random = RandomState::new();
     let mut keys: Vec<u32> = (0..size).collect();
@@ -137,12 +135,13 @@ fn shuffled(size: u32) -> Vec<u32> {
     keys
 }
 
-/// A time window holds what there is, so it is emptied before each time, and the last calls are timed
-/// that it is to hold, at most half of them. With fewer than a thousand, reading the clock would show.
-fn filling(half_fails: bool) -> impl Fn(u32) -> Measure {
+/// A time window has no size: it holds all recent calls. So it is emptied before each measurement, then
+/// filled up to the size, and only the last calls are timed, at most half of them. With fewer than a
+/// thousand calls, the measurement's own reading of the clock would show.
+fn filling(inner: Inner) -> impl Fn(u32) -> Measure {
     move |size| {
         let breaker = time_window();
-        let mut service = behind(&breaker, Inner { half_fails });
+        let mut service = behind(&breaker, inner);
         let times = (CALLS / size).max(1);
         let first = size - CALLS.min(size / 2);
         Box::new(move || {

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use tower_breaker_benches::quartiles;
+use tower_breaker_benches::measure::median;
 
 use crate::plot::{Line, Panel};
 
 pub(crate) const ROUNDS: usize = 51;
-/// So many are timed in each round: fewer than a time slice of the scheduler has room for.
+/// How many calls are timed in each round. They take less than a time slice of the scheduler.
 pub(crate) const CALLS: u32 = 50_000;
 
 /// Measures one point once: nanoseconds per call.
@@ -18,7 +18,7 @@ pub(crate) fn in_turn<T: 'static>(
     mut items: Vec<T>,
     mut action: impl FnMut(&mut T) + 'static,
 ) -> Measure {
-    items.iter_mut().for_each(&mut action); // what is made once
+    items.iter_mut().for_each(&mut action); // makes what is made once
     let mut next = 0;
     calls(move |_| {
         action(&mut items[next]);
@@ -26,10 +26,10 @@ pub(crate) fn in_turn<T: 'static>(
     })
 }
 
-/// Does something with a number that is another one each time.
+/// Does something with another number each time.
 pub(crate) fn calls(mut action: impl FnMut(u32) + 'static) -> Measure {
     Box::new(move || {
-        (0..CALLS / 2).for_each(&mut action); // others had the processor's caches
+        (0..CALLS / 2).for_each(&mut action); // others have used the caches
         let begin = Instant::now();
         (0..CALLS).for_each(&mut action);
         begin.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
@@ -63,10 +63,10 @@ pub(crate) fn panel(
             times.push(measure());
         }
     }
-    let median = |point: Point| (point.size, quartiles(point.times)[1]);
+    let middle = |point: Point| (point.size, median(point.times));
     let medians = |Series { name, points }: Series| Line {
         name,
-        points: points.into_iter().map(median).collect(),
+        points: points.into_iter().map(middle).collect(),
     };
     Panel { title, x_axis, lines: lines.into_iter().map(medians).collect() }
 }

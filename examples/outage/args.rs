@@ -1,29 +1,29 @@
-//! What to do: the arguments, and the plan that they make.
+//! The arguments and the plan that they describe.
 
 use std::fmt;
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
-Takes a real HTTP backend through outages, with and without a circuit breaker.
+Takes a real HTTP backend through several outages, with and without a circuit breaker.
 
 Usage: cargo run --example outage -- [OPTIONS]
 
 Options:
   --rate <CALLS/S>       calls that each client starts per second, 10 to 300 [default: 100]
-  --phase-seconds <S>    how long a phase lasts that does not say it, 0.1 to 60
+  --phase-seconds <S>    the length of phases without their own, 0.1 to 60
   --phases <LIST>        the phases, in order: <NAME>[=<SECONDS>],...
                            healthy  answers at once
                            error    answers 500
                            hang     accepts requests and never answers
                            refuse   refuses connections
                            slow     answers after 300 ms
-  --help                 print this
+  --help                 print this help
 
 The default is --phases healthy=1,error=2,healthy=1.5,hang=2.5,healthy=2,refuse=2,healthy=1.5,\
 slow=2.5,healthy=2
 ";
 
-/// What the backend does.
+/// How the backend behaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
     #[default]
@@ -83,14 +83,14 @@ impl Plan {
     }
 }
 
-/// `None` asks for help. The error says what is wrong and what is allowed.
+/// Returns `None` if the user asks for help. The error says what is wrong and what is allowed.
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
     let mut rate = 100;
     let mut seconds = None;
     let mut phases = None;
     let mut args = args;
     while let Some(arg) = args.next() {
-        // Both `--rate 50` and `--rate=50`.
+        // Accepts both `--rate 50` and `--rate=50`.
         let (name, mut value) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (arg.as_str(), None),
@@ -123,7 +123,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, 
     Ok(Some(Plan { rate, phases }))
 }
 
-/// After each outage the backend is healthy for a while, to show the recovery.
+/// The backend is healthy for a while after each outage, so that the recovery can be seen.
 fn default_phases(seconds: Option<Duration>) -> Vec<Phase> {
     let phase =
         |mode, millis| Phase { mode, length: seconds.unwrap_or(Duration::from_millis(millis)) };
@@ -140,8 +140,8 @@ fn default_phases(seconds: Option<Duration>) -> Vec<Phase> {
     ]
 }
 
-/// More would run into the limit of open files that many systems set: calls that hang hold a
-/// connection each, and both ends of it are here.
+/// The rate is limited because every call that hangs keeps a connection, and both of its ends are open files
+/// of this process.
 fn parse_rate(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(rate @ 10..=300) => Ok(rate),

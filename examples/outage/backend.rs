@@ -1,4 +1,4 @@
-//! The dependency: an axum server that can be told to misbehave.
+//! The dependency: an axum server that misbehaves on demand.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,20 +18,20 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Mode;
 
-/// How long a slow answer takes: longer than is good, but within the clients' timeout.
+/// How long a slow answer takes. That is within the timeout of the clients.
 const SLOW_ANSWER: Duration = Duration::from_millis(300);
 
 pub(crate) struct Backend {
     address: SocketAddr,
     behaviour: Behaviour,
     server: Option<Server>,
-    /// The port while no server listens there: bound, so that nobody else gets it meanwhile, but
-    /// connections to it are refused.
+    /// The port while no server listens on it. It is bound, so that no other process takes it, but connections
+    /// are refused.
     reserved: Option<TcpSocket>,
 }
 
 impl Backend {
-    /// Takes a free loopback port. The server starts with the first phase.
+    /// Reserves a free loopback port. The server starts with the first phase.
     pub(crate) fn new() -> io::Result<Self> {
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl Backend {
         format!("http://{}/", self.address).parse().expect("an address makes a valid URI")
     }
 
-    /// Begins the next phase.
+    /// Starts the next phase.
     pub(crate) async fn enter(&mut self, mode: Mode) -> io::Result<()> {
         if mode == Mode::Refuse {
             if let Some(server) = self.server.take() {
@@ -63,7 +63,7 @@ impl Backend {
         Ok(())
     }
 
-    /// How many requests reached the handler in each phase.
+    /// Returns how many requests reached the handler in each phase.
     pub(crate) fn reached(&self) -> Vec<u64> {
         self.behaviour.now().reached.clone()
     }
@@ -71,14 +71,13 @@ impl Backend {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Else the old connections, which the system remembers for a while, would be in the way.
+    // Without this, binding fails while the system remembers the old connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Like `axum::serve`, except that stopping it breaks the connections off, as if the process had
-/// died.
+/// Like `axum::serve`, except that `stop` closes all connections at once, as if the process had crashed.
 struct Server {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -120,14 +119,14 @@ async fn answer(State(behaviour): State<Behaviour>) -> (StatusCode, &'static str
     match behaviour.count() {
         Mode::Healthy | Mode::Refuse => {}
         Mode::Error => return (StatusCode::INTERNAL_SERVER_ERROR, "out of order\n"),
-        // Until the client gives up and closes the connection.
+        // This lasts until the client gives up and closes the connection.
         Mode::Hang => std::future::pending().await,
         Mode::Slow => tokio::time::sleep(SLOW_ANSWER).await,
     }
     (StatusCode::OK, "hello\n")
 }
 
-/// What the handler does at present, and how often it was asked.
+/// How the handler behaves now, and how many requests it has received.
 #[derive(Clone, Default)]
 struct Behaviour(Arc<Mutex<Now>>);
 

@@ -1,6 +1,6 @@
-//! Whether the protected client did what it should: what the exit code says.
+//! Checks that the protected client behaved as expected. The result is the exit code.
 //!
-//! The limits are wide, because this may run on a machine that is busy with something else.
+//! The limits are wide, because the machine may be busy with something else.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::report::{percentile, time};
 use crate::run::{Outage, Run};
 use crate::terminal::Terminal;
 
-/// A rejection takes microseconds. This is enough to tell it from a call that waits for a timeout.
+/// A rejection takes microseconds. This limit tells it from a call that waits for a timeout.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 enum Verdict {
     Pass(String),
     Fail(String),
-    /// The phases that were asked for do not show it.
+    /// The chosen phases cannot show it.
     Skip(String),
 }
 
-/// Prints the checks; whether none has failed.
+/// Prints the checks. Returns whether none has failed.
 pub(crate) fn print(terminal: Terminal, run: &Run) -> bool {
-    println!("\n{}", terminal.bold("What the protected client should do"));
+    println!("\n{}", terminal.bold("Checks of the protected client"));
     let checks = [
         ("no rejection while the backend is healthy at first", no_early_rejection(run)),
         ("the circuit trips in every outage", trips(run)),
@@ -63,7 +63,7 @@ fn no_early_rejection(run: &Run) -> Verdict {
 }
 
 fn trips(run: &Run) -> Verdict {
-    // As many calls as it takes must have had the time to fail, and then some.
+    // There must have been more than enough time for the calls that are needed to fail.
     let long_enough = |outage: &Outage| {
         let phase = &run.phases[outage.phase];
         let needed = Duration::from_secs(1) * MINIMUM_CALLS / run.plan.rate + TIMEOUT;
@@ -73,7 +73,7 @@ fn trips(run: &Run) -> Verdict {
     outages.retain(|outage| run.phases[outage.phase].state_before == State::Closed);
     outages.retain(long_enough);
     if outages.is_empty() {
-        return skip("no outage found it closed and was long enough for this rate");
+        return skip("no outage started with a closed circuit and was long enough for this rate");
     }
     let tripped = outages.iter().filter(|outage| outage.tripped.is_some()).count();
     check(tripped == outages.len(), format!("{tripped} of {} outages", outages.len()))
@@ -98,7 +98,7 @@ fn spares_the_backend(run: &Run) -> Verdict {
         |reached: &[u64]| -> u64 { run.outages().iter().map(|outage| reached[outage.phase]).sum() };
     let (bare, protected) = (reached(&run.bare.reached), reached(&run.protected.reached));
     if bare < 100 {
-        return skip("the bare client sent too few requests itself");
+        return skip("the bare client sent too few requests");
     }
     let percent = 100.0 * protected as f64 / bare as f64;
     let detail = format!("{percent:.0} % of the bare client's requests, limit 60 %");
@@ -107,11 +107,11 @@ fn spares_the_backend(run: &Run) -> Verdict {
 
 fn recovers(run: &Run) -> Verdict {
     let mut outages = run.outages();
-    // The worst case is a probe that still runs into the timeout, then the longest wait.
+    // In the worst case, a probe still runs into the timeout, and the longest wait follows.
     outages.retain(|outage| outage.tripped.is_some());
     outages.retain(|outage| outage.healthy_after > (TIMEOUT + LONGEST_WAIT).mul_f64(1.25));
     if outages.is_empty() {
-        return skip("no outage tripped it and left enough time afterwards");
+        return skip("no outage tripped the circuit and left enough time afterwards");
     }
     let recovered = outages.iter().filter(|outage| outage.recovered.is_some()).count();
     check(recovered == outages.len(), format!("{recovered} of {} outages", outages.len()))

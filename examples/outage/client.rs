@@ -1,4 +1,4 @@
-//! The two clients. This is the part to copy.
+//! The two clients. Copy from this file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,50 +19,52 @@ use tower_breaker::{
     Outcome, SlidingWindow, Transition,
 };
 
-/// Both clients look like this from outside.
+/// The type of both clients.
 pub(crate) type Client = BoxCloneService<Request<Empty<Bytes>>, Response<Incoming>, BoxError>;
 
-/// After this time an attempt has failed.
+/// An attempt that takes this long has failed.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
-/// An attempt that takes so long counts as slow. A healthy backend answers within a few ms.
+/// An attempt that takes this long is slow. A healthy backend answers within a few milliseconds.
 pub(crate) const SLOW: Duration = Duration::from_millis(200);
-/// How many calls it takes to judge.
+/// How many calls there must be before the rates are judged.
 pub(crate) const MINIMUM_CALLS: u32 = 20;
-/// The longest time between two probes, jitter aside. A real service would wait for seconds; this
-/// demonstration has no time for that.
+/// The longest time between two probes, apart from jitter. A real service should wait for seconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(600);
 
-/// One breaker for one dependency, shared by all who call it.
+/// Creates the breaker. All callers of a dependency share one breaker.
 pub(crate) fn breaker(
     on_transition: impl Fn(&Transition) + Send + Sync + 'static,
 ) -> Result<CircuitBreaker, ConfigError> {
     CircuitBreaker::builder("backend")
-        // Either of these trips it: half of the last 40 calls failed, or half of them were slow.
+        // Any of these rules trips the circuit. Setting one switches the default rules off, so set all that
+        // you need: 5 consecutive failures, half of the last 40 calls failed, or half of them were slow.
+        .consecutive_failures(5)
         .failure_rate_threshold(0.5)
         .slow_call_duration_threshold(SLOW)
         .slow_call_rate_threshold(0.5)
         .sliding_window(SlidingWindow::count(40))
         .minimum_calls(MINIMUM_CALLS)
-        // Then it waits before it probes, longer each time that the probes fail.
+        // The circuit then waits before it admits a probe, and longer each time a probe fails.
         .open_duration(Backoff::exponential(Duration::from_millis(250), LONGEST_WAIT))
         .half_open(HalfOpen::consecutive_successes(3))
-        // Longer than the timeout, which ends a probe that hangs. This is for what gets lost.
+        // Longer than the timeout, which ends a probe that hangs. This is a safety net for probes that
+        // never report.
         .probe_timeout(2 * TIMEOUT)
         .on_transition(on_transition)
         .build()
 }
 
-/// The protected client. A request passes through the layers from top to bottom.
+/// Creates the protected client. A request passes through the layers from top to bottom.
 pub(crate) fn protected(breaker: CircuitBreaker) -> Client {
     let stack = ServiceBuilder::new()
-        // From here on an error is what the layers inside said, in a box: an `Elapsed`, an error of
-        // hyper's client, or a `Rejected`. The breaker leaves no wrapper around it.
-        .map_err(BoxError::from)
-        // Retry is outside of the breaker, so that the breaker sees each attempt. Inside, it would
-        // hide failures from the breaker and go on hammering a backend that is down.
+        // Boxes the errors. The box contains the original error: an `Elapsed`, an error of hyper's client, or
+        // a `Rejected`. The breaker leaves no wrapper around it.
+        .map_err(CircuitBreakerError::<BoxError>::into_boxed)
+        // The retry is outside the breaker, so that the breaker sees every attempt. Inside, it would hide
+        // failures from the breaker and keep calling a backend that is down.
         .retry(RetryOnce::new())
-        // To the breaker a 5xx is a failure, although to hyper it is a response like any other. A
-        // 4xx is the caller's fault and says nothing bad about the backend.
+        // To hyper a 5xx is a response like any other, but the breaker should count it as a failure. A 4xx is
+        // the fault of the caller. With the feature `http`, use `HttpClassifier` instead of this closure.
         .layer(CircuitBreakerLayer::new(breaker).classifier(
             |result: Result<&Response<Incoming>, &BoxError>| match result {
                 Ok(response) if response.status().is_server_error() => Outcome::Failure,
@@ -70,36 +72,36 @@ pub(crate) fn protected(breaker: CircuitBreaker) -> Client {
                 Err(_) => Outcome::Failure,
             },
         ))
-        // The timeout is inside of the breaker, so that an attempt that hangs ends in an error that
-        // counts. Outside, it would drop the attempt before the breaker knows its result.
+        // The timeout is inside the breaker, so that an attempt that hangs ends with an error that counts.
+        // Outside, it would drop the attempt before the breaker sees a result.
         .timeout(TIMEOUT)
         .service(http_client());
     BoxCloneService::new(stack)
 }
 
-/// The bare client: all that many services have.
+/// Creates the bare client. Many services use no more than this.
 pub(crate) fn bare() -> Client {
     BoxCloneService::new(ServiceBuilder::new().timeout(TIMEOUT).service(http_client()))
 }
 
-/// A client with a pool of keep-alive connections.
+/// Creates a client with a pool of keep-alive connections.
 fn http_client() -> HttpClient<HttpConnector, Empty<Bytes>> {
     HttpClient::builder(TokioExecutor::new()).build_http()
 }
 
-/// Retries a call that failed, once, and no more than a few of all calls.
+/// Retries a failed call once, and only a small share of all calls.
 #[derive(Clone)]
 struct RetryOnce {
-    /// Shared by all calls. In an outage every call fails; without a budget, retries would double
-    /// the load at the worst moment.
+    /// Shared by all calls. Every call fails in an outage, and without a budget the retries would double the
+    /// load at the worst moment.
     budget: Arc<TpsBudget>,
-    /// Of this call: `Retry` clones the policy for each.
+    /// The retries that this call has left. `Retry` clones the policy for each call.
     left: u32,
 }
 
 impl RetryOnce {
     fn new() -> Self {
-        // One retry per second, and one per ten calls that succeeded in the last ten seconds.
+        // Allows one retry per second, and one for every ten calls that succeeded in the last ten seconds.
         let budget = TpsBudget::new(Duration::from_secs(10), 1, 0.1);
         Self { budget: Arc::new(budget), left: 1 }
     }
@@ -118,8 +120,8 @@ impl Policy<Request<Empty<Bytes>>, Response<Incoming>, CircuitBreakerError<BoxEr
                 self.budget.deposit();
                 return None;
             }
-            // The breaker said no. It will say no again until the wait is over, so tell the caller
-            // now. If the error is boxed already, ask `error.is::<Rejected>()` instead.
+            // The breaker rejected the attempt and will do so until its wait has elapsed, so return the
+            // rejection now. For an error that has been boxed, use `error.is::<Rejected>()`.
             Err(error) if error.rejected().is_some() => return None,
             _ => {}
         }
@@ -130,7 +132,7 @@ impl Policy<Request<Empty<Bytes>>, Response<Incoming>, CircuitBreakerError<BoxEr
         Some(tokio::time::sleep(Duration::from_millis(50)))
     }
 
-    /// All requests here are GET without a body. Return `None` for what must not be sent twice.
+    /// All requests here are GET without a body. Return `None` for requests that must not be sent twice.
     fn clone_request(&mut self, request: &Request<Empty<Bytes>>) -> Option<Request<Empty<Bytes>>> {
         Some(request.clone())
     }

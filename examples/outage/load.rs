@@ -1,4 +1,4 @@
-//! Calls at a fixed rate, and what became of them.
+//! Calls at a fixed rate, and their results.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use tower_breaker::Rejected;
 
 use crate::client::Client;
 
-/// One call of a user, with its retry, if there was one.
+/// One call of a user, including its retry if there was one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
-    /// The number of the phase in which it started.
+    /// The number of the phase in which the call started.
     pub(crate) phase: usize,
-    /// Since the start of the run.
+    /// The time since the start of the run.
     pub(crate) started: Duration,
     pub(crate) took: Duration,
     pub(crate) end: End,
@@ -26,9 +26,9 @@ pub(crate) struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Success,
-    /// A 5xx, a timeout, a refused or broken connection.
+    /// A 5xx, a timeout, or a connection that was refused or broken.
     Failure,
-    /// The breaker turned it away.
+    /// The breaker rejected the call.
     Rejection,
 }
 
@@ -45,7 +45,7 @@ impl Load {
         Self { client, uri, start, calls: JoinSet::new() }
     }
 
-    /// Starts a call and does not wait for it.
+    /// Starts a call without waiting for it.
     pub(crate) fn call(&mut self, phase: usize) {
         let (client, uri, start) = (self.client.clone(), self.uri.clone(), self.start);
         self.calls.spawn(async move {
@@ -66,14 +66,14 @@ impl Load {
     }
 }
 
-/// Whether the answer is a success.
+/// Sends a request. Returns whether the response is a success.
 async fn get(client: Client, uri: Uri) -> Result<bool, BoxError> {
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = uri;
     let response = client.oneshot(request).await?;
     let success = response.status().is_success();
-    // To its end, so that the connection can be used again. The timeout does not cover this part:
-    // it ends with the head of the response, as all Tower layers do that do not wrap the body.
+    // Reads the body to its end, so that the connection can be reused. The timeout does not cover this,
+    // because it ends with the head of the response, like every layer that does not wrap the body.
     response.into_body().collect().await?;
     Ok(success)
 }

@@ -1,17 +1,16 @@
-//! A backend goes down in four different ways, and a circuit breaker deals with it: the example to
-//! run first.
+//! A backend fails in four different ways, with and without a circuit breaker. Run this example first.
 //!
 //! ```sh
 //! cargo run --example outage
 //! cargo run --example outage -- --help
 //! ```
 //!
-//! It starts axum backends on loopback ports and sends real HTTP/1 calls to them at a fixed rate,
-//! through a bare client and through one that is protected by retry, circuit breaker and timeout.
-//! What you would copy is in `client.rs`: the settings of the breaker and the order of the layers.
+//! It starts axum backends on loopback ports and sends real HTTP/1 calls to them at a fixed rate. One client
+//! is bare, and the other one is protected by a retry, a circuit breaker and a timeout. The part to copy is
+//! `client.rs`, which has the settings of the breaker and the order of the layers.
 //!
-//! It exits with 0 if the protected client did what it should, with 1 if not, and with 2 if the
-//! arguments are wrong.
+//! The exit code is 0 if the protected client behaved as expected, 1 if it did not, and 2 if the arguments
+//! are wrong.
 
 mod args;
 mod backend;

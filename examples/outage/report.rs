@@ -1,4 +1,4 @@
-//! What is printed.
+//! Prints the results.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -15,10 +15,10 @@ pub(crate) fn heading(terminal: Terminal, plan: &Plan) {
     println!("{}\n", terminal.bold("An outage, without and with a circuit breaker"));
     println!(
         "\
-Two HTTP backends on 127.0.0.1 go through the same {} phases, {} s in all. Each gets {} calls/s,
-whatever becomes of earlier ones: one from a bare client, which has only a timeout of {}, the
-other from a client that is protected by retry, circuit breaker and the same timeout. Below is a
-line for each change of the backends and of the circuit; then the two clients are compared.
+Two HTTP backends on 127.0.0.1 go through the same {} phases, which take {} s. Each of them receives
+{} calls/s, whether or not earlier calls have ended. One is called by a bare client, which has only a
+timeout of {}. The other one is called by a client with a retry, a circuit breaker and the same timeout.
+There is a line for each change of the backends and of the circuit, and a comparison at the end.
 ",
         plan.phases.len(),
         plan.length().as_secs_f64(),
@@ -61,7 +61,7 @@ fn paint(terminal: Terminal, state: State) -> String {
     }
 }
 
-/// The table: a line for each phase, the bare client on the left, the protected one on the right.
+/// Prints a table with a row for each phase. The bare client is on the left, the protected one on the right.
 pub(crate) fn table(terminal: Terminal, run: &Run) {
     println!("\n{:<35}{}{:<30}{}", "", terminal.bold("bare"), "", terminal.bold("protected"));
     println!(
@@ -90,15 +90,17 @@ pub(crate) fn table(terminal: Terminal, run: &Run) {
         row(run, "all outages", outages);
     }
     println!();
-    println!("ok: answered with success.  rejected: turned away by the breaker, mostly at once.");
-    println!("reached: requests that the backend really got, retries included.");
-    println!("p50, p99: latency of all calls, from the first attempt to the end of the last.");
+    println!(
+        "ok: calls that succeeded.  rejected: calls that the breaker rejected, most of them at once."
+    );
+    println!("reached: requests that the backend received, including retries.");
+    println!("p50, p99: latency of all calls, from the first attempt to the end of the last one.");
     if run.outages().is_empty() {
         return;
     }
     println!(
-        "In the outages, callers waited {:.1} s in vain with the bare client, {:.1} s with the \
-         protected one.",
+        "In the outages, callers of the bare client waited {:.1} s for calls that failed, and callers of \
+         the protected one {:.1} s.",
         wasted(&run.bare, outages).as_secs_f64(),
         wasted(&run.protected, outages).as_secs_f64(),
     );
@@ -148,19 +150,19 @@ impl Row {
     }
 }
 
-/// The time that callers spent on calls that came to nothing.
+/// Returns the time that callers spent on calls that did not succeed.
 fn wasted(side: &Side, phases: impl Fn(usize) -> bool) -> Duration {
     let calls = side.calls.iter().filter(|call| phases(call.phase) && call.end != End::Success);
     calls.map(|call| call.took).sum()
 }
 
-/// Of sorted times.
+/// Returns a percentile of sorted times.
 pub(crate) fn percentile(times: &[Duration], part: f64) -> Duration {
     let rank = (times.len() as f64 * part).ceil() as usize;
     times.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// How fast the circuit tripped and recovered.
+/// Prints how fast the circuit tripped and recovered.
 pub(crate) fn circuit(terminal: Terminal, run: &Run) {
     if run.outages().is_empty() {
         return;
@@ -170,14 +172,14 @@ pub(crate) fn circuit(terminal: Terminal, run: &Run) {
         "{}",
         terminal.dim(format!(
             "{:<12}{:>14}  {:<28}{:>16}{:>18}",
-            "outage", "tripped after", "because", "times probed", "recovered after"
+            "outage", "tripped after", "because", "times half-open", "closed after"
         ))
     );
     for outage in run.outages() {
         let phase = &run.phases[outage.phase];
         let (tripped, because) = match outage.tripped {
             _ if phase.state_before != State::Closed => {
-                ("–".into(), "was not closed before".into())
+                ("–".into(), "it was not closed before".into())
             }
             Some((after, cause)) => (seconds(after), cause.to_string()),
             None => ("never".into(), String::new()),
@@ -191,17 +193,17 @@ pub(crate) fn circuit(terminal: Terminal, run: &Run) {
     }
 }
 
-/// The last line.
+/// Prints the last line.
 pub(crate) fn goodbye(terminal: Terminal) {
     let example = "cargo run --example outage -- --rate 200 --phases healthy=1,hang=4,healthy=3";
-    println!("\nTo play with it: {}", terminal.dim(example));
+    println!("\nTry other settings: {}", terminal.dim(example));
 }
 
 fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-/// With its unit and about three digits.
+/// Formats a duration with its unit and about three digits.
 pub(crate) fn time(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
     match millis {

@@ -1,4 +1,4 @@
-//! Takes both backends through the phases while the calls come in.
+//! Takes both backends through the phases while calls arrive.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::load::{Call, Load};
 use crate::terminal::Terminal;
 use crate::{client, report};
 
-/// All that is known after a run. All times are since its start.
+/// The results of a run. All times are relative to its start.
 pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) phases: Vec<PhaseRun>,
@@ -23,7 +23,7 @@ pub(crate) struct Run {
     pub(crate) last_state: State,
 }
 
-/// A phase as it was.
+/// A phase of the run.
 pub(crate) struct PhaseRun {
     pub(crate) mode: Mode,
     pub(crate) began: Duration,
@@ -34,26 +34,26 @@ pub(crate) struct PhaseRun {
 /// One of the two clients and its backend.
 pub(crate) struct Side {
     pub(crate) calls: Vec<Call>,
-    /// The requests that the backend's handler has seen, by phase.
+    /// The requests that reached the handler of the backend, by phase.
     pub(crate) reached: Vec<u64>,
 }
 
-/// How the circuit took an outage.
+/// How the circuit reacted to an outage.
 pub(crate) struct Outage {
     /// The number of the phase.
     pub(crate) phase: usize,
-    /// How long after its beginning the circuit opened, and why; `None` if it did not.
+    /// How long after the start of the outage the circuit opened, and why. `None` if it did not open.
     pub(crate) tripped: Option<(Duration, Cause)>,
-    /// How often it was half-open during the outage.
+    /// How often the circuit became half-open during the outage.
     pub(crate) probings: usize,
-    /// How long after its end the circuit was closed; `None` if it was not before the next outage.
+    /// How long after the end of the outage the circuit closed. `None` if it did not close before the next one.
     pub(crate) recovered: Option<Duration>,
-    /// For how long the backend was healthy afterwards.
+    /// How long the backend was healthy after the outage.
     pub(crate) healthy_after: Duration,
 }
 
 pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError> {
-    // Each client has a backend of its own, so that neither feels the other's load.
+    // Each client has its own backend, so that they do not influence each other.
     let mut bare_backend = Backend::new()?;
     let mut protected_backend = Backend::new()?;
 
@@ -64,15 +64,18 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
         move |transition| {
             let at = start.elapsed();
             report::transition(terminal, at, transition);
-            transitions.lock().expect("no panic with the lock held").push((at, transition.clone()));
+            transitions
+                .lock()
+                .expect("nothing panics while it holds the lock")
+                .push((at, transition.clone()));
         }
     })?;
     let mut bare = Load::new(client::bare(), bare_backend.uri(), start);
     let mut protected =
         Load::new(client::protected(breaker.clone()), protected_backend.uri(), start);
 
-    // The load is open-loop: calls start at a fixed rate whatever becomes of the earlier ones, as
-    // those of a real service's users do. If this task is late, it catches up.
+    // The load is open-loop: calls start at a fixed rate whether or not earlier ones have ended, as with real
+    // users. If this task is late, it catches up.
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / plan.rate);
     let mut phases: Vec<PhaseRun> = Vec::new();
     for (number, phase) in plan.phases.iter().enumerate() {
@@ -100,7 +103,7 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
     }
     let (bare, protected) = tokio::join!(bare.finish(), protected.finish());
 
-    let transitions = transitions.lock().expect("no panic with the lock held").clone();
+    let transitions = transitions.lock().expect("nothing panics while it holds the lock").clone();
     Ok(Run {
         plan,
         phases,

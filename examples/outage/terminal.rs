@@ -1,9 +1,9 @@
-//! A little colour, where it is wanted.
+//! Colours for terminals.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
 
-/// Colours text, if standard output is a terminal and `NO_COLOR` is not set.
+/// Colours text if standard output is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     colours: bool,
@@ -35,7 +35,7 @@ impl Terminal {
         self.paint("33", text)
     }
 
-    /// Text is padded before it is painted: escape sequences would count as width.
+    /// The text must be padded already, because escape sequences would count as width.
     fn paint(self, code: &str, text: impl Display) -> String {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }

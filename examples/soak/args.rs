@@ -3,17 +3,17 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) const HELP: &str = "\
-Circuits under load, faults, aborts, panics and operators; then everything is counted.
+Puts circuits under load with faults, aborts, panics and operators, and then checks every call.
 
 Usage: cargo run --release --features http --example soak -- [OPTIONS]
 
 Options:
-  --seconds <S>   for how long there are faults, 1 to 86400 [default: 4]
-  --clients <N>   how many clients call at the same time, 10 to 10000 [default: 400]
-  --seed <N>      what the random choices start from [default: from the clock]
-  --help          print this
+  --seconds <S>   how long there are faults, 1 to 86400 [default: 4]
+  --clients <N>   the number of concurrent clients, 10 to 10000 [default: 400]
+  --seed <N>      the seed of the random choices [default: from the clock]
+  --help          print this help
 
-A seed repeats the choices, but not the order in which threads come to them.
+The same seed repeats the choices, but not the order in which threads make them.
 ";
 
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
 }
 
-/// `None` asks for help. The error says what is wrong and what is allowed.
+/// Returns `None` if the user asks for help. The error says what is wrong and what is allowed.
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut plan = Plan { length: Duration::from_secs(4), clients: 400, seed: now.as_secs() };

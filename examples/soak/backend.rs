@@ -1,4 +1,4 @@
-//! The dependency: an axum server on a loopback port that misbehaves in every way it can.
+//! The dependency: an axum server on a loopback port that misbehaves in many ways.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,16 +28,16 @@ use crate::ledger::Ledgers;
 pub(crate) enum Fault {
     None,
     Error,
-    /// 503, and asks to be left alone for a second.
+    /// Answers 503 with a retry-after of one second.
     Overload,
-    /// Until the client gives up and closes the connection.
+    /// Never answers. The client gives up and closes the connection.
     Hang,
     Slow,
-    /// The body comes in drops.
+    /// Sends the body in small pieces.
     Trickle,
-    /// The body ends too early, and the connection with it.
+    /// Closes the connection in the middle of the body.
     BreakOff,
-    /// The body begins and then hangs.
+    /// Stops sending in the middle of the body.
     Stall,
     Panic,
 }
@@ -57,8 +57,8 @@ pub(crate) struct Backend {
     address: SocketAddr,
     handler: Handler,
     server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    /// The port while no server listens there: bound, so that nobody else gets it meanwhile, but
-    /// connections to it are refused.
+    /// The port while no server listens on it. It is bound, so that no other process takes it, but connections
+    /// are refused.
     reserved: Option<TcpSocket>,
 }
 
@@ -88,7 +88,7 @@ impl Backend {
         *self.handler.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// Breaks all connections off, as if the process had died. From now on they are refused.
+    /// Closes all connections, as if the process had crashed. From now on, connections are refused.
     pub(crate) async fn stop(&mut self) -> io::Result<()> {
         if let Some((stop, task)) = self.server.take() {
             drop(stop);
@@ -110,7 +110,7 @@ impl Backend {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Else the old connections, which the system remembers for a while, would be in the way.
+    // Without this, binding fails while the system remembers the old connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
@@ -163,12 +163,12 @@ enum End {
     Never,
 }
 
-/// A body that comes in `drops`, and then ends in one way or another.
-fn body(drops: u32, end: End) -> Body {
-    Body::from_stream(stream::unfold(drops, move |left| async move {
+/// Returns a body of so many pieces that ends like this.
+fn body(pieces: u32, end: End) -> Body {
+    Body::from_stream(stream::unfold(pieces, move |left| async move {
         tokio::time::sleep(Duration::from_millis(5)).await;
         match (left, end) {
-            (1.., _) => Some((Ok("drop\n"), left - 1)),
+            (1.., _) => Some((Ok("piece\n"), left - 1)),
             (0, End::Good) => None,
             (0, End::Broken) => Some((Err(BoxError::from("broken off")), 0)),
             (0, End::Never) => std::future::pending().await,

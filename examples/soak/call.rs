@@ -1,9 +1,8 @@
 //! One call, watched from both sides of the breaker.
 //!
-//! What a breaker tells of single calls carries no name, but it is told at once, on the thread that
-//! causes it. So whoever enters the breaker on behalf of a call, to begin it, to poll it or to drop
-//! it, leaves the call's record where the listener finds it. This way every event belongs to exactly
-//! one call.
+//! Events about a single call do not say which call it is, but listeners are notified of them at once, on the
+//! thread that causes them. So the code that starts, polls or drops a call first puts its record where the
+//! listener finds it. This way every event belongs to exactly one call.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,28 +15,29 @@ use tower_breaker::Settled;
 use crate::findings::Check;
 use crate::ledger::Ledger;
 
-/// The header by which the backend knows probes: the number of the circuit and that of the probe.
+/// The header by which the backend recognises probes. It contains the number of the circuit and that of the
+/// probe.
 pub(crate) const PROBE: &str = "x-probe";
 
-/// What a panic that was caused on purpose carries.
+/// The payload of a panic that was caused on purpose.
 pub(crate) struct Injected;
 
 pub(crate) struct Call {
     ledger: Arc<Ledger>,
     pub(crate) number: u64,
-    /// Before it asked for admission.
+    /// When the call was created, which is before it asked for admission.
     pub(crate) asked: Instant,
-    /// After it was admitted as a probe.
+    /// When the listener was notified that the call is a probe, which is after its admission.
     pub(crate) probe_since: OnceLock<Instant>,
     pub(crate) settled: OnceLock<Settled>,
-    /// How often it has reached what is protected; more than once is wrong.
+    /// How often the call has reached the protected service. More than once is an error.
     begun: AtomicU32,
-    /// How often the backend has seen it, if it is a probe.
+    /// How often the call has reached the backend, if it is a probe.
     pub(crate) arrived: AtomicU32,
 }
 
 thread_local! {
-    static PRESENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
 }
 
 impl Call {
@@ -53,25 +53,24 @@ impl Call {
         })
     }
 
-    /// The call on whose behalf this thread is in the breaker.
-    pub(crate) fn present() -> Option<Arc<Self>> {
-        PRESENT.with_borrow(Clone::clone)
+    /// Returns the call for which this thread uses the breaker now.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
     }
 
-    /// Enters the breaker, or leaves it for good, on behalf of this call.
+    /// Uses the breaker for this call.
     pub(crate) fn during<T>(self: &Arc<Self>, act: impl FnOnce() -> T) -> T {
         struct Guard(Option<Arc<Call>>);
         impl Drop for Guard {
             fn drop(&mut self) {
-                PRESENT.set(self.0.take());
+                CURRENT.set(self.0.take());
             }
         }
-        let _guard = Guard(PRESENT.replace(Some(self.clone())));
+        let _guard = Guard(CURRENT.replace(Some(self.clone())));
         act()
     }
 
-    /// It was admitted and is where the breaker lets nobody come who was not. Returns the header
-    /// that tells the backend, if it is a probe.
+    /// The call has reached the protected service. Returns the header for the backend if it is a probe.
     pub(crate) fn begin(&self) -> Option<HeaderValue> {
         if self.begun.fetch_add(1, Ordering::Relaxed) > 0 {
             self.ledger.find(Check::Once, "a call was made twice");
@@ -79,10 +78,10 @@ impl Call {
         self.ledger.count_admitted();
         self.probe_since.get()?;
         let value = format!("{} {}", self.ledger.circuit, self.number);
-        Some(HeaderValue::try_from(value).expect("digits"))
+        Some(HeaderValue::try_from(value).expect("the value consists of digits"))
     }
 
-    /// It was turned away, so it must not have been made.
+    /// The call was rejected, so it must not have reached the protected service.
     pub(crate) fn rejected(&self) {
         if self.begun.load(Ordering::Relaxed) > 0 {
             self.ledger.find(Check::Once, "a rejected call was made");

@@ -1,4 +1,4 @@
-//! Those who make trouble: the backend's weather, and the operators.
+//! Faults of the backend, and operators.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::dice::Dice;
 use crate::ledger::Ledger;
 use crate::settings::PROBE_TIMEOUT;
 
-/// Until then it changes all the time; in the end the backend is up, and hangs.
-pub(crate) async fn weather(
+/// Changes how the backend behaves until the given time. At the end the backend is running, and hangs.
+pub(crate) async fn faults(
     backend: &mut Backend,
     until: Instant,
     mut dice: Dice,
@@ -35,7 +35,7 @@ pub(crate) async fn weather(
     Ok(())
 }
 
-/// Flips the switches of a circuit. What is forced is resumed before the end.
+/// Operates a circuit. A forced state does not outlast the function.
 pub(crate) async fn operator(scene: Arc<Scene>, ledger: Arc<Ledger>, mut dice: Dice) {
     let breaker = ledger.breaker();
     while scene.wild.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! The clients: each makes one call after the other, and now and then breaks one off.
+//! The clients. Each makes one call after the other, and aborts some of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,24 +24,25 @@ use crate::watch::{Req, Watched};
 /// What all clients share.
 #[derive(Default)]
 pub(crate) struct Scene {
-    /// Whether clients break calls off, keep permits for too long, and the like.
+    /// Whether clients misbehave: they abort calls, keep permits for too long, and so on.
     pub(crate) wild: AtomicBool,
     pub(crate) over: AtomicBool,
     pub(crate) made: AtomicU64,
     pub(crate) aborted: AtomicU64,
     pub(crate) panicked: AtomicU64,
-    /// The longest that a call took, in milliseconds.
+    /// The duration of the longest call, in milliseconds.
     pub(crate) longest: AtomicU64,
 }
 
-/// Two attempts with a time-out each, another one for the body, and what the wildest add come to
-/// half of it. The rest is for a machine that is busy.
+/// The longest time that a call may take. Two attempts with a timeout each, another timeout for the body, and
+/// what misbehaving clients add take half of it. The rest is for a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(5);
 
-/// So long a client waits for readiness, which with backpressure may not come while there are faults.
+/// How long a client waits for readiness. With backpressure, a service may not become ready while there are
+/// faults.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So long somebody keeps a permit who has forgotten it.
+/// How long a misbehaving client keeps a permit.
 const TOO_LONG: Duration = PROBE_TIMEOUT.saturating_mul(2);
 
 pub(crate) async fn client(
@@ -58,7 +59,7 @@ pub(crate) async fn client(
         *request.uri_mut() = uri.clone();
         let started = Instant::now();
         let (caller, own, manner) = (caller.clone(), ledger.clone(), dice.number(0..100));
-        // In a task of its own, because it may panic.
+        // The call runs in a task of its own, because it may panic.
         let call = calls.spawn(async move {
             let manner = if wild { manner } else { 99 };
             timeout(LONGEST_CALL, make(caller, &own, request, manner)).await
@@ -67,36 +68,36 @@ pub(crate) async fn client(
             tokio::time::sleep(dice.millis(0..40)).await;
             call.abort();
         }
-        let result = calls.join_next().await.expect("it was spawned");
+        let result = calls.join_next().await.expect("a call was spawned");
         scene.made.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => ledger.find(Check::Wedged, "a call did not end in time"),
+            Ok(Err(_)) => ledger.find(Check::Stuck, "a call did not end in time"),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) if panic.is::<Injected>() => {
                     scene.panicked.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(_) => ledger.find(Check::Panics, "a panic that nobody had ordered"),
+                Ok(_) => ledger.find(Check::Panics, "a panic was not caused on purpose"),
                 Err(_) => {
                     scene.aborted.fetch_add(1, Ordering::Relaxed);
                 }
             },
         }
         scene.longest.fetch_max(started.elapsed().as_millis() as u64, Ordering::Relaxed);
-        // Without faults no call may be late only because there are so many.
+        // Without faults no call may be late. A longer pause makes sure that load alone does not delay calls.
         let pause = dice.millis(5..50);
         tokio::time::sleep(if wild { pause } else { 4 * pause }).await;
     }
 }
 
-/// `manner`, below 100, is what makes calls differ.
+/// Makes a call. `manner`, below 100, decides how the client behaves.
 async fn make(caller: Caller, ledger: &Arc<Ledger>, request: Req, manner: u64) {
     match caller {
         Caller::Service(mut service) => {
             let Ok(Ok(service)) = timeout(PATIENCE, service.ready()).await else { return };
             match manner {
                 0..2 => return,
-                // Idle with what its readiness took, until it is too late.
+                // Stays ready without a call until its probe slot has expired.
                 2..4 => tokio::time::sleep(TOO_LONG).await,
                 _ => {}
             }
@@ -121,7 +122,7 @@ async fn make(caller: Caller, ledger: &Arc<Ledger>, request: Req, manner: u64) {
     }
 }
 
-/// A request and its answer, body and all.
+/// Sends a request and reads the whole response.
 async fn send(mut protected: Protected, request: Req, manner: u64) -> Result<(), BoxError> {
     let response = timeout(TIMEOUT, protected.call(request)).await??;
     let is_error = response.status().is_server_error();
@@ -141,7 +142,7 @@ where
     Ok(())
 }
 
-/// A call with a permit.
+/// A call that was admitted with a permit.
 struct Admitted {
     call: Arc<Call>,
     permit: Option<Permit>,
@@ -149,7 +150,7 @@ struct Admitted {
 
 impl Admitted {
     async fn make(mut self, protected: Protected, request: Req, manner: u64) {
-        // So that what is protected knows whose call it is.
+        // `Watched` lets the protected service find the record of the call.
         let sent = Box::pin(send(protected, request, manner));
         let sent = Watched::new(self.call.clone(), sent).await;
         let Some(permit) = self.permit.take() else { return };

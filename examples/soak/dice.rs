@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Draws numbers: the hash of a seed and of how many were drawn before.
+/// Draws random numbers. Each one is the hash of a seed and of how many were drawn before.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice {
     seed: u64,
@@ -12,7 +12,7 @@ pub(crate) struct Dice {
 }
 
 impl Dice {
-    /// For different `who`s different numbers.
+    /// Different values of `who` draw different numbers.
     pub(crate) fn new(seed: u64, who: impl std::hash::Hash) -> Self {
         Self { seed: hash((seed, who)), drawn: 0 }
     }

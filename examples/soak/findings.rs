@@ -1,27 +1,27 @@
-//! What is wrong with a breaker.
+//! Errors that were found in a breaker.
 
 use std::sync::{Mutex, PoisonError};
 
-/// More of one kind would say nothing new.
+/// The number of findings of one kind that are kept.
 const ENOUGH: usize = 3;
 
-/// What is checked of every call and of every half-open period.
+/// What is checked for every call and for every half-open period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
     Once,
-    Places,
+    Slots,
     Decides,
-    Wedged,
+    Stuck,
     Panics,
 }
 
 impl Check {
     pub(crate) const ALL: [(Self, &str); 5] = [
         (Self::Once, "every call was made and settled once, or rejected"),
-        (Self::Places, "no half-open period admitted more probes than permitted"),
+        (Self::Slots, "no half-open period admitted more probes than permitted"),
         (Self::Decides, "only the probes of a half-open period decided it"),
-        (Self::Wedged, "every probe and every call ended in time, and no place was lost"),
-        (Self::Panics, "nothing panicked by itself"),
+        (Self::Stuck, "every probe and every call ended in time, and no probe slot was lost"),
+        (Self::Panics, "there were no panics except those on purpose"),
     ];
 }
 

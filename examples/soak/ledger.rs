@@ -1,4 +1,4 @@
-//! What is known of one circuit: every event that it told, and every call that was made through it.
+//! The record of one circuit: its events, and the calls that were made through it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,27 +11,29 @@ use tower_breaker::{CircuitBreaker, Ending, Event, EventKind, Settled, State, Tr
 
 use crate::call::{Call, PROBE};
 use crate::findings::{Check, Findings};
-use crate::periods::{Period, judge};
+use crate::periods::{Period, Rules};
+use crate::settings::{LONGEST_PROBE, PROBE_TIMEOUT, is_sample};
 
-/// After this time no call is left of those that were admitted before: the clients give up much
-/// sooner.
+/// After this time, all calls that were admitted before have ended. The clients give up much earlier.
 const GRACE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Ledger {
     pub(crate) circuit: usize,
     pub(crate) name: &'static str,
-    /// Whether there is a service, whose `poll_ready` may take a place for a call that never comes.
+    /// Whether the circuit protects a service. Its `poll_ready` may take a probe slot without a call.
     reserves: bool,
     pub(crate) breaker: OnceLock<CircuitBreaker>,
     numbers: AtomicU64,
     admitted: AtomicU64,
     endings: [AtomicU64; 4],
     rejected: AtomicU64,
+    /// The duration in nanoseconds of the probe that took longest to succeed too late.
+    late_success: AtomicU64,
     history: Mutex<History>,
     pub(crate) findings: Findings,
 }
 
-/// The half-open periods and the probes that have not been compared yet.
+/// The half-open periods and the probes that have not been judged yet.
 #[derive(Default)]
 struct History {
     periods: VecDeque<Period>,
@@ -43,7 +45,7 @@ struct History {
 pub(crate) struct Totals {
     pub(crate) transitions: u64,
     pub(crate) half_open: u64,
-    /// Half-open periods with a probe that may have been another's.
+    /// Half-open periods with a probe that may belong to another period.
     pub(crate) blurred: u64,
     pub(crate) probes: u64,
     pub(crate) arrived: u64,
@@ -60,6 +62,7 @@ impl Ledger {
             admitted: AtomicU64::new(0),
             endings: Default::default(),
             rejected: AtomicU64::new(0),
+            late_success: AtomicU64::new(0),
             history: Mutex::default(),
             findings: Findings::default(),
         })
@@ -73,13 +76,13 @@ impl Ledger {
         self.admitted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Something is wrong with the breaker.
+    /// Records an error in the breaker.
     pub(crate) fn find(&self, check: Check, what: impl Into<String>) {
         self.findings.add(check, format!("{}: {}", self.name, what.into()));
     }
 
-    /// The listener.
-    pub(crate) fn hear(&self, event: &Event<'_>) {
+    /// Records an event. This is the listener.
+    pub(crate) fn on_event(&self, event: &Event<'_>) {
         match event.kind() {
             EventKind::Transition(transition) => self.transition(transition),
             EventKind::ProbeAdmitted => self.probe(),
@@ -104,8 +107,8 @@ impl Ledger {
     }
 
     fn probe(&self) {
-        let Some(call) = Call::present() else {
-            return self.find(Check::Once, "a probe that nobody asked for");
+        let Some(call) = Call::current() else {
+            return self.find(Check::Once, "a probe was admitted outside a call");
         };
         if call.probe_since.set(Instant::now()).is_err() {
             self.find(Check::Once, "a call was admitted as a probe twice");
@@ -117,13 +120,30 @@ impl Ledger {
 
     fn settled(&self, settled: Settled) {
         self.endings[settled.ending() as usize].fetch_add(1, Ordering::Relaxed);
-        match Call::present() {
-            None => self.find(Check::Once, "nobody's call was settled"),
-            Some(call) if call.settled.set(settled).is_err() => {
-                self.find(Check::Once, "a call was settled twice");
+        match Call::current() {
+            None => self.find(Check::Once, "a call was settled outside a call"),
+            Some(call) => {
+                if call.probe_since.get().is_some() {
+                    self.late_success(&settled);
+                }
+                if call.settled.set(settled).is_err() {
+                    self.find(Check::Once, "a call was settled twice");
+                }
             }
-            Some(_) => {}
         }
+    }
+
+    fn late_success(&self, settled: &Settled) {
+        if settled.is_stale() && settled.ending() == Ending::Success {
+            let took = settled.duration().unwrap_or_default().as_nanos() as u64;
+            self.late_success.fetch_max(took, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the longest time that a probe may have had so far.
+    pub(crate) fn longest_probe(&self) -> Duration {
+        let late = Duration::from_nanos(self.late_success.load(Ordering::Relaxed));
+        (2 * late).clamp(PROBE_TIMEOUT, LONGEST_PROBE)
     }
 
     fn arrived(&self, number: u64) {
@@ -135,12 +155,12 @@ impl Ledger {
         }
     }
 
-    /// Compares what is old enough that nothing can come any more; at the end, everything.
+    /// Judges the periods that are old enough that all their calls have ended. At the end, judges all periods.
     pub(crate) fn audit(&self, at_the_end: bool) {
         let mut history = self.history();
         let is_old = |at: Instant| at_the_end || at.elapsed() > GRACE;
         while history.periods.front().and_then(Period::ended).is_some_and(is_old) {
-            let period = history.periods.pop_front().expect("there is one");
+            let period = history.periods.pop_front().expect("there is a period");
             let (own, others) = std::mem::take(&mut history.probes)
                 .into_iter()
                 .partition(|probe| period.may_have_admitted(probe));
@@ -153,15 +173,19 @@ impl Ledger {
             if blurred {
                 history.totals.blurred += 1;
             } else {
-                let find = |check, what| self.find(check, what);
-                judge(&period, &own, self.reserves, find);
+                let rules = Rules {
+                    reserves: self.reserves,
+                    is_sample: is_sample(self.circuit),
+                    longest_probe: self.longest_probe(),
+                };
+                rules.judge(&period, &own, |check, what| self.find(check, what));
             }
         }
         if at_the_end {
             let left = history.probes.len();
             if left > 0 {
                 self.find(
-                    Check::Places,
+                    Check::Slots,
                     format!("{left} probes were admitted outside of half-open periods"),
                 );
             }
@@ -189,7 +213,7 @@ impl Ledger {
     }
 
     pub(crate) fn breaker(&self) -> &CircuitBreaker {
-        self.breaker.get().expect("made with the ledger")
+        self.breaker.get().expect("the breaker is set when the stack is built")
     }
 }
 
@@ -198,10 +222,10 @@ impl Ledger {
 pub(crate) struct Ledgers(pub(crate) Arc<[Arc<Ledger>]>);
 
 impl Ledgers {
-    /// The backend has got a request.
+    /// The backend has received a request.
     pub(crate) fn arrived(&self, headers: &HeaderMap) {
         let Some(probe) = headers.get(PROBE) else { return };
-        let probe = probe.to_str().expect("digits").split_once(' ');
+        let probe = probe.to_str().expect("the value consists of digits").split_once(' ');
         let (circuit, number) = probe.expect("the number of the circuit and that of the probe");
         let circuit: usize = circuit.parse().expect("a number");
         self.0[circuit].arrived(number.parse().expect("a number"));

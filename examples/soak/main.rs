@@ -1,16 +1,16 @@
-//! Circuits under load, faults, aborts, panics and operators; then everything is counted.
+//! Puts circuits under load with faults, aborts, panics and operators, and then checks every call.
 //!
 //! ```sh
 //! cargo run --release --features http --example soak -- --seconds 60
 //! cargo run --release --features http --example soak -- --help
 //! ```
 //!
-//! Hundreds of clients call a real HTTP backend through nine circuits. The backend fails, hangs,
-//! breaks off, trickles, panics and restarts; calls are aborted; inner services, classifiers and
-//! listeners panic; operators flip switches. Every call is followed from its admission to its end,
-//! and every half-open period is compared with its own probes, one by one.
+//! Hundreds of clients call a real HTTP backend through nine circuits. The backend fails, hangs, breaks
+//! connections, sends slowly, panics and restarts. Clients abort calls. Inner services, classifiers and listeners
+//! panic, and operators act. Every call is followed from its admission to its end, and every half-open period is
+//! compared with its own probes.
 //!
-//! It exits with 0 if all is as it should be, with 1 if not, and with 2 if the arguments are wrong.
+//! The exit code is 0 if every check passed, 1 if one did not, and 2 if the arguments are wrong.
 
 mod args;
 mod backend;
@@ -45,9 +45,9 @@ use crate::dice::Dice;
 use crate::ledger::{Ledger, Ledgers};
 use crate::protected::Panics;
 use crate::report::Run;
-use crate::settings::{LONGEST_WAIT, PROBE_TIMEOUT};
+use crate::settings::LONGEST_WAIT;
 
-/// For a machine that is busy.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 #[tokio::main]
@@ -103,11 +103,10 @@ async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
     let auditor = tokio::spawn(audit(ledgers.clone()));
 
     let start = Instant::now();
-    let dice = Dice::new(plan.seed, "weather");
-    chaos::weather(&mut backend, start + plan.length / 3, dice).await?;
+    let dice = Dice::new(plan.seed, "faults");
+    chaos::faults(&mut backend, start + plan.length / 3, dice).await?;
     let early = memory::resident();
-    chaos::weather(&mut backend, start + plan.length, Dice::new(plan.seed, "later weather"))
-        .await?;
+    chaos::faults(&mut backend, start + plan.length, Dice::new(plan.seed, "later faults")).await?;
     let resident = early.zip(memory::resident());
 
     scene.wild.store(false, Ordering::Relaxed);
@@ -123,7 +122,7 @@ async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
     Ok(Run { ledgers, closed_after, resident })
 }
 
-/// Keeps the books short.
+/// Judges periods as they end, so that the ledgers do not grow.
 async fn audit(ledgers: Ledgers) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -131,11 +130,13 @@ async fn audit(ledgers: Ledgers) {
     }
 }
 
-/// Waits until each circuit has been closed; for each how long it took, if it was in time.
+/// Waits until all circuits have closed. Returns how long each of them took, or `None` if it was too late.
 async fn closed_after(ledgers: &Ledgers) -> Vec<Option<Duration>> {
     let start = Instant::now();
     let mut closed_after = vec![None; ledgers.0.len()];
-    while start.elapsed() < PROBE_TIMEOUT + LONGEST_WAIT + SLACK {
+    let longest_probe = ledgers.0.iter().map(|ledger| ledger.longest_probe()).max();
+    let longest = 2 * longest_probe.unwrap_or_default() + LONGEST_WAIT + SLACK;
+    while start.elapsed() < longest {
         for (ledger, after) in ledgers.0.iter().zip(&mut closed_after) {
             if after.is_none() && ledger.breaker().state() == State::Closed {
                 *after = Some(start.elapsed());

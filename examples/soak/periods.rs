@@ -1,13 +1,14 @@
-//! Half-open periods and their probes: did the right ones decide, and were they not too many?
+//! Half-open periods and their probes. Were there too many, and did the right ones decide?
 //!
-//! Which period admitted a probe is found by time. A transition says when it was, by the clock that
-//! the breaker itself goes by, and a probe was admitted between two looks at that clock, just before
-//! and just after. Between two half-open periods lie an open wait or an operator's pause, which are
-//! much longer than that. If a thread is kept from running for so long that the two looks lie in
-//! different periods all the same, both are left out, and counted.
+//! The period of a probe is found by time. A transition has a time, taken from the clock that the breaker uses,
+//! and a probe was admitted between two readings of the same clock, just before and just after. Between two
+//! half-open periods there is an open period or an operator's pause, which is much longer than that. If a thread
+//! does not run for so long that the two readings are in different periods, neither period is judged, and both
+//! are counted as blurred.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tower_breaker::{Cause, Ending, Settled, State, Transition};
@@ -19,7 +20,7 @@ use crate::settings::{PROBE_TIMEOUT, PROBES};
 pub(crate) struct Period {
     start: Instant,
     pub(crate) end: Option<Transition>,
-    /// Whether one of its probes may have been that of the period before.
+    /// Whether one of its probes may belong to the period before.
     pub(crate) blurred: bool,
 }
 
@@ -32,74 +33,110 @@ impl Period {
         self.end.as_ref().map(Transition::at)
     }
 
-    /// Whether it was its present one at some time while the probe was admitted.
+    /// Whether the period may have admitted this probe.
     pub(crate) fn may_have_admitted(&self, probe: &Call) -> bool {
-        let until = *probe.probe_since.get().expect("it is a probe");
-        self.start <= until && self.ended().is_none_or(|end| probe.asked <= end)
+        self.start <= admitted_at(probe) && self.ended().is_none_or(|end| probe.asked <= end)
     }
 }
 
-/// Compares a period that is over with its own probes. `reserves`: places may have been taken that
-/// are not among them.
-pub(crate) fn judge(
-    period: &Period,
-    probes: &[Arc<Call>],
-    reserves: bool,
-    find: impl Fn(Check, String),
-) {
-    let Some(end) = &period.end else { return };
-    // How its own probes have ended while it lasted.
-    let ended = |ending: Ending| {
-        let ended = probes.iter().filter_map(|probe| probe.settled.get());
-        ended.filter(|settled| !settled.is_stale() && settled.ending() == ending).count() as u64
-    };
-    let (successes, failures) = (ended(Ending::Success), ended(Ending::Failure));
-    let returned = ended(Ending::Ignored) + ended(Ending::Abandoned);
+/// What the periods of a circuit are judged by.
+pub(crate) struct Rules {
+    /// Whether `poll_ready` may take slots without a call. These are not among the probes.
+    pub(crate) reserves: bool,
+    pub(crate) is_sample: bool,
+    /// The longest time that a probe may have had. It is the probe timeout unless probes succeeded too late.
+    pub(crate) longest_probe: Duration,
+}
 
-    let admitted = probes.len() as u64;
-    if admitted > PROBES + returned {
-        let what = format!("{admitted} probes of {PROBES}, {returned} places were given back");
-        find(Check::Places, what);
-    }
-    let arrived = |probe: &Arc<Call>| u64::from(probe.arrived.load(Ordering::Relaxed));
-    let seen: u64 = probes.iter().map(arrived).sum();
-    if seen > PROBES + returned {
-        let what = format!("the backend saw {seen} probes of {PROBES}, {returned} given back");
-        find(Check::Places, what);
-    }
+impl Rules {
+    /// Compares a period that has ended with its own probes.
+    pub(crate) fn judge(
+        &self,
+        period: &Period,
+        probes: &[Arc<Call>],
+        find: impl Fn(Check, String),
+    ) {
+        let Some(end) = &period.end else { return };
+        // How its own probes ended before the period did.
+        let ended = |ending: Ending| {
+            let ended = probes.iter().filter_map(|probe| probe.settled.get());
+            ended.filter(|settled| !settled.is_stale() && settled.ending() == ending).count() as u64
+        };
+        let (successes, failures) = (ended(Ending::Success), ended(Ending::Failure));
+        let returned = ended(Ending::Ignored) + ended(Ending::Abandoned);
 
-    let reported = successes + failures;
-    let decided_as_it_should = match end.cause() {
-        Cause::ProbesSucceeded => end.to() == State::Closed && reported == PROBES,
-        Cause::ProbeFailed => failures == 1 && reported <= PROBES,
-        Cause::FailureRate { failures: n, calls } => {
-            (n, calls, reported) == (failures, PROBES, PROBES)
+        let admitted = probes.len() as u64;
+        if admitted > PROBES + returned {
+            let what = format!("{admitted} probes for {PROBES} slots, {returned} were given back");
+            find(Check::Slots, what);
         }
-        _ => reported < PROBES,
-    };
-    if !decided_as_it_should {
-        let cause = end.cause();
-        let what = format!("`{cause}` after {successes} successes, {failures} failures of its own");
-        find(Check::Decides, what);
-    }
+        let arrived = |probe: &Arc<Call>| u64::from(probe.arrived.load(Ordering::Relaxed));
+        let seen: u64 = probes.iter().map(arrived).sum();
+        if seen > PROBES + returned {
+            let what = format!(
+                "the backend saw {seen} probes for {PROBES} slots, {returned} were given back"
+            );
+            find(Check::Slots, what);
+        }
 
-    let since = |probe: &Call| *probe.probe_since.get().expect("it is a probe");
-    let was_in_flight = |probe: &Call| probe.settled.get().is_none_or(Settled::is_stale);
-    for probe in probes {
-        let took = probe.settled.get().and_then(Settled::duration);
-        if probe.settled.get().is_none() {
-            find(Check::Once, "a probe was never settled".into());
-        } else if was_in_flight(probe) && end.at() > since(probe) + PROBE_TIMEOUT {
-            find(Check::Wedged, "a period went on although the time of a probe was over".into());
-        } else if !was_in_flight(probe) && took > Some(PROBE_TIMEOUT) {
-            find(Check::Decides, "a probe's result was taken although its time was over".into());
+        // In a sample, a probe that times out is a failure of the sample.
+        let late = probes.iter().filter(|probe| may_have_timed_out(probe, end));
+        let most_failures = failures + if self.is_sample { late.count() as u64 } else { 0 };
+        let reported = successes + failures;
+        let decided_as_it_should = match end.cause() {
+            Cause::ProbesSucceeded => {
+                end.to() == State::Closed
+                    && reported <= PROBES
+                    && successes + most_failures >= PROBES
+            }
+            Cause::ProbeFailed => failures == 1 && reported <= PROBES,
+            Cause::FailureRate { failures: n, calls } => {
+                calls == PROBES && (failures..=most_failures).contains(&n) && successes == calls - n
+            }
+            _ => reported < PROBES,
+        };
+        if !decided_as_it_should {
+            let cause = end.cause();
+            let what = format!(
+                "`{cause}` after {successes} successes, {failures} to {most_failures} failures of its own"
+            );
+            find(Check::Decides, what);
+        }
+
+        for probe in probes {
+            let took = probe.settled.get().and_then(Settled::duration);
+            if probe.settled.get().is_none() {
+                find(Check::Once, "a probe was never settled".into());
+            } else if was_in_flight(probe) {
+                if !self.is_sample && end.at() > admitted_at(probe) + self.longest_probe {
+                    let what = "a period continued although a probe had timed out";
+                    find(Check::Stuck, what.into());
+                }
+            } else if took > Some(self.longest_probe) {
+                let what = "the result of a probe counted although it had timed out";
+                find(Check::Decides, what.into());
+            }
+        }
+        let timed_out = |probe: &Arc<Call>| {
+            let last = admitted_at(probe) + self.longest_probe;
+            may_have_timed_out(probe, end) && end.at() <= last
+        };
+        if end.cause() == Cause::ProbeTimedOut && !self.reserves && !probes.iter().any(timed_out) {
+            find(Check::Stuck, "a probe timed out that had given its slot back".into());
         }
     }
-    let may_have_timed_out = |probe: &Arc<Call>| {
-        let first = probe.asked + PROBE_TIMEOUT;
-        was_in_flight(probe) && (first..=since(probe) + PROBE_TIMEOUT).contains(&end.at())
-    };
-    if end.cause() == Cause::ProbeTimedOut && !reserves && !probes.iter().any(may_have_timed_out) {
-        find(Check::Wedged, "a probe timed out that had given its place back".into());
-    }
+}
+
+fn admitted_at(probe: &Call) -> Instant {
+    *probe.probe_since.get().expect("the call is a probe")
+}
+
+/// Whether the period ended, or the probe timed out, before the probe reported.
+fn was_in_flight(probe: &Call) -> bool {
+    probe.settled.get().is_none_or(Settled::is_stale)
+}
+
+/// Whether the probe may have timed out before the period ended.
+fn may_have_timed_out(probe: &Call, end: &Transition) -> bool {
+    was_in_flight(probe) && end.at() >= probe.asked + PROBE_TIMEOUT
 }

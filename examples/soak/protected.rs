@@ -1,5 +1,5 @@
-//! The inside of the breaker: the HTTP client, which counts what was admitted, tells the backend
-//! which calls are probes, and panics when it is told to.
+//! What is inside the breaker: the HTTP client. It counts admitted calls, tells the backend which calls are
+//! probes, and panics on demand.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use tower::{BoxError, Service};
 use crate::call::{Call, Injected, PROBE};
 use crate::watch::Req;
 
-/// Panics every so many times; shared, so that it can be stopped.
+/// Causes a panic every so many times. All clones share the setting, so that panics can be switched off.
 #[derive(Clone, Default)]
 pub(crate) struct Panics(Arc<(AtomicU64, AtomicU64)>);
 
 impl Panics {
-    /// 0 is never.
+    /// Sets how often there is a panic. 0 means never.
     pub(crate) fn every(&self, times: u64) {
         self.0.0.store(times, Ordering::Relaxed);
     }
 
-    /// Here it panics, if it is time. What is already unwinding may not.
+    /// Panics if it is time, unless the thread is already unwinding.
     pub(crate) fn maybe(&self) {
         let (every, count) = (self.0.0.load(Ordering::Relaxed), &self.0.1);
         let is_due = every > 0 && count.fetch_add(1, Ordering::Relaxed) % every == every - 1;
         if is_due && !std::thread::panicking() {
-            std::panic::resume_unwind(Box::new(Injected)); // which prints nothing
+            std::panic::resume_unwind(Box::new(Injected)); // prints no message
         }
     }
 }
@@ -41,7 +41,7 @@ impl Panics {
 pub(crate) struct Protected {
     client: Client<HttpConnector, Empty<Bytes>>,
     panics: Panics,
-    /// Whether it panics in `call`, too: a `Buffer` would not survive it.
+    /// Whether `call` panics, too. The worker of a `Buffer` would not survive that.
     in_call: bool,
 }
 
@@ -62,7 +62,7 @@ impl Service<Req> for Protected {
     }
 
     fn call(&mut self, mut request: Req) -> Self::Future {
-        let call = Call::present().expect("it is called through the breaker");
+        let call = Call::current().expect("calls come through the breaker");
         if let Some(probe) = call.begin() {
             request.headers_mut().insert(PROBE, probe);
         }

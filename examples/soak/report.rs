@@ -1,4 +1,4 @@
-//! What is printed, and whether all is well.
+//! Prints the results and the checks.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::findings::Check;
 use crate::ledger::{Ledger, Ledgers};
 use crate::memory;
 
-/// All that is known after a run.
+/// The results of a run.
 pub(crate) struct Run {
     pub(crate) ledgers: Ledgers,
-    /// How long after the faults the circuit was closed; by circuit.
+    /// How long after the end of the faults each circuit closed, or `None` if it was too late.
     pub(crate) closed_after: Vec<Option<Duration>>,
-    /// After a third of the run, and at the end of the faults.
+    /// The memory in KiB after a third of the run and at the end of the faults.
     pub(crate) resident: Option<(u64, u64)>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn table(run: &Run) {
     }
 }
 
-/// What the clients have seen.
+/// Prints what the clients did.
 pub(crate) fn scene(scene: &Scene) {
     let of = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
     println!(
@@ -66,7 +66,7 @@ pub(crate) fn scene(scene: &Scene) {
     );
 }
 
-/// Prints the checks; whether none has failed.
+/// Prints the checks. Returns whether none has failed.
 pub(crate) fn checks(run: &Run) -> bool {
     let ledgers = &run.ledgers.0;
     let mut passed = true;
@@ -109,7 +109,7 @@ pub(crate) fn checks(run: &Run) -> bool {
         }),
     );
     check(
-        "few periods could not be told apart",
+        "few half-open periods were blurred",
         each(&|ledger| {
             let totals = ledger.totals();
             (totals.blurred > 1 + totals.half_open / 20).then(|| format!("{totals:?}"))
@@ -122,7 +122,7 @@ pub(crate) fn checks(run: &Run) -> bool {
             .collect()
     });
     check(
-        "memory is flat",
+        "memory does not grow",
         match run.resident {
             Some((before, after)) if !memory::is_flat(before, after) => {
                 vec![format!("{before} KiB, then {after} KiB")]

@@ -1,20 +1,27 @@
-//! The settings of all circuits. They are as short as they are so that much happens in a minute.
+//! The settings of all circuits. All times are short, so that much happens in a minute.
 
 use std::time::Duration;
 
 use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, SlidingWindow};
 
-/// The places of a half-open period.
+/// The probe slots of a half-open period.
 pub(crate) const PROBES: u64 = 3;
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
-/// The longest open period: the maximum of the backoff with its jitter, or what a server may ask for.
+/// Late successes extend the time of probes to at most this.
+pub(crate) const LONGEST_PROBE: Duration = PROBE_TIMEOUT.saturating_mul(10);
+/// The longest open period: the maximum of the backoff with its jitter, and the longest retry-after.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(300);
-/// After this time an attempt has failed.
+/// An attempt that takes this long has failed.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(150);
-/// How long a call that is dropped must have lasted to count as a failure.
+/// An abandoned call that took at least this long is a failure.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_millis(140);
 
-/// Before the numbered circuits differ.
+/// Whether the half-open rule of the circuit with this number is a sample.
+pub(crate) fn is_sample(circuit: usize) -> bool {
+    circuit % 3 == 1
+}
+
+/// Creates the settings of the circuit with this number.
 pub(crate) fn builder(name: &str, circuit: usize) -> CircuitBreakerBuilder {
     let wait = Backoff::exponential(Duration::from_millis(50), LONGEST_WAIT / 6 * 5).jitter(0.2);
     let builder = CircuitBreaker::builder(name)
@@ -22,7 +29,7 @@ pub(crate) fn builder(name: &str, circuit: usize) -> CircuitBreakerBuilder {
         .probe_timeout(PROBE_TIMEOUT)
         .max_retry_after(LONGEST_WAIT);
     let probes = PROBES as u32;
-    // All kinds of rules and windows; the half-open rule that fits.
+    // The circuits cover all kinds of rules, windows and half-open rules.
     match circuit % 3 {
         0 => builder.consecutive_failures(8).half_open(HalfOpen::consecutive_successes(probes)),
         1 => builder

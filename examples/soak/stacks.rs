@@ -1,4 +1,4 @@
-//! The stacks: one circuit in each.
+//! The stacks of layers. Each has one circuit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ pub(crate) type Stack = BoxCloneService<Req, Answer, BoxError>;
 #[derive(Clone)]
 pub(crate) enum Caller {
     Service(Stack),
-    /// By `CircuitBreaker::call`.
+    /// With `CircuitBreaker::call`.
     Call(Protected),
-    /// By a permit, which is reported by hand.
+    /// With a permit, to which the client reports the result.
     Permit(Protected),
 }
 
@@ -40,29 +40,29 @@ pub(crate) const NAMES: [&str; 9] = [
     "permits",
 ];
 
-/// Whether it has a `poll_ready`.
+/// Whether the stack is a service.
 pub(crate) fn is_service(name: &str) -> bool {
     !matches!(name, "CircuitBreaker::call" | "permits")
 }
 
-/// Builds the circuit of a ledger and what is called through it. `panics` is for everything that is
-/// user code: inner services, classifiers and listeners.
+/// Builds the circuit of a ledger and the stack around it. `panics` causes panics in user code: inner services,
+/// classifiers and listeners.
 pub(crate) fn build(ledger: &Arc<Ledger>, panics: &Panics) -> Caller {
     let name = ledger.name;
     let listener = {
         let panics = panics.clone();
         move |_: &Event<'_>| panics.maybe()
     };
-    let clerk = {
+    let recorder = {
         let ledger = ledger.clone();
-        move |event: &Event<'_>| ledger.hear(event)
+        move |event: &Event<'_>| ledger.on_event(event)
     };
-    let mut builder = settings::builder(name, ledger.circuit).on_event(listener).on_event(clerk);
+    let mut builder = settings::builder(name, ledger.circuit).on_event(listener).on_event(recorder);
     if name == "timeout outside" {
         builder = builder.abandoned_after(ABANDONED_AFTER);
     }
     let breaker = builder.build().expect("the settings are valid");
-    ledger.breaker.set(breaker.clone()).expect("it is built once");
+    ledger.breaker.set(breaker.clone()).expect("each circuit is built once");
 
     let protected = Protected::new(panics.clone(), name != "behind a buffer");
     let watch = Watch(ledger.clone());
@@ -112,7 +112,7 @@ pub(crate) fn build(ledger: &Arc<Ledger>, panics: &Panics) -> Caller {
     })
 }
 
-/// Retries a call that failed once, and none that was rejected.
+/// Retries a failed call once, but does not retry rejections.
 #[derive(Clone)]
 struct Once(bool);
 

@@ -1,4 +1,4 @@
-//! The outside of the breaker: a service that keeps a record of each call that goes into it.
+//! What is outside the breaker: a service that keeps a record of each call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 pub(crate) type Req = Request<Empty<Bytes>>;
 pub(crate) type Answer = Response<Watched<UnsyncBoxBody<Bytes, BoxError>>>;
 
-/// Goes around the layer of the breaker.
+/// The layer for the outside of the breaker.
 pub(crate) struct Watch(pub(crate) Arc<Ledger>);
 
 impl<S> Layer<S> for Watch {
@@ -70,10 +70,10 @@ where
     }
 }
 
-/// A future or a body that is polled and dropped on behalf of a call.
+/// A future or a body that belongs to a call.
 pub(crate) struct Watched<T> {
     call: Arc<Call>,
-    /// Until it is dropped.
+    /// `None` only while it is being dropped.
     part: Option<T>,
 }
 
@@ -95,7 +95,7 @@ impl<T: Future + Unpin> Future for Watched<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let Self { call, part } = &mut *self;
-        let part = part.as_mut().expect("there until it is dropped");
+        let part = part.as_mut().expect("the part is there until it is dropped");
         call.during(|| Pin::new(part).poll(cx))
     }
 }
@@ -109,7 +109,7 @@ impl<T: Body + Unpin> Body for Watched<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<T::Data>, T::Error>>> {
         let Self { call, part } = &mut *self;
-        let part = part.as_mut().expect("there until it is dropped");
+        let part = part.as_mut().expect("the part is there until it is dropped");
         call.during(|| Pin::new(part).poll_frame(cx))
     }
 

@@ -1,4 +1,4 @@
-//! A run from bytes.
+//! Makes a run of the bytes that the fuzzer supplies.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::settings::{Probes, Settings, Wait, Window};
 
 type Bytes<'a, 'b> = &'a mut Unstructured<'b>;
 
-/// Longer runs reach nothing new, but take longer.
+/// Longer runs take more time and reach nothing new.
 const STEPS: usize = 120;
 
 impl<'b> Arbitrary<'b> for Run {
@@ -46,7 +46,7 @@ fn which(u: Bytes<'_, '_>) -> Result<Which> {
     Ok(match u.int_in_range(0..=9)? {
         0 => Which::Newest,
         1 => Which::Oldest,
-        place => Which::Any(place - 2),
+        index => Which::Any(index - 2),
     })
 }
 
@@ -99,14 +99,14 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         max_retry_after: option(u, duration)?,
         trip_on_retry_after: u.arbitrary()?,
     };
-    Ok(settings.mend_sample())
+    Ok(settings.with_valid_sample())
 }
 
 fn option<T>(u: Bytes<'_, '_>, some: fn(Bytes<'_, '_>) -> Result<T>) -> Result<Option<T>> {
     if u.arbitrary()? { some(u).map(Some) } else { Ok(None) }
 }
 
-/// Mostly what a few calls can reach.
+/// Usually a number that a few calls can reach.
 fn number(u: Bytes<'_, '_>) -> Result<u32> {
     Ok(match u.int_in_range(0..=31)? {
         0 => u32::MAX,
@@ -136,7 +136,8 @@ fn wait(u: Bytes<'_, '_>) -> Result<Wait> {
         0..=2 => Wait::Constant(duration(u)?),
         3 => Wait::Growing { initial: duration(u)?, max: Duration::MAX, factor: None },
         _ => {
-            // Products of others may not be exact in a float, and nobody says how to round them.
+            // Products of other factors are not exact as floats, and the specification does not say how to
+            // round them.
             let initial = Duration::from_millis(u.int_in_range(1..=100)?);
             let max = initial * u.int_in_range(1..=100)?;
             let factor = *u.choose(&[1.0, 1.5, 2.0, 3.0, 10.0, f64::MAX])?;
@@ -150,7 +151,7 @@ fn probes(u: Bytes<'_, '_>) -> Result<Probes> {
     Ok(if u.arbitrary()? { Probes::Sample(n) } else { Probes::ConsecutiveSuccesses(n) })
 }
 
-/// Of the order of a few steps of the clock, with the extremes.
+/// Usually a few steps of the clock, and sometimes an extreme.
 fn duration(u: Bytes<'_, '_>) -> Result<Duration> {
     Ok(match u.int_in_range(0..=15)? {
         0 => Duration::MAX,

@@ -52,6 +52,56 @@ impl<E> CircuitBreakerError<E> {
     }
 }
 
+impl<E> CircuitBreakerError<E> {
+    /// Returns the error of the inner service, if it is one.
+    #[must_use]
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+
+    /// Converts the error of the inner service, and keeps a rejection as it is.
+    pub fn map_inner<F>(self, f: impl FnOnce(E) -> F) -> CircuitBreakerError<F> {
+        match self {
+            Self::Rejected(rejected) => CircuitBreakerError::Rejected(rejected),
+            Self::Inner(error) => CircuitBreakerError::Inner(f(error)),
+        }
+    }
+}
+
+impl CircuitBreakerError<BoxError> {
+    /// Converts into the boxed error of Tower's middleware, like the [`From`] implementation does.
+    ///
+    /// Use it in `map_err` on a `ServiceBuilder` whose client is used in a spawned task:
+    /// `.map_err(CircuitBreakerError::into_boxed)`. With `.map_err(BoxError::from)` the compiler reports
+    /// that an implementation is "not general enough" there, which is a limitation of rustc
+    /// ([rust#102211](https://github.com/rust-lang/rust/issues/102211)).
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let client = ServiceBuilder::new()
+    ///     .map_err(CircuitBreakerError::<BoxError>::into_boxed)
+    ///     .layer(CircuitBreakerLayer::new(CircuitBreaker::new("payments")))
+    ///     .timeout(Duration::from_secs(1))
+    ///     .service(service_fn(|n: u32| async move { Ok::<_, BoxError>(n) }));
+    ///
+    /// let answer = tokio::spawn(client.oneshot(42)).await.unwrap();
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn into_boxed(self) -> BoxError {
+        self.into()
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for CircuitBreakerError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -73,5 +123,11 @@ impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for BoxError {
             CircuitBreakerError::Rejected(rejected) => rejected.into(),
             CircuitBreakerError::Inner(error) => error.into(),
         }
+    }
+}
+
+impl<E: Into<BoxError>> From<CircuitBreakerError<E>> for Box<dyn Error> {
+    fn from(error: CircuitBreakerError<E>) -> Self {
+        BoxError::from(error)
     }
 }

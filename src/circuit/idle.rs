@@ -5,19 +5,6 @@ use super::{Circuit, StatusWord};
 use crate::machine::Tick;
 
 impl Circuit {
-    /// Notes that the circuit was used. Written only if it is not noted already, because all cores read
-    /// this cache line.
-    #[inline]
-    pub(crate) fn mark_used(&self) {
-        if !self.is_used.load(Ordering::Relaxed) {
-            self.is_used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn take_used(&self) -> bool {
-        self.is_used.swap(false, Ordering::Relaxed)
-    }
-
     /// Whether dropping the circuit would lose nothing but counts: it is closed, no operator holds it, and
     /// no call is in flight.
     pub(crate) fn is_at_rest(&self) -> bool {

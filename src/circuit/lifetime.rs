@@ -1,5 +1,6 @@
 //! How a circuit begins and ends its work for a breaker.
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -8,12 +9,13 @@ use super::in_flight::InFlight;
 use super::locked::LockedBreaker;
 use super::observer::{Observer, Watch, Watches};
 use super::slices::Slices;
-#[cfg(feature = "keyed")]
-use super::sync::AtomicBool;
 use super::sync::{AtomicU64, Mutex, Ordering, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
 use crate::machine::{Machine, NEVER, Rules};
+
+// A panic of user code never leaves a circuit in a broken state: no user code runs under its lock.
+impl RefUnwindSafe for Circuit {}
 
 impl Circuit {
     pub(super) fn new() -> Self {
@@ -27,8 +29,6 @@ impl Circuit {
             watch: ArcSwapOption::empty(),
             abandoned_after: AtomicU64::new(NEVER),
             in_flight: InFlight::default(),
-            #[cfg(feature = "keyed")]
-            is_used: AtomicBool::default(),
             waiters: Waiters::default(),
         }
     }
@@ -46,8 +46,6 @@ impl Circuit {
         let machine = Machine::new(rules, locked.last_ticket, seed, now);
         observer.read(&machine, now);
         circuit.in_flight.start();
-        #[cfg(feature = "keyed")]
-        circuit.is_used.store(false, Ordering::Relaxed);
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         if observer.watches() >= Watches::Calls {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::observer::{Observer, Watches};
 use super::status::StatusWord;
-use crate::machine::{Machine, OperatorAction, Rules, Ticket};
+use crate::machine::{Machine, Rules, Ticket};
 
 #[derive(Default)]
 pub(super) struct LockedState {
@@ -39,9 +39,9 @@ impl LockedBreaker {
     }
 
     /// Records what has happened. Returns the observer if there is somebody to notify.
-    pub(super) fn record(&mut self, action: Option<OperatorAction>) -> Option<Arc<dyn Observer>> {
-        let notify = self.observer.record(&self.machine, action);
-        self.machine.clear_changes();
+    pub(super) fn record(&mut self) -> Option<Arc<dyn Observer>> {
+        let notify = self.observer.record(&self.machine);
+        self.machine.clear_occurrences();
         notify.then(|| self.observer.clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::machine::{Machine, Nanos, OperatorAction, Report, Rules, Tick, Ticket, Verdict};
+use crate::machine::{Machine, Nanos, Report, Rules, Tick, Ticket, Verdict};
 
 /// Receives what a circuit reports. The circuit does not know who listens; the `observe` layer does.
 ///
@@ -11,17 +11,20 @@ pub(crate) trait Observer: Send + Sync {
     /// How much it wants to know about calls. Asked once, when the circuit starts.
     fn watches(&self) -> Watches;
 
-    /// Records the [changes](Machine::changes) of the machine and what an operator has done. Called with the circuit's lock held, so
-    /// that the order is right. It must not run user code.
+    /// Records what has [happened](Machine::occurrences) to the machine. Called with the circuit's lock
+    /// held, so that the order is right. It must not run user code.
     ///
     /// Returns whether [`notify`](Self::notify) is to be called once the lock has been released.
-    fn record(&self, machine: &Machine, action: Option<OperatorAction>) -> bool;
+    fn record(&self, machine: &Machine) -> bool;
 
-    /// Passes on what was recorded. Called without any lock held.
+    /// Passes on what was recorded, and the last reading. Called without any lock held.
     fn notify(&self);
 
     /// Takes a reading of the machine. Called with the circuit's lock held. It must not run user code.
     fn read(&self, machine: &Machine, now: Tick);
+
+    /// Passes on the last reading. Called without any lock held.
+    fn publish(&self);
 
     /// A call has been settled. Called without any lock held, if it [watches](Self::watches) calls.
     fn call_settled(&self, call: SettledCall);

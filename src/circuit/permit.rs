@@ -3,16 +3,25 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Circuit, StatusWord, clock, time_until};
-use crate::machine::{Report, Tick, Ticket, nanos};
+use super::{Circuit, StatusWord, clock};
+use crate::machine::{Machine, Report, Tick, Ticket, nanos};
 
 /// What the result of a call says about the health of the dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The dependency works.
     Success,
     /// The dependency does not work.
     Failure,
+    /// The dependency does not work, and asked not to be called again for this long. See
+    /// [`Permit::failure_retry_after`].
+    FailureRetryAfter(Duration),
+    /// The dependency is overloaded, not broken: HTTP's 429 or gRPC's `RESOURCE_EXHAUSTED`. This is a
+    /// failure to the rates and to a probe, but in a series of
+    /// [consecutive failures](crate::CircuitBreakerBuilder::consecutive_failures) it is neither the next
+    /// one nor the end.
+    SoftFailure,
     /// The result says nothing about the dependency. The call is not counted, and a probe gives its slot
     /// back.
     Ignored,
@@ -90,11 +99,20 @@ impl Permit {
     /// Reports that the call failed and that the callee asked not to be called again for `wait`, for
     /// example with HTTP's `Retry-After`.
     ///
-    /// If the circuit opens on this failure, it stays open for at least that long, up to
-    /// [`max_retry_after`](crate::CircuitBreakerBuilder::max_retry_after). With
-    /// [`trip_on_retry_after`](crate::CircuitBreakerBuilder::trip_on_retry_after) it does open.
+    /// If the circuit opens before `wait` has passed, on this failure or a later one, it stays open at
+    /// least until then. `wait` is capped by
+    /// [`max_retry_after`](crate::CircuitBreakerBuilder::max_retry_after), and then lengthened by up to the
+    /// jitter of the [backoff](crate::Backoff::jitter) (0.1 if the open duration is constant), so that many
+    /// clients that were told the same do not return at once. With
+    /// [`trip_on_retry_after`](crate::CircuitBreakerBuilder::trip_on_retry_after) the circuit opens on this
+    /// failure. A `wait` of zero is no request at all.
     pub fn failure_retry_after(self, wait: Duration) {
-        self.into_call().settle(Report::FailureRetryAfter(nanos(wait)));
+        self.record_with_retry_after(Outcome::Failure, Some(wait));
+    }
+
+    /// Reports that the callee is overloaded, not broken: see [`Outcome::SoftFailure`].
+    pub fn soft_failure(self) {
+        self.record(Outcome::SoftFailure);
     }
 
     /// Reports that the call says nothing about the health of the dependency. It is not counted, and a
@@ -107,11 +125,22 @@ impl Permit {
     /// Reports the outcome that a classifier has found.
     #[inline]
     pub fn record(self, outcome: Outcome) {
-        match outcome {
-            Outcome::Success => self.success(),
-            Outcome::Failure => self.failure(),
-            Outcome::Ignored => self.ignore(),
-        }
+        self.record_with_retry_after(outcome, None);
+    }
+
+    /// Reports an outcome. If it is a failure of any kind, `retry_after` is what the callee asked for,
+    /// unless the outcome says so itself.
+    #[inline]
+    pub(crate) fn record_with_retry_after(self, outcome: Outcome, retry_after: Option<Duration>) {
+        let retry_after = retry_after.map_or(0, nanos);
+        self.into_call().settle(match outcome {
+            Outcome::Success => Report::Success,
+            Outcome::Failure if retry_after == 0 => Report::Failure,
+            Outcome::Failure => Report::FailureRetryAfter(retry_after),
+            Outcome::FailureRetryAfter(wait) => Report::FailureRetryAfter(nanos(wait)),
+            Outcome::SoftFailure => Report::SoftFailure { retry_after },
+            Outcome::Ignored => Report::Ignored,
+        });
     }
 
     /// Runs a part of the protected call. If it panics, the call has failed.
@@ -198,18 +227,32 @@ impl ProbeSlot {
         Self { circuit, ticket }
     }
 
-    /// Returns how long the probe has to report, or `None` if its time has passed.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        self.circuit.probe_deadline(self.ticket, clock::now()).map(time_until)
+    /// Returns when the slot expires, or `None` if it has expired or was given to somebody else.
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        let now = clock::now();
+        self.with_machine(|machine, ticket| machine.slot_deadline(now, ticket)).flatten()
     }
 
-    /// Begins the call of the probe, unless its time has passed.
+    /// The inner service is ready for the call. Until the call begins, the slot yields to other callers.
+    pub(crate) fn set_ready(&self) {
+        let now = clock::now();
+        self.with_machine(|machine, ticket| machine.slot_is_ready(now, ticket));
+    }
+
+    /// Begins the call of the probe, unless the slot has expired or was given to somebody else.
     pub(crate) fn begin(self) -> Option<Permit> {
         let now = clock::now();
-        self.circuit.probe_deadline(self.ticket, now)?;
+        let begun = self.with_machine(|machine, ticket| machine.begin_probe(now, ticket));
+        if begun != Some(true) {
+            return None;
+        }
         let permit = self.circuit.begin_call(self.ticket, now);
         std::mem::forget(self); // dropping it would give the slot back
         Some(permit)
+    }
+
+    fn with_machine<R>(&self, act: impl FnOnce(&mut Machine, Ticket) -> R) -> Option<R> {
+        self.circuit.with_machine(|machine| act(machine, self.ticket))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock;
+use super::{Escaped, clock};
 use crate::machine::{NEVER, Refusal, RejectReason, Tick};
 
 /// The shared name of a breaker, behind a pointer of one word. A name of two words would pass through
@@ -27,7 +27,7 @@ impl Rejected {
         Self { breaker, refusal }
     }
 
-    /// Returns the name of the breaker that rejected the call.
+    /// Returns the name of the breaker that rejected the call, as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &str {
         &self.breaker
@@ -72,7 +72,7 @@ pub(crate) fn time_until(at: Tick) -> Duration {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (breaker, reason) = (self.breaker(), self.reason());
+        let (breaker, reason) = (Escaped(self.breaker()), self.reason());
         write!(f, "circuit breaker `{breaker}` rejected the call: {reason}")?;
         match (reason, self.retry_after()) {
             (RejectReason::Open, Some(wait)) => write!(f, ", next probe in {wait:.1?}"),

@@ -113,10 +113,8 @@ impl Slices {
         let failed = match report {
             Report::Success => false,
             Report::Failure => true,
-            Report::FailureRetryAfter(_)
-            | Report::Ignored
-            | Report::Abandoned
-            | Report::GivenUp => return Err(None),
+            Report::FailureRetryAfter(_) | Report::SoftFailure { .. } => return Err(None),
+            Report::Ignored | Report::Abandoned | Report::GivenUp => return Err(None),
         };
         let is_current = status.ticket() == ticket;
         // This holds for stale results as well, which never have an effect.
@@ -168,7 +166,7 @@ impl Slices {
                 self.log().begin(next, Results::EMPTY);
                 (until, capacity)
             }
-            Effect::NoEffect | Effect::Unknown => return publish_status(),
+            Effect::None | Effect::Unknown => return publish_status(),
         };
         update(&self.capacity, capacity);
         update(&self.end, until);

@@ -17,7 +17,7 @@ impl StatusWord {
     pub(crate) const FORCED: u64 = 1 << 2;
     /// The time at which a call begins will be needed when it ends.
     pub(super) const TIMED: u64 = 1 << 3;
-    /// A success that is not slow has no effect: [`Effect::NoEffect`].
+    /// A success that is not slow has no effect: [`Effect::None`].
     pub(super) const NO_EFFECT: u64 = 1 << 4;
     /// A success that is not slow may be counted in the current slice: [`Effect::Counted`].
     pub(super) const COUNTED: u64 = 1 << 5;
@@ -44,7 +44,7 @@ impl StatusWord {
             State::HalfOpen => 0,
         };
         let effect = match effect {
-            Effect::NoEffect => Self::NO_EFFECT,
+            Effect::None => Self::NO_EFFECT,
             Effect::Counted { .. } => Self::COUNTED,
             Effect::Logged { .. } => Self::LOGGED,
             Effect::Unknown => 0,

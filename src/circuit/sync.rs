@@ -3,26 +3,35 @@
 
 #[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
 #[cfg(tower_breaker_loom)]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
-// No model contains a registry.
-#[cfg(feature = "keyed")]
+#[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
 pub(crate) use std::sync::{
     RwLock,
-    atomic::{AtomicBool, fence},
+    atomic::{AtomicU8, fence},
+};
+
+#[cfg(all(feature = "keyed", tower_breaker_loom))]
+pub(crate) use loom::sync::{
+    RwLock,
+    atomic::{AtomicU8, fence},
 };
 
 use std::sync::PoisonError;
-#[cfg(feature = "keyed")]
+#[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+#[cfg(all(feature = "keyed", tower_breaker_loom))]
+use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks a mutex even if another thread has panicked while it held the lock. No user code runs under such
 /// a lock, and the data behind it is changed only in ways that leave it usable.
@@ -30,14 +39,41 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does the same for reading. User code hashes and compares keys under this lock, but changes nothing.
+/// Releases the lock and waits, for `patience` at most, until `condition` no longer holds. Whoever changes
+/// that has to notify the condition variable.
+#[cfg(not(tower_breaker_loom))]
+pub(crate) fn wait_while<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    patience: Duration,
+    condition: impl Fn(&T) -> bool,
+) -> MutexGuard<'a, T> {
+    let waited = condvar.wait_timeout_while(guard, patience, |value| condition(value));
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// In a model, patience never ends.
+#[cfg(tower_breaker_loom)]
+pub(crate) fn wait_while<'a, T>(
+    condvar: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    _patience: Duration,
+    condition: impl Fn(&T) -> bool,
+) -> MutexGuard<'a, T> {
+    while condition(&guard) {
+        guard = condvar.wait(guard).unwrap_or_else(PoisonError::into_inner);
+    }
+    guard
+}
+
+/// Locks in the same way for reading. User code compares keys under this lock, but changes nothing.
 #[cfg(feature = "keyed")]
 #[inline]
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does the same for writing.
+/// Locks in the same way for writing.
 #[cfg(feature = "keyed")]
 pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)

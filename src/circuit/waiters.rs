@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::sync::{Mutex, lock};
-use super::{Circuit, catch_panic};
+use super::{Circuit, catch_panic, time_until};
+use crate::machine::Tick;
 
 /// The wakers of those who wait for a circuit, by the number of the waiter.
 #[derive(Default)]
@@ -27,7 +28,10 @@ impl Waiters {
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
         for waker in wakers.into_values() {
-            catch_panic(|| waker.wake()); // a panic must not keep the others asleep
+            // A panic must not leave the others asleep. The waker is dropped on its own, because a panic
+            // of a drop during another panic would abort the process.
+            catch_panic(|| waker.wake_by_ref());
+            catch_panic(|| drop(waker));
         }
     }
 }
@@ -59,22 +63,25 @@ impl Waiter {
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         let replaced = lock(&self.circuit.waiters.0).wakers.insert(self.number, waker);
-        drop(replaced); // without the lock, because a waker is user code
+        catch_panic(|| drop(replaced)); // without the lock, because a waker is user code
     }
 
-    /// Asks to be woken after `wait`.
+    /// Asks to be woken at `at`.
+    ///
+    /// The timer is made anew at each poll, because a timer belongs to the runtime in which it is made. The
+    /// caller may have moved to another runtime since, and its first one may be idle or gone.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime with timers.
-    pub(crate) fn wake_in(&mut self, wait: Duration, cx: &mut Context<'_>) {
-        let wait = wait.min(LONGEST_TIMER);
+    pub(crate) fn wake_at(&mut self, at: Tick, cx: &mut Context<'_>) {
+        let timer = sleep(time_until(at).min(LONGEST_TIMER));
         let timer = match &mut self.timer {
-            Some(timer) => {
-                timer.as_mut().reset(Instant::now() + wait);
-                timer
+            Some(place) => {
+                place.set(timer);
+                place
             }
             // The timer has to be pinned, and a service is not. Only callers that wait pay for the box.
-            None => self.timer.insert(Box::pin(sleep(wait))),
+            None => self.timer.insert(Box::pin(timer)),
         };
         if timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
@@ -85,7 +92,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let removed = lock(&self.circuit.waiters.0).wakers.remove(&self.number);
-        drop(removed); // without the lock
+        catch_panic(|| drop(removed)); // without the lock
     }
 }
 

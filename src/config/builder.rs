@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checks::{at_least_one, backoff, longer_than_zero, rate, sliding_window};
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
-use crate::machine::{Backoff, HalfOpen, ProbeRule, Rules, SlidingWindow, nanos};
+use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+#[cfg(feature = "keyed")]
+use crate::observe::RegistryObserver;
 use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 
 /// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`], or with the feature `serde`
@@ -53,18 +54,20 @@ pub struct CircuitBreakerBuilder {
     name: Arc<str>,
     /// What the breaker is counted under: the first name of all that clones have.
     series: Series,
-    consecutive_failures: Option<u32>,
-    failure_rate: Option<f64>,
-    slow_call_duration: Option<Duration>,
-    slow_call_rate: Option<f64>,
-    window: SlidingWindow,
-    minimum_calls: u32,
-    open_duration: Backoff,
-    half_open: HalfOpen,
-    probe_timeout: Duration,
-    abandoned_after: Option<Duration>,
-    max_retry_after: Duration,
-    trip_on_retry_after: bool,
+    pub(super) consecutive_failures: Option<u32>,
+    pub(super) failure_count: Option<u32>,
+    pub(super) failure_rate: Option<f64>,
+    pub(super) no_trip_rules: bool,
+    pub(super) slow_call_duration: Option<Duration>,
+    pub(super) slow_call_rate: Option<f64>,
+    pub(super) window: SlidingWindow,
+    pub(super) minimum_calls: u32,
+    pub(super) open_duration: Backoff,
+    pub(super) half_open: HalfOpen,
+    pub(super) probe_timeout: Duration,
+    pub(super) abandoned_after: Option<Duration>,
+    pub(super) max_retry_after: Duration,
+    pub(super) trip_on_retry_after: bool,
     listeners: Vec<Arc<dyn Listener>>,
     counts_in_flight: bool,
 }
@@ -89,7 +92,9 @@ impl CircuitBreakerBuilder {
             series: Series::new(name.clone()),
             name,
             consecutive_failures: None,
+            failure_count: None,
             failure_rate: None,
+            no_trip_rules: false,
             slow_call_duration: None,
             slow_call_rate: None,
             window: SlidingWindow::default(),
@@ -109,6 +114,17 @@ impl CircuitBreakerBuilder {
     /// call that was ignored or abandoned neither continues nor ends it.
     pub fn consecutive_failures(mut self, n: u32) -> Self {
         self.consecutive_failures = Some(n);
+        self
+    }
+
+    /// Trips when the [sliding window](Self::sliding_window) holds at least `n` failures (at least 1),
+    /// however many calls it holds. In a time window this is a burst: 5 failures within 10 seconds, say, are
+    /// worse than 5 within an hour. [`minimum_calls`](Self::minimum_calls) does not matter here.
+    ///
+    /// A count window has to be at least `n` calls long, or the rule could never hold;
+    /// [`build`](Self::build) returns an error otherwise.
+    pub fn failure_count_threshold(mut self, n: u32) -> Self {
+        self.failure_count = Some(n);
         self
     }
 
@@ -143,7 +159,18 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Which calls the rates are taken over. Without a rate rule no window is kept.
+    /// Has no rule that trips the circuit, not even the default rules. The circuit opens when
+    /// [`trip`](crate::CircuitBreaker::trip) is called, or when a server asks for it and
+    /// [`trip_on_retry_after`](Self::trip_on_retry_after) is set.
+    ///
+    /// Together with a trip rule, [`build`](Self::build) returns an error.
+    pub fn no_trip_rules(mut self) -> Self {
+        self.no_trip_rules = true;
+        self
+    }
+
+    /// Which calls the rates are taken over, and failures are counted in. No window is kept if no rule
+    /// needs it.
     pub fn sliding_window(mut self, window: SlidingWindow) -> Self {
         self.window = window;
         self
@@ -267,55 +294,11 @@ impl CircuitBreakerBuilder {
         Self { name, counts_in_flight: true, ..self.clone() }
     }
 
-    pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
-        at_least_one("consecutive_failures", self.consecutive_failures)?;
-        rate("failure_rate_threshold", self.failure_rate)?;
-        rate("slow_call_rate_threshold", self.slow_call_rate)?;
-        longer_than_zero("slow_call_duration_threshold", self.slow_call_duration)?;
-        if let (Some(rate), None) = (self.slow_call_rate, self.slow_call_duration) {
-            return Err(ConfigError::new(
-                "slow_call_rate_threshold",
-                format!("{rate} without a slow call duration"),
-                "only together with `slow_call_duration_threshold`",
-            ));
-        }
-        sliding_window(&self.window)?;
-        at_least_one("minimum_calls", self.minimum_calls)?;
-        backoff(&self.open_duration)?;
-        longer_than_zero("probe_timeout", self.probe_timeout)?;
-        longer_than_zero("abandoned_after", self.abandoned_after)?;
-        longer_than_zero("max_retry_after", self.max_retry_after)?;
-
-        let (mut consecutive_failures, mut failure_rate) =
-            (self.consecutive_failures, self.failure_rate);
-        if let (None, None, None) = (consecutive_failures, failure_rate, self.slow_call_rate) {
-            consecutive_failures = Some(5);
-            failure_rate = Some(0.5);
-        }
-        let judges_rates = failure_rate.is_some() || self.slow_call_rate.is_some();
-        if let (ProbeRule::Sample(n), false) = (self.half_open.0, judges_rates) {
-            return Err(ConfigError::new(
-                "half_open",
-                format!("a sample of {n} without a rate rule"),
-                "a sample together with `failure_rate_threshold` or `slow_call_rate_threshold`",
-            ));
-        }
-        at_least_one("half_open", self.half_open.0.probes())?;
-
-        Ok(Rules {
-            consecutive_failures: consecutive_failures.map(u64::from),
-            failure_rate,
-            slow_call_rate: self.slow_call_rate,
-            slow_call_duration: self.slow_call_duration.map(nanos),
-            window: judges_rates.then_some(self.window),
-            minimum_calls: self.window.minimum_calls(self.minimum_calls),
-            open_duration: self.open_duration,
-            half_open: self.half_open.0,
-            probe_timeout: nanos(self.probe_timeout),
-            abandoned_after: self.abandoned_after.map(nanos),
-            max_retry_after: nanos(self.max_retry_after),
-            trip_on_retry_after: self.trip_on_retry_after,
-        })
+    /// Returns what reports on a registry that has these settings as its template.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn observer_of_registry(&self, capacity: u64) -> RegistryObserver {
+        let Self { name, series, listeners, .. } = self;
+        RegistryObserver::new(name.clone(), series.clone(), listeners.clone(), capacity)
     }
 }
 
@@ -324,9 +307,11 @@ impl fmt::Debug for CircuitBreakerBuilder {
         f.debug_struct("CircuitBreakerBuilder")
             .field("name", &self.name)
             .field("consecutive_failures", &self.consecutive_failures)
+            .field("failure_count_threshold", &self.failure_count)
             .field("failure_rate_threshold", &self.failure_rate)
             .field("slow_call_duration_threshold", &self.slow_call_duration)
             .field("slow_call_rate_threshold", &self.slow_call_rate)
+            .field("no_trip_rules", &self.no_trip_rules)
             .field("sliding_window", &self.window)
             .field("minimum_calls", &self.minimum_calls)
             .field("open_duration", &self.open_duration)

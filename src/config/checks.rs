@@ -38,7 +38,7 @@ pub(crate) fn rate(setting: &'static str, rate: impl Into<Option<f64>>) -> Resul
 }
 
 pub(crate) fn backoff(backoff: &Backoff) -> Result<(), ConfigError> {
-    let Backoff { initial, max, factor, jitter } = *backoff;
+    let Backoff { initial, max, factor, jitter, .. } = *backoff;
     let wrong = |value, allowed| Err(ConfigError::new("open_duration", value, allowed));
     if initial.is_zero() {
         return wrong(format!("{initial:?}"), "a wait longer than zero");

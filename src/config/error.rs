@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::circuit::Escaped;
+
 /// A setting that cannot be; from [`CircuitBreakerBuilder::build`].
 ///
 /// Its message names the setting, the value and what is allowed.
@@ -55,6 +57,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { setting, value, allowed } = self;
+        let value = Escaped(value);
         write!(f, "invalid `{setting}`: {value} (allowed: {allowed})")
     }
 }

@@ -1,36 +1,41 @@
-//! Settings from a file.
+//! [`Config`]: settings from a file.
 
 mod groups;
+mod keys;
 mod setting;
 mod table;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use self::setting::Setting;
 use self::table::Table;
+use self::write::as_text;
 use super::builder::CircuitBreakerBuilder;
 use super::checks::{at_least_one, longer_than_zero, rate};
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 
-/// Settings for a [`CircuitBreaker`] from a file: TOML, YAML, JSON, or whatever else serde reads.
-/// With the feature `serde`.
+/// The settings of a [`CircuitBreaker`], read from a file: TOML, YAML, JSON, or any other format that serde
+/// supports. Requires the feature `serde`.
 ///
 /// | setting | value | example in TOML |
 /// |---|---|---|
 /// | `consecutive_failures` | a whole number, at least 1 | `5` |
+/// | `failure_count_threshold` | a whole number, at least 1, and at most the length of a count window | `10` |
 /// | `failure_rate_threshold` | greater than 0 and at most 1 | `0.5` |
 /// | `slow_call_rate_threshold` | greater than 0 and at most 1; needs `slow_call_duration_threshold` | `0.8` |
 /// | `slow_call_duration_threshold` | a duration longer than zero | `"2s"` |
+/// | `no_trip_rules` | `true`, without a trip rule, or `false` | `true` |
 /// | `sliding_window` | `calls`, a whole number, at least 1 | `{ calls = 100 }` |
-/// | | or `time`, a duration longer than zero, with or without the number of `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
+/// | | or `time`, a duration longer than zero, and optionally `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
 /// | `minimum_calls` | a whole number, at least 1 | `20` |
 /// | `open_duration` | a duration longer than zero: each wait | `"5s"` |
-/// | | or `initial` and `max`, durations, the first longer than zero and no longer than the second, with or without `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
+/// | | or `initial`, a duration longer than zero, and `max`, a duration not shorter than `initial`, and optionally `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
 /// | `half_open` | `consecutive_successes`, a whole number, at least 1 | `{ consecutive_successes = 3 }` |
 /// | | or `sample`, a whole number, at least 1; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
 /// | `probe_timeout` | a duration longer than zero | `"30s"` |
@@ -38,16 +43,20 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 /// | `max_retry_after` | a duration longer than zero | `"5m"` |
 /// | `trip_on_retry_after` | `true` or `false` | `true` |
 ///
-/// A setting is called, means and may be what its method of [`CircuitBreakerBuilder`] says; one that
-/// is absent has [the default](CircuitBreakerBuilder). A setting that is unknown is an error.
+/// Each setting has the name, the meaning and the range of a method of [`CircuitBreakerBuilder`]. A setting
+/// that is absent has its [default](CircuitBreakerBuilder). An unknown setting is an error.
 ///
-/// A duration is a text of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`, as
-/// [`humantime::parse_duration`] reads it: `m` is a minute, and `M` a month.
+/// A duration is a string of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`. It is parsed by
+/// [`humantime::parse_duration`], so `m` means minutes and `M` means months.
+///
+/// A `Config` can also be written. What is written contains the settings that are present, and reads back as an
+/// equal `Config`. (In JSON, that requires the feature `float_roundtrip` of `serde_json` for rates with many
+/// digits.)
 ///
 /// # Errors
-/// What [`CircuitBreakerBuilder::build`] would refuse is refused when the file is read, so that the
-/// error also says where in the file it is: at the value, or if two settings do not go together, at
-/// their table. (Inside of `#[serde(flatten)]` or an untagged enum serde does not know where it is.)
+/// Settings that [`CircuitBreakerBuilder::build`] would reject are rejected when the file is read. The error
+/// then also names the position in the file: that of the value or, if two settings do not go together, that
+/// of their table. Inside `#[serde(flatten)]` or an untagged enum, serde does not know the position.
 ///
 /// ```text
 /// TOML parse error at line 4, column 26
@@ -79,15 +88,54 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 pub struct Config(Fields);
 
 impl Config {
-    /// A builder with these settings, to add listeners to, or settings that the code decides.
+    /// Returns a builder with these settings. Use it to add listeners, or settings that are decided in
+    /// code.
     pub fn builder(&self, name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
         self.0.builder(name.into())
+    }
+
+    /// Returns these settings, with those of `base` for the settings that are absent.
+    ///
+    /// The trip rules add up: a rule that is only in `base` stays on. To switch the rules of `base` off, set
+    /// `no_trip_rules`. Conversely, a trip rule replaces `no_trip_rules` of `base`.
+    ///
+    /// # Example
+    /// ```
+    /// use std::collections::HashMap;
+    /// use tower_breaker::Config;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Circuits {
+    ///     defaults: Config,
+    ///     #[serde(flatten)]
+    ///     by_name: HashMap<String, Config>,
+    /// }
+    ///
+    /// let file = r#"
+    ///     [defaults]
+    ///     failure_rate_threshold = 0.3
+    ///     probe_timeout = "10s"
+    ///
+    ///     [payments]
+    ///     failure_rate_threshold = 0.1
+    /// "#;
+    /// let circuits: Circuits = toml::from_str(file)?;
+    /// let payments = circuits.by_name["payments"].with_defaults(&circuits.defaults);
+    ///
+    /// let same = "failure_rate_threshold = 0.1\nprobe_timeout = '10s'";
+    /// assert_eq!(payments, toml::from_str(same)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_defaults(&self, base: &Self) -> Self {
+        Self(self.0.over(base.0))
     }
 
     /// Builds a breaker with these settings.
     ///
     /// # Errors
-    /// None for settings that were read: they have been checked.
+    /// Settings that were read from a file have been checked already, so this does not fail for them. It
+    /// fails if settings that were combined by [`with_defaults`](Self::with_defaults) do not go together.
     pub fn build(&self, name: impl Into<Arc<str>>) -> Result<CircuitBreaker, ConfigError> {
         self.builder(name).build()
     }
@@ -102,37 +150,91 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// The settings that are there.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+/// The settings that the file contains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Fields {
-    #[serde(deserialize_with = "consecutive_failures")]
+    #[serde(deserialize_with = "consecutive_failures", skip_serializing_if = "Option::is_none")]
     consecutive_failures: Option<u32>,
-    #[serde(deserialize_with = "failure_rate_threshold")]
+    #[serde(deserialize_with = "failure_count_threshold", skip_serializing_if = "Option::is_none")]
+    failure_count_threshold: Option<u32>,
+    #[serde(deserialize_with = "failure_rate_threshold", skip_serializing_if = "Option::is_none")]
     failure_rate_threshold: Option<f64>,
-    #[serde(deserialize_with = "slow_call_rate_threshold")]
+    #[serde(
+        deserialize_with = "slow_call_rate_threshold",
+        skip_serializing_if = "Option::is_none"
+    )]
     slow_call_rate_threshold: Option<f64>,
-    #[serde(deserialize_with = "slow_call_duration_threshold")]
+    #[serde(
+        deserialize_with = "slow_call_duration_threshold",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     slow_call_duration_threshold: Option<Duration>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "no_trip_rules", skip_serializing_if = "Option::is_none")]
+    no_trip_rules: Option<bool>,
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     sliding_window: Option<SlidingWindow>,
-    #[serde(deserialize_with = "minimum_calls")]
+    #[serde(deserialize_with = "minimum_calls", skip_serializing_if = "Option::is_none")]
     minimum_calls: Option<u32>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     open_duration: Option<Backoff>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     half_open: Option<HalfOpen>,
-    #[serde(deserialize_with = "probe_timeout")]
+    #[serde(
+        deserialize_with = "probe_timeout",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     probe_timeout: Option<Duration>,
-    #[serde(deserialize_with = "abandoned_after")]
+    #[serde(
+        deserialize_with = "abandoned_after",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     abandoned_after: Option<Duration>,
-    #[serde(deserialize_with = "max_retry_after")]
+    #[serde(
+        deserialize_with = "max_retry_after",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     max_retry_after: Option<Duration>,
-    #[serde(deserialize_with = "trip_on_retry_after")]
+    #[serde(deserialize_with = "trip_on_retry_after", skip_serializing_if = "Option::is_none")]
     trip_on_retry_after: Option<bool>,
 }
 
 impl Fields {
+    fn over(self, base: Self) -> Self {
+        let base = match self.no_trip_rules {
+            Some(true) => Self {
+                consecutive_failures: None,
+                failure_count_threshold: None,
+                failure_rate_threshold: None,
+                slow_call_rate_threshold: None,
+                ..base
+            },
+            None if self.has_trip_rule() => Self { no_trip_rules: None, ..base },
+            _ => base,
+        };
+        macro_rules! over {
+            ($($setting:ident)*) => { Self {$( $setting: self.$setting.or(base.$setting), )*} };
+        }
+        over! {
+            consecutive_failures failure_count_threshold failure_rate_threshold
+            slow_call_rate_threshold slow_call_duration_threshold no_trip_rules
+            sliding_window minimum_calls
+            open_duration half_open
+            probe_timeout abandoned_after max_retry_after trip_on_retry_after
+        }
+    }
+
+    fn has_trip_rule(&self) -> bool {
+        self.consecutive_failures.is_some()
+            || self.failure_count_threshold.is_some()
+            || self.failure_rate_threshold.is_some()
+            || self.slow_call_rate_threshold.is_some()
+    }
+
     fn builder(&self, name: Arc<str>) -> CircuitBreakerBuilder {
         let mut builder = CircuitBreaker::builder(name);
         macro_rules! set {
@@ -143,18 +245,21 @@ impl Fields {
             )*};
         }
         set! {
-            consecutive_failures failure_rate_threshold
+            consecutive_failures failure_count_threshold failure_rate_threshold
             slow_call_rate_threshold slow_call_duration_threshold
             sliding_window minimum_calls
             open_duration half_open
             probe_timeout abandoned_after max_retry_after trip_on_retry_after
         }
+        if self.no_trip_rules == Some(true) {
+            builder = builder.no_trip_rules();
+        }
         builder
     }
 }
 
-/// For each value a function that reads it for serde: its name there, its type, what it is called
-/// in errors, and the check.
+/// Defines a function for each value that serde calls to read it. A line lists the name of the function, the
+/// type of the value, its name in errors, and the check.
 macro_rules! readers {
     ($($field:ident: $type:ty, $name:expr, $check:expr;)*) => {$(
         fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
@@ -166,7 +271,9 @@ use readers;
 
 readers! {
     consecutive_failures: u32, "consecutive_failures", at_least_one;
+    failure_count_threshold: u32, "failure_count_threshold", at_least_one;
     failure_rate_threshold: f64, "failure_rate_threshold", rate;
+    no_trip_rules: bool, "no_trip_rules", |_, _| Ok(());
     slow_call_rate_threshold: f64, "slow_call_rate_threshold", rate;
     slow_call_duration_threshold: Duration, "slow_call_duration_threshold", longer_than_zero;
     minimum_calls: u32, "minimum_calls", at_least_one;
@@ -176,7 +283,7 @@ readers! {
     trip_on_retry_after: bool, "trip_on_retry_after", |_, _| Ok(());
 }
 
-/// As serde reads an option, but nothing is no value.
+/// Reads an optional value like serde does, except that `null` is an error.
 fn group<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

@@ -24,8 +24,16 @@ use crate::layer::Classifier;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrpcClassifier {
-    /// The outcome of each code, indexed by its number.
-    outcomes: [Outcome; 17],
+    /// The verdict on each code, indexed by its number.
+    verdicts: [Verdict; 17],
+}
+
+/// An outcome in one byte, because a classifier is cloned for each call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Success,
+    Failure,
+    Ignored,
 }
 
 impl GrpcClassifier {
@@ -42,34 +50,38 @@ impl GrpcClassifier {
             GrpcCode::DataLoss,
         ]
         .into_iter()
-        .fold(Self { outcomes: [Outcome::Success; 17] }, Self::failure)
+        .fold(Self { verdicts: [Verdict::Success; 17] }, Self::failure)
     }
 
     /// Counts a code as a failure.
     #[must_use]
     pub fn failure(self, code: GrpcCode) -> Self {
-        self.with(code, Outcome::Failure)
+        self.with(code, Verdict::Failure)
     }
 
     /// Counts a code as a success.
     #[must_use]
     pub fn success(self, code: GrpcCode) -> Self {
-        self.with(code, Outcome::Success)
+        self.with(code, Verdict::Success)
     }
 
     /// Ignores a code. The call is not counted, and a probe gives its slot back.
     #[must_use]
     pub fn ignored(self, code: GrpcCode) -> Self {
-        self.with(code, Outcome::Ignored)
+        self.with(code, Verdict::Ignored)
     }
 
-    fn with(mut self, code: GrpcCode, outcome: Outcome) -> Self {
-        self.outcomes[code as usize] = outcome;
+    fn with(mut self, code: GrpcCode, verdict: Verdict) -> Self {
+        self.verdicts[code as usize] = verdict;
         self
     }
 
     fn judge(&self, code: GrpcCode) -> Outcome {
-        self.outcomes[code as usize]
+        match self.verdicts[code as usize] {
+            Verdict::Success => Outcome::Success,
+            Verdict::Failure => Outcome::Failure,
+            Verdict::Ignored => Outcome::Ignored,
+        }
     }
 }
 

@@ -48,17 +48,14 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     delay.or_else(|| text("grpc-retry-pushback-ms").and_then(digits).map(Duration::from_millis))
 }
 
-/// Reports an outcome and, if it is a failure, the retry-after of the headers or trailers that it was read
-/// from.
+/// Reports an outcome and, if it is a failure of any kind, the retry-after of the headers or trailers that
+/// it was read from.
 pub(crate) fn settle(permit: Permit, outcome: Outcome, headers: Option<&HeaderMap>) {
     let wait = match outcome {
-        Outcome::Failure => headers.and_then(retry_after),
-        Outcome::Success | Outcome::Ignored => None,
+        Outcome::Failure | Outcome::SoftFailure => headers.and_then(retry_after),
+        Outcome::FailureRetryAfter(_) | Outcome::Success | Outcome::Ignored => None,
     };
-    match wait {
-        Some(wait) => permit.failure_retry_after(wait),
-        None => permit.record(outcome),
-    }
+    permit.record_with_retry_after(outcome, wait);
 }
 
 /// Parses the value of `Retry-After`.

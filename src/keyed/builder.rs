@@ -9,7 +9,7 @@ use crate::config::{CircuitBreakerBuilder, ConfigError, at_least_one, longer_tha
 use crate::keyed::CircuitBreakerRegistry;
 use crate::machine::nanos;
 
-/// Settings for a [`CircuitBreakerRegistry`]; from [`CircuitBreakerRegistry::builder`].
+/// Builds a [`CircuitBreakerRegistry`]. Created by [`CircuitBreakerRegistry::builder`].
 ///
 /// | setting | default |
 /// |---|---|
@@ -24,8 +24,10 @@ pub struct CircuitBreakerRegistryBuilder<K> {
 }
 
 impl<K> CircuitBreakerRegistry<K> {
-    /// A builder with the defaults. The `template` has the settings of all circuits, and the first
-    /// part of their names.
+    /// Returns a builder with the defaults.
+    ///
+    /// Every circuit of the registry gets the settings and the listeners of the `template`. The name of
+    /// a circuit is `template/key`.
     pub fn builder(template: CircuitBreakerBuilder) -> CircuitBreakerRegistryBuilder<K> {
         CircuitBreakerRegistryBuilder::new(template)
     }
@@ -37,17 +39,26 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
         Self { template, capacity: 1024, idle_timeout, key: PhantomData }
     }
 
-    /// Keeps up to `n` circuits (at least 1).
+    /// Sets how many circuits the registry keeps at most: at least 1, 1024 by default.
     ///
-    /// Choose it larger than the number of keys in use. A circuit takes about 2 KiB, and more with
-    /// a long count window.
+    /// Choose a capacity larger than the number of keys in use. A circuit takes about 2 KiB of memory,
+    /// and more with a long count window. Another 150 bytes or so are reserved for each circuit when the
+    /// registry is built.
     pub fn capacity(mut self, n: u32) -> Self {
         self.capacity = n;
         self
     }
 
-    /// Drops circuits that nobody has used for `d` (longer than zero): when they have not been used
-    /// for at least `d`, and at the first new circuit after twice that time at the latest.
+    /// Sets how long a circuit may stay unused before the registry drops it: longer than zero, 10 minutes
+    /// by default.
+    ///
+    /// Unused circuits are found by sweeps. A sweep begins when a new circuit is created and at least `d`
+    /// has passed since the end of the last one. It looks at up to 64 circuits for each new circuit, so that no
+    /// call has to wait until all of them have been looked at. With up to 64 circuits, it ends at once.
+    ///
+    /// A circuit is dropped if it was not used between two sweeps. So it stays for at least `d` after its
+    /// last use, and is dropped at the latest by the second sweep that begins after that.
+    /// [`sweep`](CircuitBreakerRegistry::sweep) does the same without new circuits.
     pub fn idle_timeout(mut self, d: Duration) -> Self {
         self.idle_timeout = d;
         self
@@ -56,7 +67,8 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
     /// Builds the registry.
     ///
     /// # Errors
-    /// A [`ConfigError`] for the first setting that is out of range, of the registry or the template.
+    /// Returns a [`ConfigError`] for the first setting that is out of range. It may be a setting of the
+    /// registry or of the template.
     pub fn build(self) -> Result<CircuitBreakerRegistry<K>, ConfigError>
     where
         K: Eq + Hash,

@@ -7,10 +7,9 @@ use crate::keyed::CircuitBreakerRegistry;
 use crate::keyed::{ByHost, HostPort};
 use crate::layer::{ErrorsAsFailures, NoFallback};
 
-/// Puts a [`CircuitBreakerRegistry`] in front of a service: each request goes through the circuit of
-/// its key.
+/// A layer that sends each request through the circuit of its key.
 ///
-/// The layer holds the registry, and all services that it makes share it. See the
+/// The layer holds a [`CircuitBreakerRegistry`], which all services that it creates share. See the
 /// [module](crate::keyed) for examples.
 pub struct KeyedLayer<K, P, C = ErrorsAsFailures, F = NoFallback> {
     pub(super) circuits: CircuitBreakerRegistry<K>,
@@ -20,10 +19,13 @@ pub struct KeyedLayer<K, P, C = ErrorsAsFailures, F = NoFallback> {
 }
 
 impl<K, P> KeyedLayer<K, P> {
-    /// A layer that picks the circuit with `picker`: a closure `|request: &Request| -> Key`, or any
-    /// other [`PickCircuit`](crate::keyed::PickCircuit). It is cloned for each service.
+    /// Creates a layer that picks the circuit of each request with `picker`.
     ///
-    /// Every `Err` is a failure, and calls are rejected while their circuit is open.
+    /// A picker is a closure `|request: &Request| -> Key`, or any other
+    /// [`PickCircuit`](crate::keyed::PickCircuit). It is cloned for each service.
+    ///
+    /// Every `Err` counts as a failure, and calls are rejected while their circuit is open. Change that
+    /// with [`classifier`](Self::classifier) and [`fallback`](Self::fallback).
     #[must_use]
     pub fn new(circuits: CircuitBreakerRegistry<K>, picker: P) -> Self {
         Self { circuits, picker, classifier: ErrorsAsFailures, fallback: NoFallback }
@@ -32,7 +34,7 @@ impl<K, P> KeyedLayer<K, P> {
 
 #[cfg(feature = "http")]
 impl KeyedLayer<HostPort, ByHost> {
-    /// A layer that picks the circuit [by host and port](ByHost) of the HTTP request.
+    /// Creates a layer that picks the circuit by the [host and port](ByHost) of an HTTP request.
     #[must_use]
     pub fn by_host(circuits: CircuitBreakerRegistry<HostPort>) -> Self {
         Self::new(circuits, ByHost)
@@ -40,22 +42,25 @@ impl KeyedLayer<HostPort, ByHost> {
 }
 
 impl<K, P, C, F> KeyedLayer<K, P, C, F> {
-    /// As [`CircuitBreakerLayer::classifier`](crate::CircuitBreakerLayer::classifier).
+    /// Sets what decides whether a call succeeded, as
+    /// [`CircuitBreakerLayer::classifier`](crate::CircuitBreakerLayer::classifier) does.
     #[must_use]
     pub fn classifier<D>(self, classifier: D) -> KeyedLayer<K, P, D, F> {
         let Self { circuits, picker, fallback, .. } = self;
         KeyedLayer { circuits, picker, classifier, fallback }
     }
 
-    /// As [`CircuitBreakerLayer::fallback`](crate::CircuitBreakerLayer::fallback);
-    /// [`Rejected::breaker`](crate::Rejected::breaker) tells which circuit it was.
+    /// Sets what answers a rejected call, as
+    /// [`CircuitBreakerLayer::fallback`](crate::CircuitBreakerLayer::fallback) does.
+    ///
+    /// [`Rejected::breaker`](crate::Rejected::breaker) is the name of the circuit that rejected the call.
     #[must_use]
     pub fn fallback<G>(self, fallback: G) -> KeyedLayer<K, P, C, G> {
         let Self { circuits, picker, classifier, .. } = self;
         KeyedLayer { circuits, picker, classifier, fallback }
     }
 
-    /// The registry that all its services share.
+    /// Returns the registry that all services of this layer share.
     #[must_use]
     pub fn registry(&self) -> &CircuitBreakerRegistry<K> {
         &self.circuits

@@ -1,4 +1,4 @@
-//! [`PickCircuit`]: which circuit a request belongs to.
+//! [`PickCircuit`]: how a request finds its circuit.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -7,15 +7,15 @@ use crate::circuit::Permit;
 use crate::circuit::Rejected;
 use crate::keyed::CircuitBreakerRegistry;
 
-/// Picks the circuit of a request, and asks it for admission.
+/// Picks the circuit of a request and asks it for admission.
 ///
-/// A closure `|request: &Request| -> Key` is one; write the type of its argument out, so that Rust
-/// sees that it works for references of any lifetime.
+/// Every closure `|request: &Request| -> Key` implements this trait. Write out the type of its argument,
+/// or the compiler does not see that the closure accepts references of any lifetime.
 ///
-/// Implement the trait where a key would have to be allocated only to be looked up: the registry can
-/// be asked with the [borrowed](std::borrow::Borrow) form of the key.
+/// Implement the trait yourself to avoid allocating a key for each request: the registry can be asked
+/// with the [borrowed](std::borrow::Borrow) form of its keys.
 ///
-/// It is called without any lock held. If it panics, no circuit is concerned.
+/// A picker runs without any lock held. If it panics, no circuit is affected.
 ///
 /// # Example
 /// ```
@@ -39,14 +39,14 @@ use crate::keyed::CircuitBreakerRegistry;
 /// }
 /// ```
 pub trait PickCircuit<Request> {
-    /// The key of the registry.
+    /// The type of the registry's keys.
     type Key;
 
-    /// Asks the circuit of this request; mostly
-    /// [`try_acquire`](CircuitBreakerRegistry::try_acquire) with a key that is in it.
+    /// Asks the circuit of this request for admission, usually by calling
+    /// [`CircuitBreakerRegistry::try_acquire`] with a key that the request contains.
     ///
     /// # Errors
-    /// A [`Rejected`] if the call is not admitted.
+    /// Returns [`Rejected`] if the call is not admitted.
     fn try_acquire(
         &self,
         request: &Request,

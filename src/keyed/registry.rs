@@ -1,27 +1,31 @@
 //! [`CircuitBreakerRegistry`].
 
 use std::borrow::Borrow;
-use std::cell::RefCell;
 use std::fmt::{self, Display};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use quick_cache::unsync::Cache;
-use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, UnitWeighter};
+use foldhash::fast::RandomState;
+use hashbrown::Equivalent;
 
+use super::kept::{Entry, Kept};
 use crate::breaker::CircuitBreaker;
 use crate::circuit::sync::{RwLock, read, write};
-use crate::circuit::{Circuit, Permit, Rejected, clock};
+use crate::circuit::{Permit, Rejected, catch_panic, clock};
 use crate::config::CircuitBreakerBuilder;
-use crate::machine::{Nanos, Tick};
+use crate::machine::Nanos;
+use crate::observe::RegistryObserver;
 
-/// Circuits by key, all with the settings of one template: a cheap handle, whose clones are the same
-/// registry.
+/// Circuits by key, all with the settings of one template. A cheap handle: clones share the circuits.
 ///
-/// The circuit of a key is made when it is first asked for. Its name is `template/key`. The
-/// [module](crate::keyed) says when it goes.
+/// The circuit of a key is created when somebody first asks for it. Its name is `template/key`. The
+/// [module](crate::keyed) says when it is dropped.
 ///
-/// `Hash`, `Eq` and `Drop` of the keys run with a lock held, so they must not ask the registry.
+/// # Keys
+/// `Hash`, `Display`, `ToOwned` and `Drop` of a key run without any lock held. `Eq` runs, and so does
+/// `Clone` in [`list`](Self::list), while the registry is locked, so they must not use the registry. If
+/// any of them panics, the registry stays as it was, or as it is without the keys that were dropped. A
+/// panic in `Drop` ends in the panic hook.
 ///
 /// # Example
 /// ```
@@ -41,8 +45,8 @@ use crate::machine::{Nanos, Tick};
 /// assert!(shards.try_acquire(&7).is_err());
 /// shards.try_acquire(&8).unwrap().success();
 ///
-/// for breaker in shards.list() {
-///     println!("{}: {:?}", breaker.name(), breaker.snapshot());
+/// for (shard, breaker) in shards.list() {
+///     println!("{shard}: {}", breaker.snapshot());
 /// }
 /// if let Some(breaker) = shards.get(&7) {
 ///     assert_eq!(breaker.state(), State::Open);
@@ -57,130 +61,93 @@ pub struct CircuitBreakerRegistry<K> {
 struct Shared<K> {
     template: CircuitBreakerBuilder,
     capacity: usize,
-    idle_timeout: Nanos,
+    hasher: RandomState,
     kept: RwLock<Kept<K>>,
+    observer: RegistryObserver,
 }
 
-struct Kept<K> {
-    circuits: Cache<K, Entry, UnitWeighter, DefaultHashBuilder, KeepBusy>,
-    sweep_due: Tick,
-    /// So many newcomers are turned away before one is let in on trial.
-    turned_away: usize,
-}
-
-/// The circuit stands beside its handle, so that a call need not look there for it.
-struct Entry {
-    circuit: &'static Circuit,
-    breaker: CircuitBreaker,
-}
-
-/// While all circuits are busy, a newcomer costs a look at so many of them on average.
-const LOOKED_AT: usize = 64;
-
-/// Circuits that are not at rest, or of which there are handles elsewhere, are not evicted.
-#[derive(Clone)]
-struct KeepBusy;
-
-impl<K> Lifecycle<K, Entry> for KeepBusy {
-    /// Those that were evicted, to be dropped without the lock.
-    type RequestState = Vec<(K, Entry)>;
-
-    fn is_pinned(&self, _: &K, entry: &Entry) -> bool {
-        entry.breaker.is_shared() || !entry.circuit.is_at_rest()
-    }
-
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, entry: Entry) {
-        evicted.push((key, entry));
-    }
-}
-
-impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
+impl<K> CircuitBreakerRegistry<K> {
     pub(super) fn start(
         template: CircuitBreakerBuilder,
         capacity: usize,
         idle_timeout: Nanos,
     ) -> Self {
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(capacity)
-            .weight_capacity(capacity as u64)
-            .build();
-        let kept = Kept {
-            circuits: Cache::with_options(
-                options.expect("both capacities are set"),
-                UnitWeighter,
-                DefaultHashBuilder::default(),
-                KeepBusy,
-            ),
-            sweep_due: clock::now().saturating_add(idle_timeout),
-            turned_away: 0,
-        };
-        let shared = Shared { template, capacity, idle_timeout, kept: RwLock::new(kept) };
-        Self { shared: Arc::new(shared) }
+        let kept = Kept::new(capacity, idle_timeout, clock::now());
+        let observer = template.observer_of_registry(capacity as u64);
+        let (hasher, kept) = (RandomState::default(), RwLock::new(kept));
+        Self { shared: Arc::new(Shared { template, capacity, hasher, kept, observer }) }
     }
+}
 
+impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     /// Asks the circuit of a key for admission, as
-    /// [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire) does. The circuit is made
-    /// if there is none.
+    /// [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire) does. Creates the circuit if
+    /// the registry has none for this key.
     ///
-    /// This is what a [`KeyedLayer`](crate::keyed::KeyedLayer) does for a call. It is cheaper than to
-    /// ask for a handle first.
+    /// A [`KeyedLayer`](crate::keyed::KeyedLayer) uses this method for each call. It is cheaper than
+    /// asking for a handle first.
     ///
     /// # Errors
-    /// A [`Rejected`] if the call is not admitted.
+    /// Returns [`Rejected`] if the call is not admitted.
     #[inline]
     pub fn try_acquire<Q>(&self, key: &Q) -> Result<Permit, Rejected>
     where
         K: Borrow<Q> + Display,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        self.ask(key, || key.to_owned())
+        self.ask(key, || self.found_or_created(key, || key.to_owned()))
     }
 
-    /// The same for whatever can be compared with a key and made one.
+    /// Asks the circuit of a key for admission. If the registry has none, `or_create` returns it.
     ///
-    /// Inlined in any case, and with a result of its own for each way: if both wrote theirs to the same
-    /// place, it would be in memory, and to read a permit from there takes as long as to look it up.
+    /// Always inlined, and with a result of its own in each branch: if both branches wrote to one place, it
+    /// would be in memory, and reading a permit from there takes as long as the lookup (`cargo bench --bench
+    /// keyed`).
     #[inline(always)]
-    pub(super) fn ask<Q>(&self, key: &Q, to_owned: impl FnOnce() -> K) -> Result<Permit, Rejected>
+    pub(super) fn ask<Q>(
+        &self,
+        key: &Q,
+        or_create: impl FnOnce() -> CircuitBreaker,
+    ) -> Result<Permit, Rejected>
     where
-        K: Display,
         Q: Equivalent<K> + Hash + ?Sized,
     {
+        let hash = self.hash(key);
         let kept = read(&self.shared.kept);
-        let found = kept.circuits.get(key);
-        // With the lock held, so that the call is in flight before the circuit can be dropped. What
-        // else there may be to do may call listeners.
-        if let Some(permit) = found.and_then(|entry| entry.circuit.admit_if_closed()) {
-            found.inspect(|entry| entry.circuit.mark_used());
+        let found = kept.find(hash, key);
+        // The call begins while the lock is held, so that the circuit cannot be dropped before the call is
+        // in flight. If the circuit is not closed, admission may notify listeners, so it has to wait.
+        if let Some(permit) = found.and_then(|entry| entry.circuit().admit_if_closed()) {
+            found.inspect(|entry| entry.mark_used());
             return Ok(permit);
         }
-        let found = found.map(|entry| entry.breaker.clone());
+        let found = found.map(|entry| {
+            entry.mark_used();
+            entry.breaker().clone()
+        });
         drop(kept);
-        match self.found_or_created(found, key, to_owned).try_acquire() {
+        match found_or(found, or_create).try_acquire() {
             Ok(permit) => Ok(permit),
             Err(rejected) => Err(rejected),
         }
     }
 
-    /// The circuit of a key, which is made if there is none. Whoever asks in this way uses it.
+    /// Returns the circuit of a key. Creates it if the registry has none. This counts as use of the circuit.
     ///
-    /// If there is no room and all others are busy, the circuit that is returned is not kept: who asks
-    /// next with this key gets another one.
+    /// If there is no capacity left, because the circuits that it looks at are all busy, the new circuit is not
+    /// kept. Then the next call with this key gets another one. In the numbers of a
+    /// [full registry](crate::EventKind::RegistryFull), the handle counts as one call.
     pub fn get_or_create<Q>(&self, key: &Q) -> CircuitBreaker
     where
         K: Borrow<Q> + Display,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        let kept = read(&self.shared.kept);
-        let found = kept.circuits.get(key).map(|entry| entry.breaker.clone());
-        drop(kept);
-        self.found_or_created(found, key, || key.to_owned())
+        self.found_or_created(key, || key.to_owned())
     }
 
-    #[cold]
-    fn found_or_created<Q>(
+    /// Does the same for anything that can be compared with a key and turned into one.
+    pub(super) fn found_or_created<Q>(
         &self,
-        found: Option<CircuitBreaker>,
         key: &Q,
         to_owned: impl FnOnce() -> K,
     ) -> CircuitBreaker
@@ -188,101 +155,146 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         K: Display,
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        let breaker = found.unwrap_or_else(|| self.create(key, to_owned()));
-        breaker.circuit().mark_used();
+        let hash = self.hash(key);
+        let find = |kept: &Kept<K>| {
+            let entry = kept.find(hash, key)?;
+            entry.mark_used();
+            Some(entry.breaker().clone())
+        };
+        if let Some(found) = find(&read(&self.shared.kept)) {
+            return found;
+        }
+        let own = to_owned();
+        let template = self.shared.template.for_key(&own);
+        let breaker = template.build().expect("the template was validated");
+        let mut unkept = Some(Entry::new(own, hash, breaker.clone()));
+        let found = self.change(|kept, removed| {
+            // Again, because another thread may have been faster.
+            let found = find(kept);
+            kept.sweep(clock::now(), removed);
+            if found.is_none() {
+                unkept = unkept.take().and_then(|entry| kept.insert(entry, removed).err());
+            }
+            found
+        });
+        if let Some(found) = found {
+            return found;
+        }
+        if unkept.is_some() {
+            self.shared.observer.call_unkept(clock::now());
+        }
         breaker
     }
 
-    fn create<Q>(&self, key: &Q, own: K) -> CircuitBreaker
-    where
-        K: Display,
-        Q: Equivalent<K> + Hash + ?Sized,
-    {
-        self.sweep();
-        let Shared { template, capacity, kept, .. } = &*self.shared;
-        let newcomer = template.for_key(&own).build().expect("the template was validated");
-        // Declared before the lock is taken, hence dropped after it is released.
-        let mut evicted = Vec::new();
-        let Kept { circuits, turned_away, .. } = &mut *write(kept);
-        if let Some(entry) = circuits.get(key) {
-            return entry.breaker.clone(); // somebody was faster
-        }
-        if *turned_away > 0 && circuits.len() >= *capacity {
-            *turned_away -= 1;
-            return newcomer;
-        }
-        let entry = Entry { circuit: newcomer.circuit(), breaker: newcomer.clone() };
-        circuits.insert_with_lifecycle(own, entry, &mut evicted);
-        // The cache looks at all its entries for one to evict, and grows if there is none.
-        if circuits.len() > *capacity {
-            evicted.extend(circuits.remove(key));
-            *turned_away = *capacity / LOOKED_AT;
-        }
-        newcomer
-    }
-
-    /// The circuit of a key, if there is one: for operators. Looking does not count as use, but the
-    /// circuit stays at least as long as the handle.
+    /// Returns the circuit of a key, if the registry has one. For operators: this does not count as use of
+    /// the circuit, but the circuit is kept for as long as there are handles to it.
     #[must_use]
     pub fn get<Q>(&self, key: &Q) -> Option<CircuitBreaker>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let kept = read(&self.shared.kept);
-        kept.circuits.peek(key).map(|entry| entry.breaker.clone())
+        let hash = self.hash(key);
+        read(&self.shared.kept).find(hash, key).map(|entry| entry.breaker().clone())
     }
 
-    /// All circuits, in no particular order: for operators. Looking does not count as use, but the
-    /// circuits stay at least as long as the handles.
+    /// Removes the circuit of a key from the registry and returns it, if there is one.
+    ///
+    /// The circuit keeps working for those who hold a handle to it. The next call with this key gets a new
+    /// circuit. The results of calls that are in flight count only for the removed one.
+    pub fn remove<Q>(&self, key: &Q) -> Option<CircuitBreaker>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.change(|kept, removed| {
+            let entry = kept.remove(hash, key)?;
+            let breaker = entry.breaker().clone();
+            removed.push(entry);
+            Some(breaker)
+        })
+    }
+
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.shared.hasher.hash_one(key)
+    }
+}
+
+impl<K> CircuitBreakerRegistry<K> {
+    /// Returns all circuits with their keys, in no particular order. For operators: this does not count as
+    /// use of the circuits, but they are kept for as long as there are handles to them.
+    ///
+    /// The registry is locked only for a few circuits at a time, so circuits that are created or dropped
+    /// meanwhile may or may not be in the list.
     #[must_use]
-    pub fn list(&self) -> Vec<CircuitBreaker> {
-        let kept = read(&self.shared.kept);
-        kept.circuits.iter().map(|(_, entry)| entry.breaker.clone()).collect()
+    pub fn list(&self) -> Vec<(K, CircuitBreaker)>
+    where
+        K: Clone,
+    {
+        let mut list = Vec::with_capacity(self.len());
+        let mut from = 0;
+        loop {
+            let kept = read(&self.shared.kept);
+            let places = kept.places(from);
+            if places.is_empty() {
+                return list;
+            }
+            let entries = places.iter().flatten();
+            list.extend(entries.map(|entry| (entry.key().clone(), entry.breaker().clone())));
+            from += places.len();
+        }
     }
 
-    /// How many circuits there are.
+    /// Returns how many circuits the registry has.
     #[must_use]
     pub fn len(&self) -> usize {
-        read(&self.shared.kept).circuits.len()
+        read(&self.shared.kept).len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the registry has no circuits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Drops the circuits that have been idle for the
-    /// [idle time](CircuitBreakerRegistryBuilder::idle_timeout). It does nothing if the last sweep
-    /// was less than that ago, so it may be called as often as you like.
+    /// Drops the circuits that nobody has used for the
+    /// [idle timeout](crate::keyed::CircuitBreakerRegistryBuilder::idle_timeout).
     ///
-    /// Each new circuit sweeps, so there is no need to call it, unless circuits are to go although no
-    /// new ones come.
+    /// New circuits do that on the way, so call this only if circuits are to be dropped although no new ones
+    /// are created. It does nothing if the last sweep ended less than an idle timeout ago, so it can be
+    /// called as often as you like. The registry is locked only for a few circuits at a time.
     pub fn sweep(&self) {
-        let Shared { kept, idle_timeout, .. } = &*self.shared;
-        let now = clock::now();
-        // Looked at first, so that those who find nothing to do hinder no calls.
-        if now < read(kept).sweep_due {
-            return;
+        let mut goes_on = read(&self.shared.kept).is_sweep_due(clock::now());
+        while goes_on {
+            goes_on = self.change(|kept, removed| kept.sweep(clock::now(), removed));
         }
-        // Declared before the lock is taken, hence dropped after it is released.
-        let swept = RefCell::new(Vec::new());
-        let Kept { circuits, sweep_due, .. } = &mut *write(kept);
-        if now < *sweep_due {
-            return; // somebody was faster
-        }
-        *sweep_due = now.saturating_add(*idle_timeout);
-        circuits.retain(|_, Entry { circuit, breaker }| {
-            // The mark stays while it is busy, so its idle time begins when it no longer is.
-            let is_busy = breaker.is_shared() || !circuit.is_idle(now);
-            let stays = is_busy || circuit.take_used();
-            if !stays {
-                swept.borrow_mut().push(breaker.clone());
-            }
-            stays
-        });
     }
+
+    /// Changes what is kept. The entries that are removed are dropped after the lock has been released,
+    /// because that runs user code.
+    fn change<R>(&self, change: impl FnOnce(&mut Kept<K>, &mut Vec<Entry<K>>) -> R) -> R {
+        let mut removed = Vec::new();
+        let mut kept = write(&self.shared.kept);
+        let before = kept.len();
+        let result = change(&mut kept, &mut removed);
+        let grown = kept.len() as i64 - before as i64;
+        drop(kept);
+        self.shared.observer.resized(grown);
+        for entry in removed {
+            catch_panic(|| drop(entry));
+        }
+        result
+    }
+}
+
+/// Not inlined, because most calls find their circuit and find it closed.
+#[cold]
+fn found_or(
+    found: Option<CircuitBreaker>,
+    or_create: impl FnOnce() -> CircuitBreaker,
+) -> CircuitBreaker {
+    found.unwrap_or_else(or_create)
 }
 
 impl<K> Clone for CircuitBreakerRegistry<K> {

@@ -1,17 +1,31 @@
-//! When the circuit of a key goes back to the pool.
+//! When the circuit of a key returns to the pool.
 
 use std::ptr;
 
 use crate::CircuitBreaker;
 
+fn others() -> Vec<CircuitBreaker> {
+    (0..20).map(|_| CircuitBreaker::new("other")).collect()
+}
+
 #[test]
-fn a_circuit_is_not_reused_while_a_call_that_it_counts_is_in_flight() {
+fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
     let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
     let circuit = breaker.circuit();
     let permit = breaker.try_acquire().unwrap();
     drop(breaker);
-
-    let others: Vec<_> = (0..20).map(|_| CircuitBreaker::new("other")).collect();
-    assert!(others.iter().all(|other| !ptr::eq(other.circuit(), circuit)));
+    assert!(others().iter().all(|other| !ptr::eq(other.circuit(), circuit)));
     permit.failure();
+}
+
+#[test]
+fn a_circuit_is_not_reused_while_it_has_a_probe_in_flight() {
+    let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+    let circuit = breaker.circuit();
+    breaker.force_open();
+    breaker.resume();
+    let probe = breaker.try_acquire().unwrap();
+    drop(breaker);
+    assert!(others().iter().all(|other| !ptr::eq(other.circuit(), circuit)));
+    probe.failure();
 }

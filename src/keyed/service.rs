@@ -10,20 +10,21 @@ use crate::breaker::CircuitBreakerError;
 use crate::keyed::{CircuitBreakerRegistry, KeyedLayer, PickCircuit};
 use crate::layer::{Classifier, ErrorsAsFailures, Fallback, NOT_READY, NoFallback, ResponseFuture};
 
-/// A service behind one circuit for each key; made by [`KeyedLayer`].
+/// A service that sends each request through the circuit of its key. Created by [`KeyedLayer`].
 ///
 /// # Readiness
-/// Only a request has a key, so `poll_ready` asks the inner service alone, and `call` picks the
-/// circuit, which admits or rejects. This is not as with
-/// [`CircuitBreakerService`](crate::CircuitBreakerService): an inner service that is not ready delays
-/// rejections, too. The clients of hyper, reqwest and tonic are always ready, or used by a clone for
-/// each call. A rejected call leaves the inner service ready. A clone starts without readiness.
+/// `poll_ready` has no request yet and therefore no key, so it asks only the inner service. The circuit
+/// is picked in `call`, and admits or rejects the call there. So, unlike with
+/// [`CircuitBreakerService`](crate::CircuitBreakerService), an inner service that is not ready also
+/// delays rejections. This rarely matters: the clients of hyper, reqwest and tonic are always ready, or
+/// are cloned for each call.
+///
+/// A rejected call leaves the inner service ready. A clone starts without readiness.
 ///
 /// # Errors
-/// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
-/// [fallback](crate::keyed::KeyedLayer::fallback), [`CircuitBreakerError::Inner`] with the error of
-/// the inner service. An error of the inner service's `poll_ready` belongs to no circuit and is
-/// merely passed on.
+/// A call fails with [`CircuitBreakerError::Rejected`] if its circuit does not admit it and there is no
+/// [fallback](crate::keyed::KeyedLayer::fallback), and with [`CircuitBreakerError::Inner`] if the inner
+/// service fails. An error of the inner service's `poll_ready` is passed on and counts for no circuit.
 ///
 /// # Panics
 /// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call.
@@ -46,25 +47,25 @@ impl<S, K, P, C, F> KeyedService<S, K, P, C, F> {
         Self { inner, layer, is_ready: false }
     }
 
-    /// The registry.
+    /// Returns the registry.
     #[must_use]
     pub fn registry(&self) -> &CircuitBreakerRegistry<K> {
         self.layer.registry()
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, mutably.
+    /// Returns the inner service, mutably.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the circuits off.
+    /// Returns the inner service without its circuits.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.inner
@@ -103,7 +104,7 @@ where
     }
 }
 
-/// A clone shares the registry, but not the readiness.
+/// A clone shares the registry but not the readiness.
 impl<S: Clone, K, P: Clone, C: Clone, F: Clone> Clone for KeyedService<S, K, P, C, F> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.layer.clone())

@@ -1,5 +1,7 @@
 //! [`Classifier`]: which results count as failures.
 
+use std::sync::Arc;
+
 use crate::circuit::{Outcome, Permit};
 
 /// Decides what a result says about the health of the dependency.
@@ -38,7 +40,7 @@ pub trait Classifier<Response, Error> {
 
 impl<F, Response, Error> Classifier<Response, Error> for F
 where
-    F: Fn(Result<&Response, &Error>) -> Outcome,
+    F: Fn(Result<&Response, &Error>) -> Outcome + ?Sized,
 {
     type Response = Response;
 
@@ -49,6 +51,23 @@ where
 
     fn error(&self, error: &Error, permit: Permit) {
         permit.record(self(Err(error)));
+    }
+}
+
+/// A classifier that is shared, and possibly chosen at run time: `Arc<dyn Classifier<..>>`, or an `Arc` of
+/// a closure.
+impl<C, Response, Error> Classifier<Response, Error> for Arc<C>
+where
+    C: Classifier<Response, Error> + ?Sized,
+{
+    type Response = C::Response;
+
+    fn response(&self, response: Response, permit: Permit) -> Self::Response {
+        (**self).response(response, permit)
+    }
+
+    fn error(&self, error: &Error, permit: Permit) {
+        (**self).error(error, permit);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which calls take no lock: somebody else holds it while they are made.
+//! Calls that take no lock. The tests make them while another thread holds it.
 
 use std::future::ready;
 use std::sync::mpsc::channel;
@@ -20,7 +20,7 @@ fn without_the_lock(breaker: &CircuitBreaker, calls: impl FnOnce(&CircuitBreaker
             calls(breaker);
             done.send(()).unwrap();
         });
-        // Much longer than it takes; who waits for the lock waits for ever.
+        // This is much longer than the calls need. A call that waits for the lock waits for ever.
         let in_time = is_done.recv_timeout(Duration::from_secs(20));
         drop(held);
         assert!(in_time.is_ok(), "a call waited for the lock");
@@ -46,7 +46,7 @@ fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("no lock").minimum_calls(10)
 }
 
-/// With a rule for slow calls, none of which comes.
+/// Creates settings with a rule for slow calls. There are no slow calls in these tests.
 fn timed() -> CircuitBreakerBuilder {
     builder().slow_call_rate_threshold(0.5).slow_call_duration_threshold(Duration::from_secs(3600))
 }
@@ -61,7 +61,7 @@ fn a_call_that_is_abandoned_or_ignored_takes_no_lock() {
 }
 
 #[test]
-fn a_success_takes_no_lock_if_there_is_no_window() {
+fn a_success_takes_no_lock_without_a_window() {
     let breaker = builder().consecutive_failures(5).build().unwrap();
     without_the_lock(&breaker, succeed);
 }
@@ -77,7 +77,7 @@ fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
 }
 
 #[test]
-fn a_window_that_successes_have_filled_is_known_to_be_full_though_nobody_asks() {
+fn the_circuit_notices_that_successes_have_filled_the_window() {
     for builder in [builder(), timed()] {
         let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
         let breaker = builder.build().unwrap();
@@ -89,7 +89,7 @@ fn a_window_that_successes_have_filled_is_known_to_be_full_though_nobody_asks() 
     }
 }
 
-fn of_every_kind() -> impl Iterator<Item = CircuitBreaker> {
+fn with_every_window() -> impl Iterator<Item = CircuitBreaker> {
     let hour = SlidingWindow::time(Duration::from_secs(36_000));
     [SlidingWindow::count(1000), hour].into_iter().flat_map(|window| {
         [builder(), timed()].map(|builder| {
@@ -100,7 +100,7 @@ fn of_every_kind() -> impl Iterator<Item = CircuitBreaker> {
 
 #[test]
 fn a_success_takes_no_lock_if_the_window_holds_a_few_failures() {
-    for breaker in of_every_kind() {
+    for breaker in with_every_window() {
         (0..4).for_each(|_| fail(&breaker));
         (0..100).for_each(|_| succeed(&breaker));
         assert_eq!(breaker.snapshot().failures(), 4);
@@ -110,17 +110,17 @@ fn a_success_takes_no_lock_if_the_window_holds_a_few_failures() {
 }
 
 #[test]
-fn of_many_failures_that_cannot_trip_a_few_take_the_lock() {
-    for breaker in of_every_kind() {
+fn few_of_many_failures_take_the_lock_if_they_cannot_trip_the_circuit() {
+    for breaker in with_every_window() {
         alternate(&breaker, 200);
-        assert_eq!(breaker.snapshot().failures(), 100); // which takes it
+        assert_eq!(breaker.snapshot().failures(), 100); // a snapshot takes the lock
         without_the_lock(&breaker, |breaker| alternate(breaker, 22));
         assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (222, 111));
     }
 }
 
 #[test]
-fn failures_in_a_row_that_are_too_few_to_trip_take_no_lock_but_for_the_first() {
+fn only_the_first_of_a_few_consecutive_failures_takes_the_lock() {
     let breaker = builder().consecutive_failures(5).build().unwrap();
     fail(&breaker);
     without_the_lock(&breaker, |breaker| (0..3).for_each(|_| fail(breaker)));
@@ -128,8 +128,8 @@ fn failures_in_a_row_that_are_too_few_to_trip_take_no_lock_but_for_the_first() {
 }
 
 #[test]
-fn where_an_operator_holds_it_closed_failures_take_no_lock() {
-    for breaker in of_every_kind() {
+fn failures_take_no_lock_while_forced_closed() {
+    for breaker in with_every_window() {
         breaker.force_closed();
         fail(&breaker);
         without_the_lock(&breaker, |breaker| (0..20).for_each(|_| fail(breaker)));
@@ -149,7 +149,7 @@ fn a_service_takes_no_lock_to_become_ready_and_to_succeed() {
 }
 
 #[test]
-fn whoever_would_wait_for_admission_takes_no_lock_if_it_is_closed() {
+fn acquire_takes_no_lock_while_closed() {
     let breaker = builder().build().unwrap();
     without_the_lock(&breaker, |breaker| {
         assert_ready!(task::spawn(breaker.acquire()).poll()).success();

@@ -7,18 +7,24 @@
 //! between rejects it. While the inner service is not ready, the caller is also woken by a trip.
 //!
 //! *Half-open.* `poll_ready` takes a probe slot before it asks the inner service, so that no more than the
-//! permitted number of callers wait for it. The slot has the time of a probe, like a probe in flight, so
-//! an idle service cannot keep it.
+//! permitted number of callers wait for it. While the inner service is not ready, the slot is like a probe
+//! in flight: the probe fails if that lasts for longer than a probe's time. Once the inner service is
+//! ready, the slot yields to any caller that finds no other, and expires without a verdict, so that an idle
+//! service neither keeps others from probing nor fails a probe. `call` starts the probe's time anew, and
+//! asks for admission again if the slot is gone.
 //!
-//! *Open.* The service is ready at once, without asking the inner service, and `call` rejects. With
-//! backpressure, `poll_ready` waits instead. A service that has said it is ready stays ready: if it did so
-//! in order to reject, `call` *does* reject, whatever has happened since, because the inner service was
-//! never asked.
+//! *Open.* The service is ready at once, without asking the inner service, and `call` rejects. A service
+//! that has said it is ready stays ready: if it did so in order to reject, `call` *does* reject, whatever
+//! has happened since, because the inner service was never asked.
+//!
+//! *Open, with backpressure.* `poll_ready` waits instead. It also takes readiness back: a service that is
+//! asked again before `call`, as tower's balancer does, is not ready any longer if the circuit has opened.
+//! What the inner service has granted, it keeps for later.
 
 use std::task::{Context, Poll};
 
 use crate::breaker::CircuitBreaker;
-use crate::circuit::{Permit, ProbeSlot, Waiter, time_until};
+use crate::circuit::{Permit, ProbeSlot, Waiter};
 use crate::machine::Refusal;
 
 pub(crate) const NOT_READY: &str =
@@ -68,16 +74,28 @@ impl Readiness {
     /// Returns whether the inner service has to be asked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        match self.state {
-            ReadyState::NotReady(None) if self.breaker.circuit().is_closed() => {
-                Poll::Ready(Step::PollInner)
-            }
+        if matches!(self.state, ReadyState::NotReady(None)) && self.breaker.circuit().is_closed() {
+            return Poll::Ready(Step::PollInner);
+        }
+        self.poll_otherwise(cx)
+    }
+
+    #[cold]
+    fn poll_otherwise(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match &mut self.state {
             ReadyState::NotReady(_) => self.poll_not_closed(cx),
+            ReadyState::Ready(None) if self.breaker.circuit().is_closed() => {
+                Poll::Ready(Step::Ready)
+            }
+            // With backpressure, the service may not be ready any longer.
+            ReadyState::Ready(slot) if self.backpressure => {
+                self.state = ReadyState::NotReady(slot.take());
+                self.poll_not_closed(cx)
+            }
             ReadyState::Ready(_) | ReadyState::Rejecting(_) => Poll::Ready(Step::Ready),
         }
     }
 
-    #[cold]
     fn poll_not_closed(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Step::PollInner);
@@ -90,9 +108,9 @@ impl Readiness {
         // Asked again, because the circuit may have changed before it knew of the waiter.
         match self.reserve() {
             Ok(()) => Poll::Ready(Step::PollInner),
-            Err(refusal) => {
-                if let Some(until) = refusal.until() {
-                    self.waiter().wake_in(time_until(until), cx);
+            Err(_) => {
+                if let Some(at) = self.breaker.circuit().next_look() {
+                    self.waiter().wake_at(at, cx);
                 }
                 Poll::Pending
             }
@@ -102,7 +120,7 @@ impl Readiness {
     /// Takes a probe slot if the circuit is half-open or becomes so. A closed circuit needs none.
     fn reserve(&mut self) -> Result<(), Refusal> {
         if let Some(slot) = self.slot() {
-            if slot.time_left().is_some() {
+            if slot.deadline().is_some() {
                 return Ok(());
             }
         }
@@ -118,17 +136,17 @@ impl Readiness {
     #[cold]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) {
         self.waiter().register(cx);
-        let left = match self.slot() {
+        let deadline = match self.slot() {
             None if self.breaker.circuit().is_closed() => return,
             None => None,
-            Some(slot) => slot.time_left(),
+            Some(slot) => slot.deadline(),
         };
-        match left {
+        match deadline {
             None => cx.waker().wake_by_ref(),
             // Without a runtime there is no timer. Then only the inner service and the circuit wake the
             // caller, which is better than a panic. A runtime cannot be asked whether it has timers.
-            Some(left) if tokio::runtime::Handle::try_current().is_ok() => {
-                self.waiter().wake_in(left, cx);
+            Some(deadline) if tokio::runtime::Handle::try_current().is_ok() => {
+                self.waiter().wake_at(deadline, cx);
             }
             Some(_) => {}
         }
@@ -147,6 +165,9 @@ impl Readiness {
     #[cold]
     fn stop_waiting(&mut self) {
         let slot = self.take_slot();
+        if let Some(slot) = &slot {
+            slot.set_ready();
+        }
         self.set(ReadyState::Ready(slot));
     }
 

@@ -43,8 +43,31 @@ pub struct CircuitBreakerService<S, C = ErrorsAsFailures, F = NoFallback> {
     readiness: Readiness,
 }
 
+impl<S> CircuitBreakerService<S> {
+    /// Puts a breaker in front of a service, without a layer. Every `Err` is a failure, and calls are
+    /// rejected while the circuit is open; a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) can decide
+    /// otherwise.
+    ///
+    /// # Example
+    /// ```
+    /// use tower::{ServiceExt, service_fn};
+    /// use tower_breaker::{CircuitBreaker, CircuitBreakerService};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let double = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(2 * n) });
+    /// let double = CircuitBreakerService::new(double, CircuitBreaker::new("double"));
+    /// assert_eq!(double.oneshot(21).await.unwrap(), 42);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn new(inner: S, breaker: CircuitBreaker) -> Self {
+        let readiness = Readiness::new(breaker, false);
+        Self::with_parts(inner, ErrorsAsFailures, NoFallback, readiness)
+    }
+}
+
 impl<S, C, F> CircuitBreakerService<S, C, F> {
-    pub(super) fn new(inner: S, classifier: C, fallback: F, readiness: Readiness) -> Self {
+    pub(super) fn with_parts(inner: S, classifier: C, fallback: F, readiness: Readiness) -> Self {
         Self { inner, classifier, fallback, readiness }
     }
 

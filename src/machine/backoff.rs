@@ -30,7 +30,11 @@ pub struct Backoff {
     pub(crate) max: Duration,
     pub(crate) factor: f64,
     pub(crate) jitter: f64,
+    /// By what part of itself a wish of the callee is stretched at most.
+    stretch: f64,
 }
+
+const DEFAULT_JITTER: f64 = 0.1;
 
 impl Backoff {
     /// Every open period lasts `wait`, without jitter.
@@ -38,7 +42,7 @@ impl Backoff {
     /// `wait` must be longer than zero; [`build`](crate::CircuitBreakerBuilder::build) checks it.
     #[must_use]
     pub const fn constant(wait: Duration) -> Self {
-        Self { initial: wait, max: wait, factor: 1.0, jitter: 0.0 }
+        Self { initial: wait, max: wait, factor: 1.0, jitter: 0.0, stretch: DEFAULT_JITTER }
     }
 
     /// The first open period lasts `initial`, each further one twice as long as the one before, and
@@ -48,7 +52,7 @@ impl Backoff {
     /// [`build`](crate::CircuitBreakerBuilder::build) checks both.
     #[must_use]
     pub const fn exponential(initial: Duration, max: Duration) -> Self {
-        Self { initial, max, factor: 2.0, jitter: 0.1 }
+        Self { initial, max, factor: 2.0, jitter: DEFAULT_JITTER, stretch: DEFAULT_JITTER }
     }
 
     /// Multiplies the wait by `factor` (finite, at least 1) after each open period. It has no effect
@@ -64,7 +68,12 @@ impl Backoff {
     /// `fraction` is from 0.0 (no jitter) to 1.0.
     #[must_use]
     pub const fn jitter(self, fraction: f64) -> Self {
-        Self { jitter: fraction, ..self }
+        Self { jitter: fraction, stretch: fraction, ..self }
+    }
+
+    /// Returns by how much to stretch a wish of the callee to be left alone for `wait`.
+    pub(super) fn stretch(&self, wait: Nanos, draw: f64) -> Nanos {
+        (wait as f64 * self.stretch * draw).round() as Nanos
     }
 
     /// The length of the open period that follows `before` others since the circuit was last closed.

@@ -1,8 +1,12 @@
-//! [`Cause`].
+//! [`Cause`]: why a circuit changed its state.
 
 use std::fmt;
 
 /// Why a circuit changed its state.
+///
+/// `Display` prints the cause for people, `3 failures in a row`. With the feature `serde` it serializes as
+/// a map of its fields and of `kind`, its [name](Self::name):
+/// `{ "kind": "consecutive_failures", "failures": 3 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -11,35 +15,40 @@ use std::fmt;
 )]
 #[non_exhaustive]
 pub enum Cause {
-    /// So many calls failed in a row.
+    /// The failure streak reached its limit.
     ConsecutiveFailures {
-        /// The length of the run.
+        /// The number of consecutive failures.
         failures: u64,
     },
-    /// The failure rate reached its threshold: in the window, or in a half-open sample.
+    /// The number of failures in the sliding window reached its threshold.
+    FailureCount {
+        /// The number of failures in the window.
+        failures: u64,
+    },
+    /// The failure rate reached its threshold, either in the sliding window or in a half-open sample.
     FailureRate {
-        /// The calls that failed,
+        /// The number of calls that failed.
         failures: u64,
-        /// of so many.
+        /// The number of calls that were counted.
         calls: u64,
     },
-    /// The slow-call rate reached its threshold: in the window, or in a half-open sample.
+    /// The slow-call rate reached its threshold, either in the sliding window or in a half-open sample.
     SlowCallRate {
-        /// The calls that were slow,
+        /// The number of calls that were slow.
         slow_calls: u64,
-        /// of so many.
+        /// The number of calls that were counted.
         calls: u64,
     },
-    /// A call failed with a server's wish to be left alone for a while, and
-    /// [such a wish trips](crate::CircuitBreakerBuilder::trip_on_retry_after).
+    /// A call failed with a retry-after, and the breaker
+    /// [trips on that](crate::CircuitBreakerBuilder::trip_on_retry_after).
     RetryAfter,
     /// A probe failed.
     ProbeFailed,
     /// A probe was slow.
     ProbeSlow,
-    /// A probe did not report within the probe timeout.
+    /// A probe did not report within its time.
     ProbeTimedOut,
-    /// The wait was over and a call asked for admission.
+    /// The open period had elapsed when a call asked for admission.
     WaitOver,
     /// The probes succeeded.
     ProbesSucceeded,
@@ -56,12 +65,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Its name without the numbers, in snake case, such as `consecutive_failures`: what metrics and
-    /// logs call it.
+    /// Returns the name of the cause in snake case, without its numbers, such as
+    /// `consecutive_failures`. Metrics, log fields and JSON use this name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::FailureCount { .. } => "failure_count",
             Self::FailureRate { .. } => "failure_rate",
             Self::SlowCallRate { .. } => "slow_call_rate",
             Self::RetryAfter => "retry_after",
@@ -78,7 +88,7 @@ impl Cause {
         }
     }
 
-    /// The rate that reached its threshold, from 0.0 to 1.0; `None` if it was no rate.
+    /// Returns the rate that reached its threshold, from 0.0 to 1.0, or `None` if the cause is not a rate.
     #[must_use]
     pub fn rate(&self) -> Option<f64> {
         match *self {
@@ -94,6 +104,8 @@ impl fmt::Display for Cause {
         match *self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("1 failure in a row"),
             Self::ConsecutiveFailures { failures } => write!(f, "{failures} failures in a row"),
+            Self::FailureCount { failures: 1 } => f.write_str("1 failure in the window"),
+            Self::FailureCount { failures } => write!(f, "{failures} failures in the window"),
             Self::FailureRate { failures, calls } => {
                 write!(f, "{failures} of {calls} calls failed")
             }

@@ -10,7 +10,7 @@ use super::{Machine, NEVER, Phase, Tick};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// A success changes nothing. A failure may change anything.
-    NoEffect,
+    None,
     /// Until `until`, up to `capacity` successes only have to be counted. It does not matter when they
     /// come or in which order. A failure may change anything.
     Counted { until: Tick, capacity: u64 },
@@ -40,7 +40,7 @@ impl Machine {
         };
         let window = self.window.as_ref();
         if streak == 0 && window.is_none_or(Window::is_full_of_successes) {
-            return Effect::NoEffect;
+            return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
         let until = window.map_or(NEVER, Window::step_end);
@@ -76,7 +76,7 @@ impl Machine {
             let failures = (counts.failures + n).min(calls);
             Tally { counts: Counts { calls, failures, ..counts }, streak: streak + n }
         };
-        let cannot_trip = |n: &u64| self.rules.judge(after_failures(*n), 0).is_none();
+        let cannot_trip = |n: &u64| self.rules.judge(after_failures(*n), false).is_none();
         [1, 3, 8, Effect::MAX_LOGGED].into_iter().take_while(cannot_trip).last().unwrap_or(0)
     }
 }
@@ -98,14 +98,15 @@ mod tests {
         let rate = || prop::option::of(0.05..=1.0);
         let time = SlidingWindow::time(Duration::from_nanos(100));
         let window = prop_oneof![(1_u32..60).prop_map(SlidingWindow::count), Just(time)];
-        let streak = prop::option::of(1_u64..60);
-        (streak, rate(), rate(), window, 1_u32..60).prop_map(
-            |(streak, failed, slow, window, minimum)| Rules {
+        let limit = || prop::option::of(1_u64..60);
+        (limit(), limit(), rate(), rate(), window, 1_u32..60).prop_map(
+            |(streak, count, failed, slow, window, minimum)| Rules {
                 consecutive_failures: streak,
+                failure_count: count,
                 failure_rate: failed,
                 slow_call_rate: slow,
                 slow_call_duration: slow.map(|_| SLOW),
-                window: (failed.is_some() || slow.is_some()).then_some(window),
+                window: (count.is_some() || failed.is_some() || slow.is_some()).then_some(window),
                 minimum_calls: window.minimum_calls(minimum),
                 ..rules()
             },
@@ -147,11 +148,11 @@ mod tests {
                 now += pauses[0];
             }
             now += pauses[1];
-            machine.probe_deadline(now, 0); // lets time pass and does nothing else
+            machine.slot_deadline(now, 0); // lets time pass and does nothing else
             let effect = machine.effect();
             let (capacity, until, may_fail) = match effect {
                 Effect::Unknown => (0, NEVER, false),
-                Effect::NoEffect => (u64::MAX, NEVER, false),
+                Effect::None => (u64::MAX, NEVER, false),
                 Effect::Counted { capacity, until } => (capacity, until, false),
                 Effect::Logged { capacity, until } => (capacity, until, true),
             };
@@ -161,7 +162,7 @@ mod tests {
 
             let mut at_once = machine.clone();
             match effect {
-                Effect::Unknown | Effect::NoEffect => {}
+                Effect::Unknown | Effect::None => {}
                 Effect::Counted { .. } => at_once.settle_successes(results.len() as u64),
                 Effect::Logged { .. } => at_once.settle_results(Results::of(&results)),
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Cause, Machine, Phase, State, Tally, Tick};
+use super::{Cause, Machine, Occurrence, Phase, State, Tally, Tick};
 
 /// The methods by which a circuit is operated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ impl fmt::Display for OperatorAction {
 impl Machine {
     pub(crate) fn operate(&mut self, action: OperatorAction, now: Tick) {
         self.advance(now);
+        self.occurrences.push(Occurrence::Operated(action));
         match action {
             OperatorAction::Trip => self.trip(),
             OperatorAction::Reset => self.reset(),
@@ -46,8 +47,9 @@ impl Machine {
     }
 
     fn trip(&mut self) {
-        if !self.forced && self.state() != State::Open {
-            self.enter_open(self.now, 0, self.tally(self.now), Cause::Trip);
+        let is_waiting = self.open_until().is_some_and(|until| self.now < until);
+        if !self.forced && !is_waiting {
+            self.enter_open(self.now, self.tally(self.now), Cause::Trip);
         }
     }
 
@@ -56,8 +58,9 @@ impl Machine {
             Phase::Open { tally, .. } if self.forced => {
                 *tally = Tally::default();
                 self.attempts = 0;
+                self.late_success = 0;
             }
-            _ => self.enter_closed(Cause::Reset),
+            _ => self.enter_closed(self.now, Cause::Reset),
         }
     }
 
@@ -72,7 +75,7 @@ impl Machine {
     fn force_closed(&mut self) {
         self.forced = true;
         if self.state() != State::Closed {
-            self.enter_closed(Cause::ForceClosed);
+            self.enter_closed(self.now, Cause::ForceClosed);
         }
     }
 

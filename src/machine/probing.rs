@@ -1,8 +1,17 @@
 //! The half-open state: who gets a probe slot, and what the probes decide.
 
-use super::{Admission, Cause, Machine, Nanos, Phase, ProbeRule, Refusal, Tally, Tick};
+use super::probes::Expired;
+use super::{
+    Admission, Cause, Counted, Machine, NEVER, Nanos, Occurrence, Phase, ProbeRule, Refusal,
+    Report, Tally, Tick, Ticket, Verdict,
+};
+
+/// The most that late successes can extend the time of probes, as a multiple of the probe timeout.
+const MOST_EXTENDED: u64 = 10;
 
 impl Machine {
+    // ---- slots --------------------------------------------------------------------------------
+
     /// Whether another probe may be admitted, given what the probes of this period have `reported`.
     pub(super) fn has_free_slot(&self, reported: &Tally) -> bool {
         self.probes.count() + reported.counts.calls < self.rules.half_open.probes().into()
@@ -10,41 +19,122 @@ impl Machine {
 
     pub(super) fn admit_probe(&mut self) -> Admission {
         self.last_ticket += 1;
-        self.probes.admit(self.last_ticket, self.now);
+        self.probes.admit(self.last_ticket, self.new_deadline());
         Admission::Probe(self.last_ticket)
     }
 
-    /// Counts what a probe has reported, and closes or opens the circuit if that decides.
-    pub(super) fn record_probe(&mut self, failed: bool, slow: bool, retry_after: Nanos) {
+    /// Returns when the probe slot with this ticket expires, if there is one.
+    pub(crate) fn slot_deadline(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
+        self.advance(now);
+        self.probes.deadline(ticket)
+    }
+
+    /// The inner service of the caller that holds this slot has become ready. The slot shows nothing about
+    /// the dependency until the call begins, so until then it yields to other callers.
+    pub(crate) fn slot_is_ready(&mut self, now: Tick, ticket: Ticket) {
+        self.advance(now);
+        self.probes.set_idle(ticket);
+    }
+
+    /// Begins the call of a probe, whose time starts now. Returns whether the probe still has its slot.
+    pub(crate) fn begin_probe(&mut self, now: Tick, ticket: Ticket) -> bool {
+        self.advance(now);
+        self.probes.begin(ticket, self.new_deadline())
+    }
+
+    fn new_deadline(&self) -> Tick {
+        self.now.saturating_add(self.probe_time())
+    }
+
+    /// Returns the time that a probe has: the probe timeout, or more if healthy calls have turned out to
+    /// take longer than that.
+    pub(super) fn probe_time(&self) -> Nanos {
+        let timeout = self.rules.probe_timeout;
+        self.late_success.saturating_mul(2).clamp(timeout, timeout.saturating_mul(MOST_EXTENDED))
+    }
+
+    // ---- results ------------------------------------------------------------------------------
+
+    /// Takes a result that is too late to count. All that it can show is that the probes of this outage
+    /// need more time: a dependency whose healthy calls take longer than the probe timeout would never
+    /// recover otherwise.
+    pub(super) fn settle_stale(
+        &mut self,
+        clock: impl Fn() -> Tick,
+        ticket: Ticket,
+        began: Tick,
+        report: Report,
+    ) {
+        let is_probe = self.closed_ticket().is_none() && ticket > self.outage;
+        if is_probe && report == Report::Success {
+            let took = clock().saturating_sub(began);
+            if took >= self.probe_time() {
+                self.late_success = self.late_success.max(took);
+            }
+        }
+    }
+
+    /// Applies what time has done to probes: each that has not reported within its time has failed, and
+    /// each slot that nobody has used is free again.
+    pub(super) fn expire_probes(&mut self) {
+        while let Some(Expired { deadline, idle }) = self.probes.remove_expired(self.now) {
+            if idle {
+                self.slot_freed = true;
+                continue;
+            }
+            self.occurrences.push(Occurrence::ProbeTimedOut);
+            match self.rules.half_open {
+                ProbeRule::ConsecutiveSuccesses(_) => {
+                    let mut tally = self.tally(deadline);
+                    tally.record(true, false);
+                    self.enter_open(deadline, tally, Cause::ProbeTimedOut);
+                }
+                ProbeRule::Sample(_) => {
+                    let slow = self.rules.slow_call_duration.is_some();
+                    let verdict = Verdict { counted: Some(Counted::Failure), slow };
+                    self.record_probe(deadline, verdict, false);
+                }
+            }
+        }
+    }
+
+    /// Counts what a probe has reported at `at`, and closes or opens the circuit if that decides.
+    pub(super) fn record_probe(&mut self, at: Tick, verdict: Verdict, asked_to_wait: bool) {
         let rule = self.rules.half_open;
+        let failed = verdict.failed();
         let too_slow = match rule {
-            ProbeRule::ConsecutiveSuccesses(_) => slow && self.rules.slow_call_rate.is_some(),
+            ProbeRule::ConsecutiveSuccesses(_) => {
+                verdict.slow && self.rules.slow_call_rate.is_some()
+            }
             ProbeRule::Sample(_) => false, // the slow-call rate of the sample decides
         };
         let Phase::HalfOpen { tally } = &mut self.phase else {
             return;
         };
-        tally.record(failed || too_slow, slow);
+        tally.counts.record(failed || too_slow, verdict.slow);
+        tally.streak = if too_slow { tally.streak + 1 } else { verdict.streak_after(tally.streak) };
         let tally = *tally;
         let reported = tally.counts.calls;
         match rule {
             ProbeRule::ConsecutiveSuccesses(_) if failed => {
-                self.enter_open(self.now, retry_after, tally, Cause::ProbeFailed);
+                self.enter_open(at, tally, Cause::ProbeFailed);
             }
             ProbeRule::ConsecutiveSuccesses(_) if too_slow => {
-                self.enter_open(self.now, retry_after, tally, Cause::ProbeSlow);
+                self.enter_open(at, tally, Cause::ProbeSlow);
             }
-            ProbeRule::Sample(_) if self.rules.trips_on(retry_after) => {
-                self.enter_open(self.now, retry_after, tally, Cause::RetryAfter);
+            ProbeRule::Sample(_) if asked_to_wait && self.rules.trip_on_retry_after => {
+                self.enter_open(at, tally, Cause::RetryAfter);
             }
             ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n) if reported < n.into() => {}
-            ProbeRule::ConsecutiveSuccesses(_) => self.enter_closed(Cause::ProbesSucceeded),
+            ProbeRule::ConsecutiveSuccesses(_) => self.enter_closed(at, Cause::ProbesSucceeded),
             ProbeRule::Sample(_) => match self.rules.judge_rates(tally.counts) {
-                Some(cause) => self.enter_open(self.now, retry_after, tally, cause),
-                None => self.enter_closed(Cause::ProbesSucceeded),
+                Some(cause) => self.enter_open(at, tally, cause),
+                None => self.enter_closed(at, Cause::ProbesSucceeded),
             },
         }
     }
+
+    // ---- refusals -----------------------------------------------------------------------------
 
     pub(super) fn refusal(&self) -> Refusal {
         let until = self.next_probe(self.now).unwrap_or(self.now);
@@ -55,18 +145,26 @@ impl Machine {
         }
     }
 
-    /// Returns when the next probe may be admitted if nothing else happens before. While half-open
-    /// without a free slot, that is after the oldest probe's time and the open period that follows it.
+    /// Returns when the next probe may be admitted. While half-open without a free slot, that is after the
+    /// wait that would follow if the probes in flight failed now.
     pub(super) fn next_probe(&self, now: Tick) -> Option<Tick> {
         match self.phase {
             Phase::Closed { .. } => None,
             Phase::Open { .. } if self.forced => None,
             Phase::Open { until, .. } => Some(until),
             Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Some(now),
-            Phase::HalfOpen { .. } => {
-                let deadline = self.probes.first_deadline().unwrap_or(now);
-                Some(deadline.saturating_add(self.next_wait()))
-            }
+            Phase::HalfOpen { .. } => Some(now.saturating_add(self.next_wait(now))),
+        }
+    }
+
+    /// Returns when a caller that waits for admission should look again, unless the circuit wakes it
+    /// before. `None` if only an operator can let it go on.
+    pub(crate) fn next_look(&self) -> Option<Tick> {
+        match self.phase {
+            Phase::Open { .. } if self.forced => None,
+            Phase::Open { until, .. } => Some(until),
+            Phase::Closed { .. } => Some(self.now),
+            Phase::HalfOpen { .. } => Some(self.probes.first_deadline().unwrap_or(NEVER)),
         }
     }
 }

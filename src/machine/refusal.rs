@@ -6,6 +6,7 @@ use super::time::{NEVER, Tick};
 
 /// Why a call was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RejectReason {
     /// The circuit is open and its open period has not elapsed.
     Open,
@@ -18,7 +19,7 @@ pub enum RejectReason {
 impl RejectReason {
     /// The name of the reason in snake case, such as `half_open`. Metrics and log fields use this name.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::HalfOpen => "half_open",

@@ -12,6 +12,8 @@ use super::window::SlidingWindow;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rules {
     pub(crate) consecutive_failures: Option<u64>,
+    /// Trips by the number of failures in the window.
+    pub(crate) failure_count: Option<u64>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) slow_call_duration: Option<Nanos>,
@@ -29,9 +31,33 @@ pub(crate) struct Rules {
 /// What the end of a call counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Whether the call failed, or `None` if it says nothing about the dependency.
-    pub(crate) failed: Option<bool>,
+    /// `None` if the call says nothing about the dependency.
+    pub(crate) counted: Option<Counted>,
     pub(crate) slow: bool,
+}
+
+/// What a call says about the dependency, if it says anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Success,
+    Failure,
+    /// A failure to the rates and to a probe, but neither the next of a streak nor its end.
+    SoftFailure,
+}
+
+impl Verdict {
+    pub(super) fn failed(self) -> bool {
+        matches!(self.counted, Some(Counted::Failure | Counted::SoftFailure))
+    }
+
+    /// Returns the failure streak after this call.
+    pub(super) fn streak_after(self, streak: u64) -> u64 {
+        match self.counted {
+            Some(Counted::Success) => 0,
+            Some(Counted::Failure) => streak + 1,
+            Some(Counted::SoftFailure) | None => streak,
+        }
+    }
 }
 
 impl Rules {
@@ -43,26 +69,36 @@ impl Rules {
     /// Returns what a call that took this long and ended this way counts as.
     pub(crate) fn verdict(&self, report: Report, took: Nanos) -> Verdict {
         let reached = |limit: Option<Nanos>| limit.is_some_and(|limit| took >= limit);
-        let failed = match report {
-            Report::Success => Some(false),
-            Report::Failure | Report::FailureRetryAfter(_) => Some(true),
-            Report::GivenUp if reached(self.abandoned_after) => Some(true),
+        let counted = match report {
+            Report::Success => Some(Counted::Success),
+            Report::Failure | Report::FailureRetryAfter(_) => Some(Counted::Failure),
+            Report::SoftFailure { .. } => Some(Counted::SoftFailure),
+            Report::GivenUp if reached(self.abandoned_after) => Some(Counted::Failure),
             Report::GivenUp | Report::Abandoned | Report::Ignored => None,
         };
-        Verdict { failed, slow: failed.is_some() && reached(self.slow_call_duration) }
+        Verdict { counted, slow: counted.is_some() && reached(self.slow_call_duration) }
     }
 
-    /// Returns the trip rule that holds in the closed state, if any, after a call whose callee asked to
-    /// be left alone for `retry_after`.
+    /// Returns the trip rule that holds in the closed state, if any. `asked_to_wait` says that the callee
+    /// of the last call has asked to be left alone.
     pub(super) fn judge(
         &self,
         Tally { counts, streak }: Tally,
-        retry_after: Nanos,
+        asked_to_wait: bool,
     ) -> Option<Cause> {
         match self.consecutive_failures {
             Some(limit) if streak >= limit => Some(Cause::ConsecutiveFailures { failures: streak }),
-            _ if self.trips_on(retry_after) => Some(Cause::RetryAfter),
-            _ if counts.calls < self.minimum_calls => None,
+            _ if asked_to_wait && self.trip_on_retry_after => Some(Cause::RetryAfter),
+            _ => self.judge_window(counts),
+        }
+    }
+
+    /// Returns the rule for the window that holds, if any.
+    fn judge_window(&self, counts: Counts) -> Option<Cause> {
+        let Counts { calls, failures, .. } = counts;
+        match self.failure_count {
+            Some(limit) if failures >= limit => Some(Cause::FailureCount { failures }),
+            _ if calls < self.minimum_calls => None,
             _ => self.judge_rates(counts),
         }
     }
@@ -81,14 +117,10 @@ impl Rules {
         }
     }
 
-    pub(super) fn trips_on(&self, retry_after: Nanos) -> bool {
-        self.trip_on_retry_after && retry_after > 0
-    }
-
-    /// Whether successes alone can make a rate rule hold. Successes lower the rates, so the worst that
-    /// they can do is to bring the number of calls up to the minimum.
+    /// Whether successes alone can make a rule for the window hold. Successes lower the rates, so the worst
+    /// that they can do is to bring the number of calls up to the minimum.
     pub(super) fn successes_may_trip(&self, mut counts: Counts) -> bool {
         counts.calls = counts.calls.max(self.minimum_calls);
-        self.judge_rates(counts).is_some()
+        self.judge_window(counts).is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! What only the machine itself can show: its shell either hides it or does not wait for it.
+//! What only tests of the machine can show, because the circuit around it hides it.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use super::*;
 pub(super) fn rules() -> Rules {
     Rules {
         consecutive_failures: Some(2),
+        failure_count: None,
         failure_rate: None,
         slow_call_rate: None,
         slow_call_duration: None,
@@ -26,11 +27,11 @@ fn settle_without_a_clock(rules: Rules, report: Report) {
     let Ok(Admission::Closed(ticket)) = machine.acquire(5) else {
         panic!("a new circuit is closed");
     };
-    assert!(machine.settle(|| panic!("the time was asked for"), ticket, 5, report));
+    assert!(machine.settle(|| panic!("the clock was read"), ticket, 5, report));
 }
 
 #[test]
-fn a_result_on_which_time_has_no_influence_does_not_ask_for_it() {
+fn a_result_that_does_not_depend_on_time_does_not_read_the_clock() {
     let count = Some(SlidingWindow::count(10));
     for report in [Report::Success, Report::Failure, Report::Ignored, Report::GivenUp] {
         settle_without_a_clock(rules(), report);
@@ -42,7 +43,7 @@ fn a_result_on_which_time_has_no_influence_does_not_ask_for_it() {
 }
 
 #[test]
-fn whoever_comes_just_after_an_operator_hears_that_it_is_forced_open() {
+fn a_call_just_after_an_operator_acted_is_rejected_as_forced_open() {
     let mut machine = Machine::new(rules(), 0, 0, 5);
     machine.operate(OperatorAction::ForceOpen, 6);
     assert_eq!(machine.acquire(6).unwrap_err(), Refusal::FORCED_OPEN);

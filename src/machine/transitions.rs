@@ -2,18 +2,13 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Cause, Change, Machine, Nanos, Opening, Phase, State, Tally, Tick};
+use super::retry_after::RetryAfter;
+use super::{Cause, Change, Machine, Nanos, Occurrence, Opening, Phase, State, Tally, Tick};
 
 impl Machine {
-    /// Opens the circuit at `since` for the wait of the backoff, or for `retry_after` if that is longer.
-    pub(super) fn enter_open(
-        &mut self,
-        since: Tick,
-        retry_after: Nanos,
-        tally: Tally,
-        cause: Cause,
-    ) {
-        let wait = self.next_wait().max(retry_after);
+    /// Opens the circuit at `since`.
+    pub(super) fn enter_open(&mut self, since: Tick, tally: Tally, cause: Cause) {
+        let wait = self.next_wait(since);
         self.attempts = self.attempts.saturating_add(1);
         self.openings += 1;
         let until = since.saturating_add(wait);
@@ -26,33 +21,45 @@ impl Machine {
         self.enter(Phase::HalfOpen { tally }, self.now, cause, None);
     }
 
-    pub(super) fn enter_closed(&mut self, cause: Cause) {
+    pub(super) fn enter_closed(&mut self, at: Tick, cause: Cause) {
         self.attempts = 0;
+        self.late_success = 0;
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.enter(Phase::Closed { ticket, streak: 0 }, self.now, cause, None);
+        self.enter(Phase::Closed { ticket, streak: 0 }, at, cause, None);
     }
 
     pub(super) fn enter(&mut self, phase: Phase, at: Tick, cause: Cause, opening: Option<Opening>) {
         let from = self.state();
+        if from == State::Closed {
+            self.outage = self.last_ticket;
+        }
         self.phase = phase;
         self.probes.clear();
+        self.retry_after = RetryAfter::default();
         let to = self.state();
         // Resetting a closed circuit begins a new period, but it does not change the state.
         if (from, to) != (State::Closed, State::Closed) {
             (self.since, self.cause) = (at, Some(cause));
-            self.changes.push(Change { from, to, cause, at, opening });
+            let change = Change { from, to, cause, at, opening };
+            self.occurrences.push(Occurrence::Changed(change));
         }
     }
 
-    /// Returns the length of the next open period.
-    pub(super) fn next_wait(&self) -> Nanos {
+    /// Returns how long the circuit would stay open if it opened at `since`: as long as the backoff says, or
+    /// as the callee has asked for, whichever is longer.
+    pub(super) fn next_wait(&self, since: Tick) -> Nanos {
+        let wait = self.rules.open_duration.wait(self.attempts, self.draw());
+        wait.max(self.retry_after.wait(since))
+    }
+
+    /// Returns a number from 0.0 to 1.0 that is drawn anew for each open period.
+    pub(super) fn draw(&self) -> f64 {
         let mut hasher = DefaultHasher::new();
         (self.seed, self.openings).hash(&mut hasher);
-        let draw = hasher.finish() as f64 / u64::MAX as f64;
-        self.rules.open_duration.wait(self.attempts, draw)
+        hasher.finish() as f64 / u64::MAX as f64
     }
 }

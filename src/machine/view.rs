@@ -1,7 +1,7 @@
 //! What the machine shows of itself. Looking changes nothing.
 
 use super::counts::{Counts, Tally};
-use super::{Cause, Change, Machine, Nanos, Rules, State, Tick};
+use super::{Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick};
 
 /// The state of a machine at one moment, as plain numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl Machine {
     /// a copy.
     pub(crate) fn view(&self, now: Tick) -> View {
         let now = now.max(self.now);
-        if self.expired_probe(now).is_some() {
+        if self.probes.first_deadline().is_some_and(|deadline| now >= deadline) {
             return self.advanced(now).view(now);
         }
         let until = |at: Tick| at.saturating_sub(now);
@@ -54,8 +54,11 @@ impl Machine {
 
     /// Returns the change of state that time has made by `now`, if nobody has used the machine since.
     pub(crate) fn unrecorded_change(&self, now: Tick) -> Option<Change> {
-        self.expired_probe(now.max(self.now))?;
-        self.advanced(now).changes.pop()
+        self.probes.first_deadline().filter(|deadline| now >= *deadline)?;
+        self.advanced(now).occurrences.iter().rev().find_map(|occurrence| match occurrence {
+            Occurrence::Changed(change) => Some(*change),
+            _ => None,
+        })
     }
 
     fn advanced(&self, now: Tick) -> Self {

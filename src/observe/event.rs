@@ -1,15 +1,16 @@
-//! What happens to a circuit, told to those who listen.
+//! [`Event`]: what happened to a circuit, as listeners see it.
 
 use std::fmt;
-use std::time::Duration;
 
+use super::interest::Interest;
+use super::settled::Settled;
 use super::transition::Transition;
-use crate::circuit::{Rejected, SettledCall};
-use crate::machine::{OperatorAction, Report};
+use crate::circuit::{Escaped, Rejected};
+use crate::machine::OperatorAction;
 
-/// Something that happened to a circuit: what a [`Listener`] is told.
+/// Something that happened to a circuit. [`Listener`](crate::Listener)s receive events.
 ///
-/// Its `Display` is one line for a log.
+/// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
 ///
 /// # Example
 /// ```
@@ -35,13 +36,13 @@ impl<'a> Event<'a> {
         Self { breaker, kind }
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &'a str {
         self.breaker
     }
 
-    /// What happened.
+    /// Returns what happened.
     #[must_use]
     pub fn kind(&self) -> EventKind<'a> {
         self.kind
@@ -50,7 +51,7 @@ impl<'a> Event<'a> {
 
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let breaker = self.breaker;
+        let breaker = Escaped(self.breaker);
         match self.kind {
             EventKind::Transition(transition) => transition.fmt(f),
             EventKind::OperatorAction(action) => write!(f, "{breaker}: {action}"),
@@ -58,6 +59,13 @@ impl fmt::Display for Event<'_> {
             EventKind::Rejected(rejected) => rejected.fmt(f),
             EventKind::ProbeAdmitted => write!(f, "{breaker}: a probe was admitted"),
             EventKind::Settled(settled) => write!(f, "{breaker}: {settled}"),
+            EventKind::Lagged { missed: 1 } => write!(f, "{breaker}: missed 1 event"),
+            EventKind::Lagged { missed } => write!(f, "{breaker}: missed {missed} events"),
+            EventKind::RegistryFull { capacity, unkept_calls } => {
+                let s = if unkept_calls == 1 { "" } else { "s" };
+                write!(f, "{breaker}: the registry is full (capacity {capacity}): ")?;
+                write!(f, "{unkept_calls} call{s} went through circuits that are not kept")
+            }
         }
     }
 }
@@ -68,186 +76,47 @@ impl fmt::Display for Event<'_> {
 pub enum EventKind<'a> {
     /// The circuit changed its state.
     Transition(&'a Transition),
-    /// Somebody called one of the methods by which a circuit is operated, whether that changed
-    /// anything or not.
+    /// One of the methods that operate a circuit was called. It is reported even if it had no effect.
     OperatorAction(OperatorAction),
-    /// The oldest probe in flight did not report within the
-    /// [probe timeout](crate::CircuitBreakerBuilder::probe_timeout). The transition follows.
+    /// The oldest probe in flight did not report within its
+    /// [time](crate::CircuitBreakerBuilder::probe_timeout). The transition to open follows.
     ProbeTimedOut,
-    /// A call was turned away.
+    /// A call was rejected.
     Rejected(&'a Rejected),
-    /// A call was admitted while half-open.
+    /// A call was admitted as a probe, because the circuit is half-open.
     ProbeAdmitted,
-    /// A call that was admitted has ended.
+    /// A call that had been admitted ended.
     Settled(Settled),
+    /// The listeners are too slow: transitions, operator actions or probe timeouts were dropped before they
+    /// could be reported. See [`Listener`](crate::Listener#order).
+    Lagged {
+        /// The number of events that were dropped.
+        missed: u64,
+    },
+    /// A registry of circuits has no capacity left: it could not keep a new circuit, because the circuits that
+    /// it looked at are all busy. Calls through such a circuit are made, and their results have no effect.
+    ///
+    /// Each registry reports this once a minute at most. The name of the breaker is that of the registry's
+    /// template. See [which circuits are kept](keyed/index.html#which-circuits-are-kept).
+    RegistryFull {
+        /// How many circuits the registry keeps at most.
+        capacity: u64,
+        /// How many calls were made through circuits that are not kept since the last event of this kind.
+        unkept_calls: u64,
+    },
 }
 
 impl EventKind<'_> {
-    /// How much one must want to hear of, to hear of this.
-    pub(crate) fn interest(&self) -> Interest {
+    /// Returns the least interest that a listener must have to receive this event.
+    pub(super) fn interest(&self) -> Interest {
         match self {
-            Self::Transition(_) | Self::OperatorAction(_) | Self::ProbeTimedOut => {
-                Interest::Transitions
-            }
+            Self::Transition(_)
+            | Self::OperatorAction(_)
+            | Self::ProbeTimedOut
+            | Self::Lagged { .. }
+            | Self::RegistryFull { .. } => Interest::Transitions,
             Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
             Self::Settled(_) => Interest::Calls,
         }
     }
-}
-
-/// How an admitted call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
-    ending: Ending,
-    duration: Option<Duration>,
-    is_slow: bool,
-    is_stale: bool,
-}
-
-impl Settled {
-    pub(super) fn new(call: &SettledCall) -> Self {
-        let ending = match (call.verdict.failed, call.report) {
-            (Some(true), _) => Ending::Failure,
-            (Some(false), _) => Ending::Success,
-            (None, Report::Ignored) => Ending::Ignored,
-            (None, _) => Ending::Abandoned,
-        };
-        let duration = call.took.map(Duration::from_nanos);
-        Self { ending, duration, is_slow: call.verdict.slow, is_stale: call.is_stale }
-    }
-
-    /// How it ended.
-    #[must_use]
-    pub fn ending(&self) -> Ending {
-        self.ending
-    }
-
-    /// How long it took from its admission on; `None` if no listener wants to know
-    /// ([`Interest::Durations`]) and no rule of the breaker needs it.
-    #[must_use]
-    pub fn duration(&self) -> Option<Duration> {
-        self.duration
-    }
-
-    /// Whether it succeeded or failed and took at least the
-    /// [slow call duration](crate::CircuitBreakerBuilder::slow_call_duration_threshold).
-    #[must_use]
-    pub fn is_slow(&self) -> bool {
-        self.is_slow
-    }
-
-    /// Whether its result was dropped, because the period that had admitted it was over.
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        self.is_stale
-    }
-}
-
-impl fmt::Display for Settled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a call ended: {}", self.ending)?;
-        if let Some(duration) = self.duration {
-            write!(f, " after {duration:.1?}")?;
-        }
-        if self.is_slow {
-            f.write_str(", slow")?;
-        }
-        if self.is_stale {
-            f.write_str(", too late to count")?;
-        }
-        Ok(())
-    }
-}
-
-/// How an admitted call ended: its outcome, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// It succeeded.
-    Success,
-    /// It failed; also if it was abandoned so late that this counts as a failure.
-    Failure,
-    /// Its result says nothing about the health of the dependency.
-    Ignored,
-    /// It was dropped before it had a result.
-    Abandoned,
-}
-
-impl fmt::Display for Ending {
-    /// `success`, `failure`, `ignored` or `abandoned`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Ignored => "ignored",
-            Self::Abandoned => "abandoned",
-        })
-    }
-}
-
-/// One who is told what happens to a circuit; a closure `|event: &Event<'_>|` is one.
-///
-/// A listener is called after the state has changed and without any lock held, on the thread that
-/// caused the event, so it should be quick. If it panics, nothing else is harmed. It may use this
-/// breaker and others; what it does there is not told as [`Rejected`](EventKind::Rejected),
-/// [`ProbeAdmitted`](EventKind::ProbeAdmitted), [`Settled`](EventKind::Settled) or
-/// [`OperatorAction`](EventKind::OperatorAction), as it would be told for ever. Transitions that it
-/// causes are told, and if it is told what a single call did, it is told them before its own method
-/// returns; so it should hold no lock of its own meanwhile. A listener that owns a handle of its own
-/// breaker keeps that alive for ever.
-///
-/// Transitions, actions of operators and probes that timed out are told one at a time and in order.
-/// What single calls do is told at once, so by several threads at the same time, and possibly before
-/// a transition that happened earlier.
-///
-/// # Example
-/// ```
-/// use std::sync::atomic::{AtomicU64, Ordering};
-/// use tower_breaker::{CircuitBreaker, Event, EventKind, Interest, Listener};
-///
-/// #[derive(Default)]
-/// struct Rejections(AtomicU64);
-///
-/// impl Listener for Rejections {
-///     fn on_event(&self, event: &Event<'_>) {
-///         if let EventKind::Rejected(_) = event.kind() {
-///             self.0.fetch_add(1, Ordering::Relaxed);
-///         }
-///     }
-///
-///     fn interest(&self) -> Interest {
-///         Interest::Rejections // healthy calls cost nothing
-///     }
-/// }
-///
-/// let breaker = CircuitBreaker::builder("payments").listener(Rejections::default()).build()?;
-/// # Ok::<(), tower_breaker::ConfigError>(())
-/// ```
-pub trait Listener: Send + Sync + 'static {
-    /// Is told what happened.
-    fn on_event(&self, event: &Event<'_>);
-
-    /// How much it wants to hear of; [`Interest::Durations`], that is everything, unless it says
-    /// otherwise. It is asked once, when the breaker is built, and hears of no more.
-    fn interest(&self) -> Interest {
-        Interest::Durations
-    }
-}
-
-impl<F: Fn(&Event<'_>) + Send + Sync + 'static> Listener for F {
-    fn on_event(&self, event: &Event<'_>) {
-        self(event);
-    }
-}
-
-/// How much a [`Listener`] wants to hear of. Each includes those before it, and costs more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Interest {
-    /// Transitions, actions of operators, probes that timed out: nothing that a call pays for.
-    Transitions,
-    /// Rejections and admitted probes: nothing that a healthy call pays for.
-    Rejections,
-    /// How calls end: a healthy call calls the listener.
-    Calls,
-    /// How long calls take: a healthy call looks at the clock twice.
-    Durations,
 }

@@ -18,7 +18,7 @@ impl History {
         self.0.push_front(change);
     }
 
-    /// Returns the latest changes, oldest first, and behind them one that is not recorded yet.
+    /// Returns the latest changes, oldest first, followed by one that has not been recorded yet.
     pub(super) fn with(&self, unrecorded: Option<Change>) -> Vec<Change> {
         let newest_first = unrecorded.iter().chain(&self.0).take(KEPT);
         let mut changes: Vec<Change> = newest_first.copied().collect();

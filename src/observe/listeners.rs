@@ -1,113 +1,80 @@
-//! [`Listeners`]: those who are told what happens to a circuit, and in which order.
+//! [`Listeners`]: who is notified of what happens to a circuit, and in which order.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::event::{Event, EventKind, Interest, Listener, Settled};
+use super::audience::Audience;
+use super::event::EventKind;
 use super::history::History;
+use super::interest::Interest;
+use super::listener::Listener;
 #[cfg(feature = "metrics")]
 use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
 use super::no_metrics::{Metrics, Series};
-use super::subscribe::{Subscribers, Transitions};
-#[cfg(feature = "tracing")]
-use super::tracing::Tracing;
+use super::notifying::Notifying;
+use super::pending::{Notification, Pending};
+use super::settled::Settled;
+use super::subscribe::{Lagged, Subscribers, Transitions};
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
-use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches, catch_panic};
-use crate::machine::{Cause, Change, Machine, OperatorAction, Tick};
+use crate::circuit::{Name, Observer, Rejected, SettledCall, Watches};
+use crate::machine::{Change, Machine, Occurrence, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
-    name: Name,
-    /// The listeners, each with how much it wants to be told.
-    all: Vec<(Interest, Arc<dyn Listener>)>,
-    /// The most that any listener wants to be told.
-    of_listeners: Option<Interest>,
-    /// The same with the metrics included.
+    audience: Audience,
+    /// The greatest interest of any listener and of the metrics.
     interest: Option<Interest>,
     metrics: Metrics,
     subscribers: Subscribers,
     history: Mutex<History>,
-    pending: Mutex<Pending>,
-}
-
-/// What is told in order.
-#[derive(Debug, Clone)]
-enum Notification {
-    Transition(Transition),
-    OperatorAction(OperatorAction),
-    ProbeTimedOut,
-}
-
-#[derive(Default)]
-struct Pending {
-    notifications: VecDeque<Notification>,
-    /// Whether a thread is notifying.
-    is_notifying: bool,
-}
-
-thread_local! {
-    /// Whether this thread is in a listener. What a listener does to single calls is not told, or a
-    /// listener that makes a call for every call would never come to an end.
-    static IN_LISTENER: Cell<bool> = const { Cell::new(false) };
+    pending: Pending,
 }
 
 impl Listeners {
     pub(crate) fn new(name: Arc<str>, series: Series, all: Vec<Arc<dyn Listener>>) -> Self {
-        #[cfg(feature = "tracing")]
-        let all = std::iter::once(Arc::new(Tracing) as Arc<dyn Listener>).chain(all);
-        let all: Vec<_> = all.into_iter().map(|listener| (listener.interest(), listener)).collect();
-        let of_listeners = all.iter().map(|(interest, _)| *interest).max();
         let metrics = Metrics::new(series, &name);
+        let audience = Audience::new(name, all);
         Self {
-            name: Arc::new(name),
-            all,
-            of_listeners,
-            interest: of_listeners.max(metrics.interest()),
+            interest: audience.interest().max(metrics.interest()),
+            audience,
             metrics,
             subscribers: Subscribers::default(),
             history: Mutex::default(),
-            pending: Mutex::default(),
+            pending: Pending::default(),
         }
     }
 
     pub(crate) fn name(&self) -> &Name {
-        &self.name
+        self.audience.name()
     }
 
     pub(crate) fn subscribe(&self) -> Transitions {
         self.subscribers.subscribe()
     }
 
-    /// Returns the latest transitions, oldest first, with one that is not recorded yet. Called with the
-    /// circuit's lock held.
+    /// Returns the latest transitions, oldest first, followed by one that has not been recorded yet. Called
+    /// with the circuit's lock held.
     pub(crate) fn history(&self, unrecorded: Option<Change>) -> Vec<Transition> {
         let changes = lock(&self.history).with(unrecorded);
-        changes.into_iter().map(|change| Transition::new(self.name.clone(), change)).collect()
+        changes.into_iter().map(|change| Transition::new(self.name().clone(), change)).collect()
     }
 
-    /// Publishes what the metrics have recorded.
-    pub(crate) fn publish_metrics(&self) {
-        self.metrics.publish();
-    }
-
-    /// The circuit works for this breaker no longer.
+    /// Notes that the circuit no longer works for this breaker.
     pub(crate) fn stop(&self) {
         self.metrics.stop();
     }
 
     // ---- what single calls do -----------------------------------------------------------------
 
-    /// Tells that a call was rejected.
+    /// Reports that a call was rejected.
     pub(crate) fn rejected(&self, rejected: &Rejected) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::Rejected(rejected));
         }
     }
 
-    /// Tells that a probe was admitted.
+    /// Reports that a probe was admitted.
     pub(crate) fn probe_admitted(&self) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::ProbeAdmitted);
@@ -121,34 +88,42 @@ impl Listeners {
 
     fn notify_at_once(&self, kind: EventKind<'_>) {
         self.metrics.on_event(kind);
-        if self.of_listeners >= Some(kind.interest()) && !IN_LISTENER.get() {
-            self.notify_all(kind);
+        if self.audience.interest() >= Some(kind.interest()) && !Notifying::is_this_thread() {
+            let _notifying = Notifying::begin();
+            self.audience.notify(kind);
         }
     }
 
     // ---- what happens in order ----------------------------------------------------------------
 
-    fn push(&self, notification: Notification) {
-        if !(matches!(notification, Notification::OperatorAction(_)) && IN_LISTENER.get()) {
-            lock(&self.pending).notifications.push_back(notification);
-        }
+    fn push(&self, occurrence: Occurrence) {
+        self.pending.push(match occurrence {
+            Occurrence::Operated(_) if Notifying::is_this_thread() => return,
+            Occurrence::Operated(action) => Notification::OperatorAction(action),
+            Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
+            Occurrence::Changed(change) => {
+                Notification::Transition(Transition::new(self.name().clone(), change))
+            }
+        });
     }
 
-    fn next(&self) -> Option<Notification> {
-        let mut pending = lock(&self.pending);
-        let next = pending.notifications.pop_front();
-        pending.is_notifying = next.is_some();
-        next
-    }
-
-    fn notify_all(&self, kind: EventKind<'_>) {
-        let event = Event::new(&self.name, kind);
-        let was_in_listener = IN_LISTENER.replace(true);
-        for (_, listener) in self.all.iter().filter(|(interest, _)| *interest >= kind.interest()) {
-            // A panic must neither fail the call that caused the event nor keep others from being told.
-            catch_panic(|| listener.on_event(&event));
+    fn report(&self, notification: Notification) {
+        match notification {
+            Notification::Transition(transition) => {
+                self.audience.notify(EventKind::Transition(&transition));
+                self.subscribers.send(Ok(transition));
+            }
+            Notification::OperatorAction(action) => {
+                self.audience.notify(EventKind::OperatorAction(action));
+            }
+            Notification::ProbeTimedOut => self.audience.notify(EventKind::ProbeTimedOut),
+            Notification::Missed(missed) => {
+                self.audience.notify(EventKind::Lagged { missed: missed.events });
+                if missed.transitions > 0 {
+                    self.subscribers.send(Err(Lagged::new(missed.transitions)));
+                }
+            }
         }
-        IN_LISTENER.set(was_in_listener);
     }
 }
 
@@ -161,52 +136,38 @@ impl Observer for Listeners {
         }
     }
 
-    fn record(&self, machine: &Machine, action: Option<OperatorAction>) -> bool {
-        let is_told = self.interest.is_some() || !self.subscribers.is_empty();
-        let push = |notification| {
-            if is_told {
-                self.push(notification);
+    fn record(&self, machine: &Machine) -> bool {
+        let has_listeners = self.audience.interest().is_some() || !self.subscribers.is_empty();
+        let mut last = None;
+        for occurrence in machine.occurrences() {
+            if let Occurrence::Changed(change) = occurrence {
+                self.metrics.record(change);
+                lock(&self.history).record(*change);
+                last = Some(change.at);
             }
-        };
-        let mut action = action.map(Notification::OperatorAction);
-        for change in machine.changes() {
-            self.metrics.record(change);
-            if change.cause == Cause::ProbeTimedOut {
-                push(Notification::ProbeTimedOut); // that was before the operator acted
-            } else {
-                action.take().into_iter().for_each(push);
+            if has_listeners {
+                self.push(*occurrence);
             }
-            push(Notification::Transition(Transition::new(self.name.clone(), *change)));
-            lock(&self.history).record(*change);
         }
-        action.into_iter().for_each(push);
-        if let Some(last) = machine.changes().last() {
-            self.metrics.read(machine, last.at);
+        if let Some(last) = last {
+            self.metrics.read(machine, last);
         }
-        is_told
+        has_listeners || self.metrics.interest().is_some()
     }
 
-    /// Tells everything that is pending, unless another thread is at it. That includes what a listener
-    /// causes meanwhile.
     fn notify(&self) {
-        self.metrics.publish();
-        if std::mem::replace(&mut lock(&self.pending).is_notifying, true) {
-            return;
-        }
-        while let Some(notification) = self.next() {
-            self.notify_all(match &notification {
-                Notification::Transition(transition) => EventKind::Transition(transition),
-                Notification::OperatorAction(action) => EventKind::OperatorAction(*action),
-                Notification::ProbeTimedOut => EventKind::ProbeTimedOut,
-            });
-            if let Notification::Transition(transition) = notification {
-                self.subscribers.send(transition);
-            }
+        self.publish();
+        if let Some(turn) = self.pending.begin() {
+            turn.for_each(|notification| self.report(notification));
         }
     }
 
     fn read(&self, machine: &Machine, now: Tick) {
         self.metrics.read(machine, now);
+    }
+
+    fn publish(&self) {
+        self.metrics.publish();
     }
 
     fn call_settled(&self, call: SettledCall) {

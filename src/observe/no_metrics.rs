@@ -1,4 +1,4 @@
-//! What stands in for the metrics when the feature is off. It does nothing.
+//! Takes the place of the metrics if the feature is off. It does nothing.
 
 use std::sync::Arc;
 
@@ -12,6 +12,22 @@ impl Series {
     pub(crate) fn new(_: Arc<str>) -> Self {
         Self
     }
+}
+
+#[cfg(feature = "keyed")]
+pub(super) struct RegistryMetrics;
+
+#[cfg(feature = "keyed")]
+impl RegistryMetrics {
+    pub(super) fn new(_: Series, _: u64) -> Arc<Self> {
+        Arc::new(Self)
+    }
+
+    pub(super) fn resized(&self, _: i64) {}
+
+    pub(super) fn call_unkept(&self) {}
+
+    pub(super) fn stop(&self) {}
 }
 
 pub(super) struct Metrics;

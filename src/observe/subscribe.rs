@@ -1,4 +1,4 @@
-//! A stream of transitions, for code that waits for them.
+//! [`Transitions`]: a stream of transitions, for code that waits for them.
 
 use std::error::Error;
 use std::fmt;
@@ -14,35 +14,41 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 use super::transition::Transition;
 use crate::circuit::catch_panic;
 
-/// So many transitions are kept for subscribers that are slow.
+/// The number of transitions that are kept for slow subscribers.
 const KEPT: usize = 16;
 
-/// The sending half, made for the first subscriber.
+/// The sending half of the stream. It is created for the first subscriber.
 #[derive(Default)]
-pub(crate) struct Subscribers(OnceLock<Sender<Transition>>);
+pub(super) struct Subscribers(OnceLock<Sender<Item>>);
+
+/// `Err` says that transitions were dropped before they could be sent.
+type Item = Result<Transition, Lagged>;
 
 impl Subscribers {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.get().is_none_or(|sender| sender.receiver_count() == 0)
     }
 
-    pub(crate) fn subscribe(&self) -> Transitions {
+    pub(super) fn subscribe(&self) -> Transitions {
         Transitions { next: next(self.0.get_or_init(|| channel(KEPT).0).subscribe()) }
     }
 
-    pub(crate) fn send(&self, transition: Transition) {
+    pub(super) fn send(&self, item: Item) {
         if let Some(sender) = self.0.get() {
-            let _ = sender.send(transition); // an error says that nobody is there
+            let _ = sender.send(item); // an error means that nobody is subscribed
         }
     }
 }
 
-/// The transitions of a circuit as they happen; from
+/// A stream of the transitions of a circuit, returned by
 /// [`CircuitBreaker::subscribe`](crate::CircuitBreaker::subscribe).
 ///
-/// It is a [`Stream`], and has [`next`](Self::next) for those who need no more. It ends when the
-/// breaker is gone. The last 16 transitions are kept for a subscriber that is slow; one that is
-/// slower is told how many it missed, and keeps nobody waiting.
+/// It implements [`Stream`]. If you only need the next transition, call [`next`](Self::next). The stream
+/// ends once every handle to the breaker has been dropped.
+///
+/// The last 16 transitions are kept for a slow subscriber. A subscriber that is even slower misses
+/// transitions and receives [`Lagged`] in their place. It never makes anybody wait. It also receives
+/// `Lagged` if [listeners](crate::Listener#order) are so slow that transitions are dropped.
 ///
 /// # Example
 /// ```
@@ -53,7 +59,7 @@ impl Subscribers {
 /// let mut transitions = breaker.subscribe();
 /// breaker.trip();
 ///
-/// let transition = transitions.next().await.expect("the breaker lives").expect("one is not many");
+/// let transition = transitions.next().await.expect("the breaker is alive").expect("none was missed");
 /// assert_eq!(transition.to(), State::Open);
 /// # });
 /// ```
@@ -61,28 +67,38 @@ pub struct Transitions {
     next: Next,
 }
 
-/// Tokio's receiver has no `poll` of its own, so it is kept in the future that waits for the next.
-type Next = Pin<Box<dyn Future<Output = (Received, Receiver<Transition>)> + Send + Sync>>;
-type Received = Result<Transition, RecvError>;
+/// Tokio's receiver has no `poll` method, so the receiver lives in the future that waits for the next
+/// transition.
+type Next = Pin<Box<dyn Future<Output = (Result<Item, RecvError>, Receiver<Item>)> + Send + Sync>>;
 
-fn next(mut receiver: Receiver<Transition>) -> Next {
+fn next(mut receiver: Receiver<Item>) -> Next {
     Box::pin(async move { (receiver.recv().await, receiver) })
 }
 
-/// The waker of a subscriber. Tokio wakes several in a row, and a panic would keep the rest asleep.
-struct PanicsCaught(Waker);
+/// The waker of a subscriber. It is user code, which may panic when it wakes and when it is dropped. Tokio
+/// wakes several in a row, and a panic of one would leave the rest asleep.
+struct CatchPanic(Option<Waker>);
 
-impl Wake for PanicsCaught {
+impl Wake for CatchPanic {
     fn wake(self: Arc<Self>) {
-        catch_panic(|| self.0.wake_by_ref());
+        catch_panic(|| self.0.iter().for_each(Waker::wake_by_ref));
+    }
+}
+
+impl Drop for CatchPanic {
+    fn drop(&mut self) {
+        let waker = self.0.take();
+        catch_panic(|| drop(waker));
     }
 }
 
 impl Transitions {
-    /// The next transition; `None` when the breaker is gone. Cancel safe.
+    /// Waits for the next transition. Returns `None` once every handle to the breaker has been dropped.
+    ///
+    /// Cancel safety: dropping the future misses no transition.
     ///
     /// # Errors
-    /// [`Lagged`] if some were missed; then the oldest that is still kept comes next.
+    /// Returns [`Lagged`] if transitions were missed. The oldest one that is still kept comes next.
     pub async fn next(&mut self) -> Option<Result<Transition, Lagged>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -92,13 +108,13 @@ impl Stream for Transitions {
     type Item = Result<Transition, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let waker = Waker::from(Arc::new(PanicsCaught(cx.waker().clone())));
+        let waker = Waker::from(Arc::new(CatchPanic(Some(cx.waker().clone()))));
         let mut cx = Context::from_waker(&waker);
         let (received, receiver) = ready!(self.next.as_mut().poll(&mut cx));
         self.next = next(receiver);
         Poll::Ready(match received {
-            Ok(transition) => Some(Ok(transition)),
-            Err(RecvError::Lagged(missed)) => Some(Err(Lagged { missed })),
+            Ok(item) => Some(item),
+            Err(RecvError::Lagged(missed)) => Some(Err(Lagged::new(missed))),
             Err(RecvError::Closed) => None,
         })
     }
@@ -110,14 +126,19 @@ impl fmt::Debug for Transitions {
     }
 }
 
-/// A subscriber was too slow; from [`Transitions::next`].
+/// Transitions were missed, because the subscriber or a listener was too slow. [`Transitions`] returns it in
+/// their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lagged {
     missed: u64,
 }
 
 impl Lagged {
-    /// How many transitions it missed.
+    pub(super) fn new(missed: u64) -> Self {
+        Self { missed }
+    }
+
+    /// Returns how many transitions were missed.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
@@ -126,7 +147,10 @@ impl Lagged {
 
 impl fmt::Display for Lagged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "missed {} transitions", self.missed)
+        match self.missed {
+            1 => f.write_str("missed 1 transition"),
+            n => write!(f, "missed {n} transitions"),
+        }
     }
 }
 

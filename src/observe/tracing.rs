@@ -1,8 +1,9 @@
-//! Events through `tracing`: a listener that every breaker has when the feature is on.
+//! The log: a listener that every breaker has if the feature `tracing` is enabled.
 
 use tracing::{Level, Span, event};
 
 use super::{Event, EventKind, Interest, Listener, Transition};
+use crate::circuit::Escaped;
 use crate::machine::{Cause, State};
 
 pub(crate) struct Tracing;
@@ -10,13 +11,13 @@ pub(crate) struct Tracing;
 impl Listener for Tracing {
     fn on_event(&self, event: &Event<'_>) {
         match event.kind() {
-            EventKind::Transition(transition) => tell(transition),
+            EventKind::Transition(transition) => log(transition),
             EventKind::Rejected(rejected) => {
                 Span::current().record("circuit_breaker.rejected", true);
                 event!(
                     target: "tower_breaker",
                     Level::DEBUG,
-                    breaker = rejected.breaker(),
+                    breaker = Escaped(rejected.breaker()).to_string(),
                     reason = rejected.reason().name(),
                     retry_after_seconds = rejected.retry_after().map(|wait| wait.as_secs_f64()),
                     "{}",
@@ -26,6 +27,21 @@ impl Listener for Tracing {
             EventKind::ProbeAdmitted => {
                 Span::current().record("circuit_breaker.probe", true);
             }
+            EventKind::Lagged { missed } => event!(
+                target: "tower_breaker",
+                Level::WARN,
+                breaker = Escaped(event.breaker()).to_string(),
+                missed,
+                "{event}",
+            ),
+            EventKind::RegistryFull { capacity, unkept_calls } => event!(
+                target: "tower_breaker",
+                Level::WARN,
+                breaker = Escaped(event.breaker()).to_string(),
+                capacity,
+                unkept_calls,
+                "{event}",
+            ),
             _ => {}
         }
     }
@@ -35,14 +51,14 @@ impl Listener for Tracing {
     }
 }
 
-fn tell(transition: &Transition) {
-    /// The level of an event is a part of its code.
-    macro_rules! tell {
+fn log(transition: &Transition) {
+    /// `event!` takes no level that is known only at run time.
+    macro_rules! log {
         ($level:expr) => {
             event!(
                 target: "tower_breaker",
                 $level,
-                breaker = transition.breaker(),
+                breaker = Escaped(transition.breaker()).to_string(),
                 from = transition.from().name(),
                 to = transition.to().name(),
                 cause = transition.cause().name(),
@@ -56,14 +72,14 @@ fn tell(transition: &Transition) {
             )
         };
     }
-    if transition.to() == State::Open { tell!(Level::WARN) } else { tell!(Level::INFO) }
+    if transition.to() == State::Open { log!(Level::WARN) } else { log!(Level::INFO) }
 }
 
 fn failures(cause: Cause) -> Option<u64> {
     match cause {
-        Cause::ConsecutiveFailures { failures } | Cause::FailureRate { failures, .. } => {
-            Some(failures)
-        }
+        Cause::ConsecutiveFailures { failures }
+        | Cause::FailureCount { failures }
+        | Cause::FailureRate { failures, .. } => Some(failures),
         _ => None,
     }
 }

@@ -1,19 +1,33 @@
-//! A change of state, and what caused it.
+//! [`Transition`]: a change of state, as users see it.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::circuit::{Name, clock};
+use crate::circuit::{Escaped, Name, clock};
 use crate::machine::{Cause, Change, State};
 
-/// A change of a circuit's state: told to
-/// [`on_transition`](crate::CircuitBreakerBuilder::on_transition), sent to
-/// [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while by
+/// A change of a circuit's state, and what caused it.
+///
+/// Transitions are passed to [`on_transition`](crate::CircuitBreakerBuilder::on_transition), sent to
+/// those who [`subscribe`](crate::CircuitBreaker::subscribe), and kept for a while in the
 /// [`history`](crate::CircuitBreaker::history).
 ///
-/// Its `Display` is one line for a log.
+/// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
+///
+/// # As JSON
+/// With the feature `serde` a transition serializes as a map. It says how long ago the transition was,
+/// because other processes do not know this one's [`Instant`]s. Durations are numbers of seconds. A value
+/// that does not exist is `null`.
+///
+/// ```json
+/// {
+///   "breaker": "payments", "from": "closed", "to": "open",
+///   "cause": { "kind": "consecutive_failures", "failures": 5 },
+///   "ago_seconds": 1.5, "open_duration_seconds": 5.2, "attempt": 1
+/// }
+/// ```
 ///
 /// # Example
 /// ```
@@ -39,47 +53,55 @@ impl Transition {
         Self { breaker, change }
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker as it was given. `Display` escapes it.
     #[must_use]
     pub fn breaker(&self) -> &str {
         &self.breaker
     }
 
-    /// The state that it left.
+    /// Returns the state that the circuit left.
     #[must_use]
     pub fn from(&self) -> State {
         self.change.from
     }
 
-    /// The state that it entered: another than [`from`](Self::from), except where an operator holds
-    /// an open circuit open.
+    /// Returns the state that the circuit entered.
+    ///
+    /// It differs from [`from`](Self::from), with one exception: an open circuit that an operator
+    /// forces open goes from open to open.
     #[must_use]
     pub fn to(&self) -> State {
         self.change.to
     }
 
-    /// When: the moment from which the new state's time counts. If a probe did not report in time,
-    /// that is the end of its time, however much later it was noticed.
+    /// Returns when the circuit entered its new state.
+    ///
+    /// If a probe timed out, this is the moment at which its time ended, even if nobody noticed until
+    /// later.
     #[must_use]
     pub fn at(&self) -> Instant {
         clock::instant(self.change.at)
     }
 
-    /// Why.
+    /// Returns why the circuit changed its state.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.change.cause
     }
 
-    /// How long the circuit will be open before it admits a probe, counted from the moment it
-    /// opened; `None` if it did not open, or is forced open.
+    /// Returns how long the circuit stays open before it admits a probe, measured from the moment at
+    /// which it opened.
+    ///
+    /// Returns `None` if the circuit did not open, or is forced open.
     #[must_use]
     pub fn open_duration(&self) -> Option<Duration> {
         self.change.opening.map(|opening| Duration::from_nanos(opening.wait))
     }
 
-    /// Which open period this is since the circuit was last closed, from 1 on: what the
-    /// [backoff](crate::Backoff) goes by; `None` if it did not open, or is forced open.
+    /// Returns the number of this open period since the circuit was last closed, starting with 1. The
+    /// [backoff](crate::Backoff) depends on this number.
+    ///
+    /// Returns `None` if the circuit did not open, or is forced open.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         self.change.opening.map(|opening| opening.attempt)
@@ -88,11 +110,30 @@ impl Transition {
 
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, change } = self;
+        let (breaker, change) = (Escaped(&self.breaker), &self.change);
         write!(f, "{breaker}: {} -> {} ({})", change.from, change.to, change.cause)?;
         match self.open_duration() {
             Some(wait) => write!(f, ", next probe in {wait:.1?}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Transition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let ago = Duration::from_nanos(clock::now().saturating_sub(self.change.at));
+        let open_duration = self.open_duration().map(|wait| wait.as_secs_f64());
+        let mut map = serializer.serialize_struct("Transition", 7)?;
+        map.serialize_field("breaker", self.breaker())?;
+        map.serialize_field("from", &self.from())?;
+        map.serialize_field("to", &self.to())?;
+        map.serialize_field("cause", &self.cause())?;
+        map.serialize_field("ago_seconds", &ago.as_secs_f64())?;
+        map.serialize_field("open_duration_seconds", &open_duration)?;
+        map.serialize_field("attempt", &self.attempt())?;
+        map.end()
     }
 }

@@ -1,4 +1,4 @@
-//! A snapshot in a line, for people.
+//! A snapshot for people, in one line.
 
 use std::fmt;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Snapshot {
     }
 }
 
-/// A length of time in its two greatest units, or with one decimal.
+/// Prints a duration with its two largest units, or below a minute with one decimal.
 struct Length(Duration);
 
 impl fmt::Display for Length {

@@ -1,13 +1,13 @@
-//! How far the rules are from tripping a circuit.
+//! [`TripRule`]: how far a rule is from tripping a circuit.
 
 use std::fmt;
 
 use crate::machine::View;
 
-/// A rule that trips a circuit, and how far it is from that; from
+/// A rule that trips the circuit, and how far it is from doing so. Returned by
 /// [`Snapshot::trip_rules`](crate::Snapshot::trip_rules).
 ///
-/// Its `Display` is a part of a line for a log.
+/// `Display` prints a phrase for a log line.
 ///
 /// # Example
 /// ```
@@ -25,46 +25,57 @@ use crate::machine::View;
 )]
 #[non_exhaustive]
 pub enum TripRule {
-    /// [`consecutive_failures`](crate::CircuitBreakerBuilder::consecutive_failures).
+    /// The rule of [`consecutive_failures`](crate::CircuitBreakerBuilder::consecutive_failures).
     ConsecutiveFailures {
-        /// The length of the present run,
+        /// The length of the current failure streak.
         failures: u64,
-        /// and of one that trips.
+        /// The length at which the rule trips the circuit.
         limit: u64,
     },
-    /// [`failure_rate_threshold`](crate::CircuitBreakerBuilder::failure_rate_threshold).
-    FailureRate {
-        /// The calls in the window that failed,
+    /// The rule of [`failure_count_threshold`](crate::CircuitBreakerBuilder::failure_count_threshold).
+    FailureCount {
+        /// The number of failed calls in the window.
         failures: u64,
-        /// of so many.
+        /// The number at which the rule trips the circuit.
+        limit: u64,
+    },
+    /// The rule of [`failure_rate_threshold`](crate::CircuitBreakerBuilder::failure_rate_threshold).
+    FailureRate {
+        /// The number of failed calls in the window.
+        failures: u64,
+        /// The number of calls in the window.
         calls: u64,
-        /// The rate that trips.
+        /// The rate at which the rule trips the circuit.
         threshold: f64,
-        /// So many calls it takes to judge.
+        /// The number of calls below which the rate is not judged.
         minimum_calls: u64,
     },
-    /// [`slow_call_rate_threshold`](crate::CircuitBreakerBuilder::slow_call_rate_threshold).
+    /// The rule of [`slow_call_rate_threshold`](crate::CircuitBreakerBuilder::slow_call_rate_threshold).
     SlowCallRate {
-        /// The calls in the window that were slow,
+        /// The number of slow calls in the window.
         slow_calls: u64,
-        /// of so many.
+        /// The number of calls in the window.
         calls: u64,
-        /// The rate that trips.
+        /// The rate at which the rule trips the circuit.
         threshold: f64,
-        /// So many calls it takes to judge.
+        /// The number of calls below which the rate is not judged.
         minimum_calls: u64,
     },
 }
 
 impl TripRule {
-    /// Those that are on.
-    pub(super) fn nearest_first(view: &View) -> [Option<Self>; 3] {
+    /// Returns the rules that are on, the nearest to tripping first.
+    pub(super) fn nearest_first(view: &View) -> [Option<Self>; 4] {
         let View { tally, rules, .. } = *view;
         let (calls, minimum_calls) = (tally.counts.calls, rules.minimum_calls);
         let mut all = [
             rules
                 .consecutive_failures
                 .map(|limit| Self::ConsecutiveFailures { failures: tally.streak, limit }),
+            rules.failure_count.map(|limit| {
+                let failures = tally.counts.failures;
+                Self::FailureCount { failures, limit }
+            }),
             rules.failure_rate.map(|threshold| {
                 let failures = tally.counts.failures;
                 Self::FailureRate { failures, calls, threshold, minimum_calls }
@@ -79,13 +90,16 @@ impl TripRule {
         all
     }
 
-    /// How much of the way is gone, from 0.0 to 1.0, where it trips: a run as a part of its limit, a
-    /// rate as a part of its threshold. While there are too few calls to judge a rate, no more than
-    /// their part of [`minimum_calls`](crate::CircuitBreakerBuilder::minimum_calls).
+    /// Returns how near the rule is to tripping the circuit, from 0.0 to 1.0, where it trips.
+    ///
+    /// For a failure streak this is its length divided by its limit, and for a rate the rate divided by its
+    /// threshold. While there are too few calls to judge a rate, the result is at most the share of
+    /// [`minimum_calls`](crate::CircuitBreakerBuilder::minimum_calls) that has been made.
     #[must_use]
     pub fn progress(&self) -> f64 {
         match *self {
-            Self::ConsecutiveFailures { failures, limit } => part(failures, limit).min(1.0),
+            Self::ConsecutiveFailures { failures, limit }
+            | Self::FailureCount { failures, limit } => part(failures, limit).min(1.0),
             Self::FailureRate { failures: n, calls, threshold, minimum_calls }
             | Self::SlowCallRate { slow_calls: n, calls, threshold, minimum_calls } => {
                 let judged = part(calls, minimum_calls).min(1.0);
@@ -100,6 +114,9 @@ impl fmt::Display for TripRule {
         let (name, n, calls, threshold, minimum_calls) = match *self {
             Self::ConsecutiveFailures { failures, limit } => {
                 return write!(f, "{failures} of {limit} failures in a row");
+            }
+            Self::FailureCount { failures, limit } => {
+                return write!(f, "{failures} of {limit} failures in the window");
             }
             Self::FailureRate { failures, calls, threshold, minimum_calls } => {
                 ("failure rate", failures, calls, threshold, minimum_calls)

@@ -1,4 +1,4 @@
-//! `buffer`: whatever the circuit does, its worker lives on.
+//! `buffer`: its worker keeps running whatever the circuit does.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn a_buffer_outside_backpressure_keeps_its_requests_until_the_circuit_admi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_gives_up_in_a_buffer_outside_backpressure_makes_room_for_the_next() {
+async fn a_caller_that_gives_up_in_a_buffer_outside_backpressure_leaves_its_capacity_to_the_next() {
     let (breaker, dependency) = (open_breaker(), Dependency::new(Health::Well));
     let service = ServiceBuilder::new()
         .buffer(1)
@@ -82,7 +82,7 @@ async fn a_caller_who_gives_up_in_a_buffer_outside_backpressure_makes_room_for_t
         assert!(impatient.is_err());
     }
     assert_eq!(end_of(service.oneshot(7)).await.unwrap(), 7);
-    assert_eq!(dependency.calls(), 1, "those who gave up are not called for");
+    assert_eq!(dependency.calls(), 1, "no calls are made for callers that gave up");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_full_buffer_inside_does_not_keep_an_open_circuit_from_rejecting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffer_inside_that_has_lost_its_worker_is_a_failing_dependency() {
+async fn a_buffer_inside_whose_worker_has_ended_is_a_failing_dependency() {
     let breaker = breaker();
     let (buffer, worker) = Buffer::pair(Dependency::new(Health::Well), 8);
     drop(worker);

@@ -1,5 +1,5 @@
-//! A fallback among other layers: those outside see its answer as that of the service, those inside
-//! see nothing of it.
+//! A fallback among other layers. Layers outside take its answer for that of the service, and layers inside
+//! do not see it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     Dependency, Down, Health, breaker, call, end_of, is_rejection, layer, open_breaker, rejection,
 };
 
-/// A layer that answers with 0 what is rejected.
+/// Creates a layer that answers rejected calls with 0.
 fn or_zero<E>(
     breaker: &CircuitBreaker,
 ) -> CircuitBreakerLayer<ErrorsAsFailures, impl Fallback<u32, u32, E, Future: Send> + Clone + use<E>>
@@ -26,7 +26,7 @@ fn or_zero<E>(
     layer(breaker).fallback(|_: u32, _: Rejected| async { Ok(0) })
 }
 
-/// The same, but it takes some time.
+/// Creates the same layer, but its answers take some time.
 fn or_zero_after<E>(
     time: Duration,
     breaker: &CircuitBreaker,
@@ -73,7 +73,7 @@ async fn a_retry_outside_takes_the_fallback_for_a_success() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Failing));
     let mut service =
         ServiceBuilder::new().retry(Always(5)).layer(or_zero(&breaker)).service(dependency.clone());
-    // Two attempts trip the circuit, the third is answered.
+    // Two attempts trip the circuit, and the third one is answered by the fallback.
     assert_eq!(call(&mut service).await, Ok(0));
     assert_eq!((dependency.calls(), breaker.state()), (2, State::Open));
 }
@@ -114,7 +114,7 @@ async fn a_service_with_a_fallback_can_be_boxed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_fallback_leaves_no_trace_of_the_breaker_when_it_is_boxed() {
+async fn an_error_of_a_fallback_is_the_same_as_without_a_breaker_when_it_is_boxed() {
     let breaker = open_breaker();
     let mut service = ServiceBuilder::new()
         .map_err(BoxError::from)
@@ -127,7 +127,7 @@ async fn an_error_of_a_fallback_leaves_no_trace_of_the_breaker_when_it_is_boxed(
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backpressure_load_shed_comes_before_the_fallback() {
+async fn with_backpressure_load_shed_answers_before_the_fallback() {
     let breaker = open_breaker();
     let mut service = ServiceBuilder::new()
         .load_shed()
@@ -146,11 +146,11 @@ async fn a_rejection_of_a_breaker_inside_does_not_go_to_the_fallback_outside() {
         .service(Dependency::new(Health::Well));
     for _ in 0..2 {
         let CircuitBreakerError::Inner(error) = call(&mut service).await.unwrap_err() else {
-            panic!("the outer one has not tripped");
+            panic!("the outer circuit has not tripped");
         };
         assert!(error.rejected().is_some());
     }
-    assert_eq!(call(&mut service).await.unwrap(), 0, "now its own has");
+    assert_eq!(call(&mut service).await.unwrap(), 0, "now the outer circuit has tripped");
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +191,7 @@ async fn a_fallback_may_call_a_buffered_service_that_others_use_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_that_the_fallback_hands_on_is_still_one_outside() {
+async fn a_rejection_that_the_fallback_returns_is_still_a_rejection_outside() {
     let breaker = open_breaker();
     let mut service = ServiceBuilder::new()
         .map_err(BoxError::from)

@@ -1,4 +1,4 @@
-//! `concurrency_limit`, `rate_limit` and `spawn_ready`: who waits for what, and for how long.
+//! `concurrency_limit`, `rate_limit` and `spawn_ready`: which callers wait for what, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn a_concurrency_limit_outside_gets_its_permits_back_from_rejected_calls()
         assert!(is_rejection(&call(&mut service).await));
         assert_eq!(permits.available_permits(), 1);
     }
-    drop(service.ready().await.unwrap().call(7)); // neither does one that is never polled keep it
+    drop(service.ready().await.unwrap().call(7)); // a rejection that is never polled gives it back, too
     assert_eq!(permits.available_permits(), 1);
 
     advance(WAIT).await;
@@ -39,7 +39,7 @@ async fn a_concurrency_limit_outside_gets_its_permits_back_from_rejected_calls()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_concurrency_limit_inside_with_no_permit_left_does_not_keep_the_circuit_from_rejecting() {
+async fn an_open_circuit_rejects_even_if_a_concurrency_limit_inside_is_reached() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Hanging));
     let service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -56,7 +56,7 @@ async fn a_concurrency_limit_inside_with_no_permit_left_does_not_keep_the_circui
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trip_wakes_who_waits_for_a_permit_of_a_concurrency_limit_inside() {
+async fn a_trip_wakes_callers_that_wait_for_a_concurrency_limit_inside() {
     let breaker = breaker();
     let service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -76,7 +76,7 @@ async fn a_trip_wakes_who_waits_for_a_permit_of_a_concurrency_limit_inside() {
         assert!(waiting.is_woken());
         assert!(is_rejection(&assert_ready!(waiting.poll())));
     }
-    assert_pending!(running.poll()); // what was admitted goes on
+    assert_pending!(running.poll()); // the call that was admitted continues
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,9 +102,9 @@ async fn a_permit_of_a_concurrency_limit_inside_is_free_again_after_the_outage()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_that_is_kept_after_a_rejection_keeps_its_turn_at_a_concurrency_limit_inside() {
-    // The wrong way: tower's limit queues who has polled it, until it is polled again or dropped.
-    // The breaker cannot take that back, so handles should not lie idle; `oneshot` drops them.
+async fn a_service_that_is_kept_after_a_rejection_keeps_its_turn_at_a_concurrency_limit_inside() {
+    // Do not do this. Tower's limit keeps a service that has polled it in its queue until that service is
+    // polled again or dropped. The breaker cannot take that back. `oneshot` drops the service.
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Hanging));
     let service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -151,7 +151,7 @@ async fn a_rate_limit_inside_is_not_used_up_by_rejections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trip_wakes_who_waits_for_a_rate_limit_inside() {
+async fn a_trip_wakes_callers_that_wait_for_a_rate_limit_inside() {
     let breaker = breaker();
     let mut service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -170,7 +170,7 @@ async fn a_trip_wakes_who_waits_for_a_rate_limit_inside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_a_rate_limit_inside_keeps_waiting_is_turned_away_when_its_time_is_over() {
+async fn a_probe_that_waits_too_long_for_a_rate_limit_inside_is_rejected() {
     let probe_timeout = Duration::from_secs(30);
     let breaker = builder().probe_timeout(probe_timeout).build().unwrap();
     let dependency = Dependency::new(Health::Well);
@@ -187,7 +187,7 @@ async fn a_probe_that_a_rate_limit_inside_keeps_waiting_is_turned_away_when_its_
     assert_eq!(asked.elapsed(), probe_timeout);
     assert_eq!(breaker.state(), State::Open);
 
-    advance(WAIT).await; // a minute is over after 10 s more
+    advance(WAIT).await; // the minute ends after another 10 s
     assert_eq!(call(&mut service).await, Ok(7));
     assert_eq!(breaker.state(), State::Closed);
     assert_eq!(dependency.calls(), 2);
@@ -229,10 +229,10 @@ async fn spawn_ready_outside_backpressure_waits_in_a_task_of_its_own() {
     assert_pending!(waiting.poll());
     tokio::task::yield_now().await; // the task begins to wait
     drop(waiting);
-    drop(service); // and ends with the service
+    drop(service); // and ends when the service is dropped
     advance(WAIT).await;
     tokio::task::yield_now().await;
-    assert_eq!(breaker.state(), State::Open, "nobody has taken a probe's place");
+    assert_eq!(breaker.state(), State::Open, "nobody has taken a probe slot");
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +250,7 @@ async fn spawn_ready_outside_passes_rejections_on_without_backpressure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spawn_ready_inside_that_is_not_ready_does_not_keep_an_open_circuit_from_rejecting() {
+async fn an_open_circuit_rejects_even_if_spawn_ready_inside_is_not_ready() {
     let (breaker, permits) = (breaker(), Arc::new(Semaphore::new(1)));
     let dependency = Dependency::new(Health::Well);
     let mut service = ServiceBuilder::new()

@@ -1,5 +1,5 @@
-//! `load_shed`: outside it makes a circuit with backpressure shed at once; inside its error is one of
-//! the dependency's.
+//! `load_shed`: outside, it makes a circuit with backpressure shed calls at once. Inside, its error is an
+//! error of the dependency.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn load_shed_outside_backpressure_sheds_at_once_while_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_shed_outside_backpressure_sheds_what_is_no_probe_while_half_open() {
+async fn load_shed_outside_backpressure_sheds_calls_without_a_probe_slot_while_half_open() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Hanging));
     let service = ServiceBuilder::new()
         .load_shed()
@@ -70,7 +70,7 @@ async fn load_shed_outside_has_nothing_to_shed_without_backpressure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_load_shed_inside_sheds_is_a_failure_by_default() {
+async fn a_call_that_is_shed_inside_is_a_failure_by_default() {
     let breaker = breaker();
     let service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -90,7 +90,7 @@ async fn what_load_shed_inside_sheds_is_a_failure_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_load_shed_inside_sheds_can_be_classified_as_saying_nothing() {
+async fn a_classifier_can_ignore_calls_that_are_shed_inside() {
     let breaker = breaker();
     let dependency = Dependency::new(Health::Hanging);
     let service = ServiceBuilder::new()

@@ -1,5 +1,5 @@
-//! The breaker among tower's own middleware, in the orders that people use and in the wrong ones:
-//! it compiles, and it behaves as documented.
+//! The breaker together with tower's own middleware, in the orders that people use, right or wrong. The
+//! stacks compile and behave as documented.
 
 mod balance;
 mod buffer;
@@ -27,12 +27,12 @@ use tower_breaker::{
     Rejected,
 };
 
-/// How long the circuits of these tests stay open.
+/// The open period of the circuits in these tests.
 const WAIT: Duration = Duration::from_secs(10);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Trips at the second failure in a row, closes after one probe.
+/// Trips on the second consecutive failure, and closes after one successful probe.
 fn builder() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("backend")
         .consecutive_failures(2)
@@ -48,7 +48,7 @@ fn layer(breaker: &CircuitBreaker) -> CircuitBreakerLayer {
     CircuitBreakerLayer::new(breaker.clone())
 }
 
-/// A breaker that is open, for [`WAIT`] from now on.
+/// Creates a breaker that is open and stays so for [`WAIT`].
 fn open_breaker() -> CircuitBreaker {
     let breaker = breaker();
     breaker.trip();
@@ -77,8 +77,8 @@ impl fmt::Display for Down {
 
 impl Error for Down {}
 
-/// What the breaker protects. It counts the calls that reach it, and insists on what tower asks of
-/// callers: no call without readiness, which is good for one call and which a clone does not have.
+/// What the breaker protects. It counts the calls that reach it, and insists on Tower's contract: each call
+/// needs readiness, which lasts for one call and which a clone does not have.
 #[derive(Debug)]
 struct Dependency {
     shared: Arc<Shared>,
@@ -136,17 +136,17 @@ impl Service<u32> for Dependency {
     }
 }
 
-/// Awaits what should end: with a paused clock, a test that hangs fails at once.
+/// Awaits a future that should complete. With a paused clock, a test that hangs fails at once.
 async fn end_of<F: Future>(future: F) -> F::Output {
     timeout(DAY, future).await.expect("it never ends")
 }
 
-/// Waits for readiness and calls, keeping the service.
+/// Waits for readiness, calls, and keeps the service.
 async fn call<S: Service<u32>>(service: &mut S) -> Result<S::Response, S::Error> {
     end_of(async { service.ready().await?.call(7).await }).await
 }
 
-/// The rejection, of an error that has been boxed.
+/// Returns the rejection in an error that has been boxed.
 fn rejection(error: &BoxError) -> Option<&Rejected> {
     error.downcast_ref()
 }

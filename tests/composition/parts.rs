@@ -1,4 +1,5 @@
-//! Send, Sync, Clone and 'static: the breaker's types are when their parts are, and ask for nothing.
+//! `Send`, `Sync`, `Clone` and `'static`: the types of the breaker implement them if their parts do, and do
+//! not require them.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -22,15 +23,15 @@ fn is_static<T: 'static>() {}
 fn is_unpin<T: Unpin>() {}
 fn is_debug<T: Debug>() {}
 
-/// Send, but not Sync, nor anything else.
+/// `Send`, and nothing else.
 struct SendOnly(Cell<()>);
 
-/// Anything but Send and Sync.
+/// Everything except `Send` and `Sync`.
 #[derive(Debug, Clone)]
 struct Local(#[expect(dead_code, reason = "for the type")] Rc<()>);
 
 #[test]
-fn the_types_of_the_circuit_can_go_anywhere() {
+fn the_types_of_the_circuit_are_send_and_sync() {
     is_send::<CircuitBreaker>();
     is_sync::<CircuitBreaker>();
     is_clone::<CircuitBreaker>();
@@ -48,7 +49,7 @@ fn the_types_of_the_circuit_can_go_anywhere() {
 }
 
 #[test]
-fn layer_and_service_and_future_are_what_their_parts_are() {
+fn layer_service_and_future_implement_the_markers_of_their_parts() {
     is_send::<CircuitBreakerLayer>();
     is_sync::<CircuitBreakerLayer>();
     is_clone::<CircuitBreakerLayer>();
@@ -74,7 +75,7 @@ fn layer_and_service_and_future_are_what_their_parts_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_type_needs_no_trait_at_all() {
+async fn an_error_type_need_not_implement_any_trait() {
     struct Opaque(PhantomData<Rc<()>>); // not Send, Sync, Clone, Debug, Display or Error
     let breaker = breaker();
     let service =
@@ -98,7 +99,7 @@ async fn a_service_that_must_stay_on_its_thread_works_there() {
         counted.set(counted.get() + 1);
         async move { Err::<(), _>(request) }
     });
-    let judge = calls.clone(); // the classifier may stay there too
+    let judge = calls.clone(); // the classifier may stay there, too
     let service = layer(&breaker)
         .classifier(
             move |_: Result<&(), &Rc<u32>>| {
@@ -115,7 +116,7 @@ async fn a_service_that_must_stay_on_its_thread_works_there() {
             }
         })
         .await;
-    assert_eq!(calls.get(), 3, "one was ignored, two failed, the others were rejected");
+    assert_eq!(calls.get(), 3, "one call was ignored, two failed, and the others were rejected");
     assert_eq!(breaker.state(), State::Open);
 }
 
@@ -178,6 +179,6 @@ async fn a_clone_starts_without_the_readiness_of_its_original() {
     original.ready().await.unwrap();
 
     let mut clone = original.clone();
-    assert_eq!(call(&mut clone).await, Ok(7)); // `Dependency` would panic without
+    assert_eq!(call(&mut clone).await, Ok(7)); // without readiness, `Dependency` would panic
     assert_eq!(original.call(7).await, Ok(7));
 }

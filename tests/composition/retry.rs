@@ -1,5 +1,5 @@
-//! `retry` with a budget: outside, every attempt is a call of the breaker; inside, all attempts
-//! together are one.
+//! `retry` with a budget: outside, the breaker counts every attempt as a call. Inside, it counts all attempts
+//! as one.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::{
     Dependency, Down, Health, WAIT, breaker, builder, call, is_rejection, layer, open_breaker,
 };
 
-/// Retries errors that are worth it, as often as allowed and as the budget permits.
+/// Retries some errors, as often as it is allowed to and as the budget permits.
 #[derive(Clone)]
 struct Retries<F> {
     left: u32,
@@ -49,7 +49,7 @@ where
     }
 }
 
-/// What one asks of an error of the breaker: a rejection is not worth a retry.
+/// Whether an error is worth a retry. A rejection is not.
 fn not_rejected<E>(error: &CircuitBreakerError<E>) -> bool {
     error.rejected().is_none()
 }
@@ -68,7 +68,7 @@ fn retry_outside(
         .service(dependency.clone())
 }
 
-/// A breaker that does not trip in these tests.
+/// Creates a breaker that does not trip in these tests.
 fn patient() -> CircuitBreaker {
     builder().consecutive_failures(100).build().unwrap()
 }
@@ -105,7 +105,7 @@ async fn a_retry_outside_the_breaker_ends_at_the_trip() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Failing));
     let mut service = retry_outside(&breaker, &dependency);
 
-    // Two attempts fail and trip the circuit, the third is rejected, and that ends it.
+    // Two attempts fail and trip the circuit. The third one is rejected, which ends the retries.
     let error = call(&mut service).await.unwrap_err();
     assert_eq!(error.rejected().unwrap().reason(), RejectReason::Open);
     assert_eq!(dependency.calls(), 2);
@@ -118,7 +118,7 @@ async fn a_retry_outside_the_breaker_ends_at_the_trip() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_budget_ends_the_retries_and_every_attempt_made_is_recorded() {
     let (breaker, dependency) = (patient(), Dependency::new(Health::Failing));
-    let budget = Arc::new(TpsBudget::new(Duration::from_secs(1), 2, 0.0)); // two in a second
+    let budget = Arc::new(TpsBudget::new(Duration::from_secs(1), 2, 0.0)); // two per second
     let policy = Retries { left: 9, budget, is_worth_it: not_rejected };
     let mut service =
         ServiceBuilder::new().retry(policy).layer(layer(&breaker)).service(dependency.clone());
@@ -149,7 +149,7 @@ async fn a_retry_inside_the_breaker_records_one_failure_for_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_a_retry_inside_the_breaker_saves_is_a_success() {
+async fn a_call_that_succeeds_after_a_retry_inside_the_breaker_is_a_success() {
     let breaker = builder().failure_rate_threshold(0.1).minimum_calls(1).build().unwrap();
     let attempts = Arc::new(AtomicUsize::new(0));
     let every_other_attempt_fails = service_fn(move |request: u32| {

@@ -1,4 +1,4 @@
-//! `timeout`: inside it makes a hang a failure; outside it makes a hang an abandoned call.
+//! `timeout`: inside, a call that hangs is a failure. Outside, it is an abandoned call.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn a_timeout_inside_the_breaker_counts_as_a_failure() {
 
     for failures in 1..=2 {
         let CircuitBreakerError::Inner(error) = call(&mut service).await.unwrap_err() else {
-            panic!("rejected too early");
+            panic!("the call was rejected too early");
         };
         assert!(error.is::<Elapsed>());
         assert_eq!(breaker.snapshot().consecutive_failures(), failures);
@@ -59,7 +59,7 @@ async fn a_timeout_outside_the_breaker_abandons_the_call_which_is_neutral() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_outside_the_breaker_trips_it_with_abandoned_after() {
+async fn with_abandoned_after_a_timeout_outside_the_breaker_trips_it() {
     let breaker = builder().abandoned_after(TIMEOUT).build().unwrap();
     let dependency = Dependency::new(Health::Hanging);
     let mut service = timeout_outside(&breaker, &dependency);
@@ -74,7 +74,7 @@ async fn a_timeout_outside_the_breaker_trips_it_with_abandoned_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn abandoned_after_is_of_no_use_if_it_is_longer_than_the_timeout_outside() {
+async fn abandoned_after_has_no_effect_if_it_is_longer_than_the_timeout_outside() {
     let too_long = TIMEOUT + Duration::from_millis(2); // timers fire on whole milliseconds
     let breaker = builder().abandoned_after(too_long).build().unwrap();
     let mut service = timeout_outside(&breaker, &Dependency::new(Health::Hanging));
@@ -87,7 +87,7 @@ async fn abandoned_after_is_of_no_use_if_it_is_longer_than_the_timeout_outside()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_a_timeout_outside_drops_gives_its_place_back() {
+async fn a_probe_that_a_timeout_outside_drops_gives_its_slot_back() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Hanging));
     let mut service = timeout_outside(&breaker, &dependency);
     breaker.trip();
@@ -114,7 +114,7 @@ async fn a_probe_that_a_timeout_outside_drops_has_failed_with_abandoned_after() 
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_outside_ends_the_wait_for_an_open_circuit_only_once_the_service_is_called() {
-    // Tower's timeout covers `call`, not `poll_ready`: with backpressure it cannot end the wait.
+    // Tower's timeout covers `call` but not `poll_ready`, so it cannot end a wait with backpressure.
     let breaker = breaker();
     breaker.trip();
     let mut service = ServiceBuilder::new()

@@ -1,4 +1,4 @@
-//! Tower's combinators and boxes: what is inside the breaker is judged, what is outside is not.
+//! Tower's combinators and boxes: the breaker judges what happens inside it, and not what happens outside.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -49,7 +49,7 @@ async fn a_request_and_a_response_may_be_mapped_on_both_sides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_mapping_inside_makes_of_a_result_is_what_counts() {
+async fn the_result_counts_as_a_mapping_inside_returns_it() {
     let breaker = breaker();
     let mut service = ServiceBuilder::new()
         .layer(layer(&breaker))
@@ -63,7 +63,7 @@ async fn what_a_mapping_inside_makes_of_a_result_is_what_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_outside_answers_and_the_failures_count_nevertheless() {
+async fn failures_count_although_a_fallback_outside_answers_them() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Failing));
     let mut service = ServiceBuilder::new()
         .then(|result: Result<u32, CircuitBreakerError<Down>>| async move {
@@ -101,13 +101,13 @@ async fn an_error_of_and_then_counts_inside_and_not_outside() {
     assert_eq!(inside.state(), State::Open);
 }
 
-/// Refuses odd requests.
+/// Refuses requests with an odd number.
 fn even(request: u32) -> Result<u32, Down> {
     if request % 2 == 0 { Ok(request) } else { Err(Down) }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_filter_refuses_counts_inside_and_not_outside() {
+async fn a_request_that_a_filter_refuses_counts_inside_and_not_outside() {
     let outside = builder().failure_rate_threshold(0.5).build().unwrap();
     let mut service = ServiceBuilder::new()
         .filter(even)
@@ -131,7 +131,7 @@ async fn what_a_filter_refuses_counts_inside_and_not_outside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_outside_that_refuses_a_request_leaves_the_probes_place_to_the_next() {
+async fn a_request_that_a_filter_outside_refuses_leaves_the_probe_slot_to_the_next_one() {
     let breaker = open_breaker();
     let mut service = ServiceBuilder::new()
         .filter(even)
@@ -146,7 +146,7 @@ async fn a_filter_outside_that_refuses_a_request_leaves_the_probes_place_to_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_that_decides_later_stands_outside_too() {
+async fn an_asynchronous_filter_works_outside_too() {
     let breaker = open_breaker();
     let mut service = ServiceBuilder::new()
         .filter_async(|request: u32| async move { even(request) })
@@ -171,7 +171,7 @@ impl Policy<u32> for Always {
     }
 }
 
-/// Sends a second request when the first has not been answered after 100 ms.
+/// Sends a second request if the first one has not been answered after 100 ms.
 fn hedge<S>(service: S) -> Hedge<S, Always>
 where
     S: Service<u32> + Clone,
@@ -212,9 +212,9 @@ async fn a_hedge_inside_is_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hedge_outside_a_half_open_circuit_is_rejected_and_takes_the_probe_with_it() {
-    // The wrong way: there is one probe, so the second request is turned away, and that answer is
-    // the first to come. The probe is abandoned, which gives its place back.
+async fn a_hedge_outside_a_half_open_circuit_is_rejected_and_abandons_the_probe() {
+    // Do not do this. There is one probe slot, so the second request is rejected, and the rejection is the
+    // first answer. The probe is abandoned, which gives its slot back.
     let (breaker, dependency) = (open_breaker(), Dependency::new(Health::Hanging));
     let mut service = hedge(layer(&breaker).layer(dependency.clone()));
     advance(WAIT).await;
@@ -226,8 +226,8 @@ async fn a_hedge_outside_a_half_open_circuit_is_rejected_and_takes_the_probe_wit
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_optional_breaker_protects_when_it_is_there() {
-    // Both sides of an option must have one error type, so the breaker's is boxed within it.
+async fn an_optional_breaker_protects_the_service_if_there_is_one() {
+    // Both sides of an option must have the same error type, so the error of the breaker is boxed.
     for is_there in [true, false] {
         let breaker = open_breaker();
         let boxing = ServiceBuilder::new().map_err(BoxError::from).layer(layer(&breaker));
@@ -254,7 +254,7 @@ async fn either_of_two_breakers_may_be_chosen_at_run_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn call_all_answers_what_the_circuit_admits_and_ends_with_its_first_error() {
+async fn call_all_returns_the_answers_of_admitted_calls_and_ends_with_the_first_error() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Well));
     let service = layer(&breaker).layer(dependency.clone());
     let requests = StreamMockBuilder::new().next(1).next(2).next(3).build();
@@ -285,7 +285,7 @@ async fn call_all_waits_with_backpressure_until_the_circuit_admits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_oneshot_hands_the_ready_service_over() {
+async fn ready_oneshot_returns_the_ready_service() {
     let breaker = open_breaker();
     let service = layer(&breaker).backpressure().layer(Dependency::new(Health::Well));
 
@@ -318,7 +318,7 @@ async fn boxed_services_are_protected_and_share_the_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_stands_before_a_boxed_service_as_well() {
+async fn a_breaker_can_protect_a_boxed_service() {
     let (breaker, dependency) = (breaker(), Dependency::new(Health::Failing));
     let inner = dependency.map_err(BoxError::from).boxed_clone();
     let mut service = layer(&breaker).layer(inner);
@@ -331,7 +331,7 @@ async fn a_breaker_stands_before_a_boxed_service_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_cannot_fail_is_rejected_like_any_other() {
+async fn calls_of_a_service_that_cannot_fail_can_be_rejected() {
     let breaker = open_breaker();
     let service = layer(&breaker)
         .layer(tower::service_fn(|request: u32| async move { Ok::<_, Infallible>(request) }));

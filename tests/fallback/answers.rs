@@ -1,4 +1,4 @@
-//! When a fallback answers, what it gets, and what it may answer.
+//! When a fallback is asked, what it receives, and what it may answer.
 
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ use tower_breaker::{CircuitBreakerError, Classifier, Permit, RejectReason, Rejec
 use crate::{Asked, Order, SECOND, breaker, layer, order, reason, shop};
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_gets_the_request_as_it_came_and_the_rejection() {
+async fn a_fallback_receives_the_unchanged_request_and_the_rejection() {
     let breaker = breaker();
     let got = Arc::new(Mutex::new(None));
     let keep = got.clone();
@@ -24,7 +24,7 @@ async fn a_fallback_gets_the_request_as_it_came_and_the_rejection() {
     breaker.trip();
     tokio::time::advance(SECOND / 4).await;
     service.oneshot(order("tea")).await.unwrap();
-    let (got, rejected) = got.lock().unwrap().take().expect("it was asked");
+    let (got, rejected) = got.lock().unwrap().take().expect("the fallback was asked");
     assert_eq!(got, order("tea"));
     assert_eq!((rejected.breaker(), rejected.reason()), ("test", RejectReason::Open));
     assert_eq!(rejected.retry_after(), Some(SECOND * 3 / 4));
@@ -44,13 +44,13 @@ async fn a_fallback_answers_whatever_the_reason_of_the_rejection() {
     breaker.force_open();
     assert_eq!(answer().await, Ok("ForcedOpen".into()));
     breaker.resume();
-    assert_eq!(answer().await, Ok("the shop's tea".into()), "as a probe");
+    assert_eq!(answer().await, Ok("the shop's tea".into()), "this call was the probe");
     assert_eq!(breaker.state(), State::Closed);
     drop(probe);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_answers_what_is_rejected_between_poll_ready_and_call() {
+async fn a_fallback_answers_a_call_that_is_rejected_because_of_a_trip_after_poll_ready() {
     let breaker = breaker();
     for layer in [layer(&breaker), layer(&breaker).backpressure()] {
         let mut service = layer.fallback(reason).layer(service_fn(shop));
@@ -63,7 +63,8 @@ async fn a_fallback_answers_what_is_rejected_between_poll_ready_and_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_answers_what_was_to_be_rejected_though_the_circuit_has_closed_since() {
+async fn a_fallback_answers_a_call_that_became_ready_while_open_even_if_the_circuit_has_closed_since()
+ {
     let breaker = breaker();
     let mut service = layer(&breaker).fallback(reason).layer(service_fn(shop));
     breaker.trip();
@@ -89,7 +90,11 @@ async fn a_failure_of_the_inner_service_does_not_go_to_the_fallback() {
     let service = layer(&breaker).fallback(asked.clone()).layer(service_fn(shop));
     let failed = service.clone().oneshot(order("fail")).await;
     assert_eq!(failed, Err(CircuitBreakerError::Inner("failed")));
-    assert_eq!((breaker.state(), asked.times()), (State::Open, 0), "though it has tripped");
+    assert_eq!(
+        (breaker.state(), asked.times()),
+        (State::Open, 0),
+        "the failure has tripped the circuit"
+    );
     assert_eq!(service.oneshot(order("tea")).await, Ok("instead".into()));
     assert_eq!(asked.times(), 1);
 }
@@ -160,7 +165,7 @@ async fn a_fallback_may_call_a_service_behind_a_breaker_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_answers_in_place_of_what_the_classifier_returns() {
+async fn a_fallback_answers_with_the_response_type_of_the_classifier() {
     /// Returns the length of the response.
     #[derive(Clone)]
     struct Length;

@@ -1,7 +1,7 @@
-//! `CircuitBreakerLayer::fallback`: what answers calls that the circuit turns away.
+//! `CircuitBreakerLayer::fallback`, which answers rejected calls.
 
 mod answers;
-mod harmless;
+mod effects;
 mod types;
 
 use std::future::{Ready, ready};
@@ -16,7 +16,7 @@ use tower_breaker::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Trips at the first failure, is open for a second, closes after one successful probe.
+/// Trips on the first failure, stays open for a second, and closes after one successful probe.
 fn sensitive() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("test")
         .consecutive_failures(1)
@@ -32,7 +32,7 @@ fn layer(breaker: &CircuitBreaker) -> CircuitBreakerLayer {
     CircuitBreakerLayer::new(breaker.clone())
 }
 
-/// Not Clone, nor anything else.
+/// A request that is not `Clone`.
 #[derive(Debug, PartialEq)]
 struct Order(String);
 
@@ -42,12 +42,12 @@ fn order(what: &str) -> Order {
 
 type Error = CircuitBreakerError<&'static str>;
 
-/// What the breaker protects: answers with what was ordered, or fails.
+/// What the breaker protects. It answers with what was ordered, or fails.
 async fn shop(Order(what): Order) -> Result<String, &'static str> {
     if what == "fail" { Err("failed") } else { Ok(format!("the shop's {what}")) }
 }
 
-/// Answers with the reason.
+/// Answers with the reason of the rejection.
 #[expect(clippy::needless_pass_by_value, reason = "a fallback owns what it gets")]
 fn reason(_: Order, rejected: Rejected) -> Ready<Result<String, Error>> {
     ready(Ok(format!("{:?}", rejected.reason())))

@@ -1,4 +1,4 @@
-//! How a fallback is written, and what the types are.
+//! How fallbacks can be written, and what their types are.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -49,7 +49,7 @@ async fn a_fallback_can_be_a_function_or_a_closure_of_every_kind_without_annotat
 }
 
 #[tokio::test(start_paused = true)]
-async fn fallback_and_classifier_and_backpressure_may_be_set_in_any_order() {
+async fn fallback_classifier_and_backpressure_may_be_set_in_any_order() {
     fn lenient(_: Result<&String, &&'static str>) -> Outcome {
         Outcome::Success
     }
@@ -64,17 +64,17 @@ async fn fallback_and_classifier_and_backpressure_may_be_set_in_any_order() {
     ] {
         let mut service = layer.layer(service_fn(shop));
         service.ready().await.unwrap().call(order("fail")).await.unwrap_err();
-        assert_eq!(breaker.state(), State::Closed, "the classifier is still there");
+        assert_eq!(breaker.state(), State::Closed, "the classifier is still set");
         service.ready().await.unwrap();
         breaker.trip();
         assert_eq!(service.call(order("tea")).await, Ok("Open".into()));
-        assert!(task::spawn(service.ready()).poll().is_pending(), "so is the backpressure");
+        assert!(task::spawn(service.ready()).poll().is_pending(), "backpressure is still set");
         breaker.reset();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_fallback_that_is_set_counts() {
+async fn the_last_fallback_that_is_set_is_used() {
     let (breaker, first, second) = (breaker(), Asked::default(), Asked::default());
     let layer = layer(&breaker).fallback(first.clone()).fallback(second.clone());
     breaker.trip();
@@ -94,7 +94,7 @@ async fn all_services_of_a_layer_and_their_clones_have_the_fallback() {
     assert_eq!(asked.times(), 3);
 }
 
-/// A fallback with a future that has a name, so that the service has one, too.
+/// A fallback whose future has a name, so that the type of the service can be named.
 #[derive(Debug, Clone)]
 struct Menu;
 
@@ -136,19 +136,19 @@ async fn the_types_can_be_named() {
 }
 
 #[test]
-fn layer_and_service_and_future_are_what_the_fallback_and_its_future_are() {
+fn layer_service_and_future_implement_the_markers_of_the_fallback_and_its_future() {
     fn is_send<T: Send>() {}
     fn is_sync<T: Sync>() {}
     fn is_clone<T: Clone>() {}
     fn is_unpin<T: Unpin>() {}
     fn is_static<T: 'static>() {}
     fn is_debug<T: Debug>() {}
-    /// Send and Unpin, but not Sync, Clone or Debug.
+    /// `Send` and `Unpin`, but not `Sync`, `Clone` or `Debug`.
     struct SendOnly(Cell<()>);
-    /// Anything but Send and Sync.
+    /// Everything except `Send` and `Sync`.
     #[derive(Clone)]
     struct Local(#[expect(dead_code, reason = "for the type")] Rc<()>);
-    /// Not Unpin.
+    /// Not `Unpin`.
     struct Pinned(PhantomPinned);
 
     type Layer<F> = CircuitBreakerLayer<ErrorsAsFailures, F>;
@@ -168,7 +168,7 @@ fn layer_and_service_and_future_are_what_the_fallback_and_its_future_are() {
     is_static::<Future<SendOnly>>();
     is_debug::<Future<Pinned>>();
 
-    // The default asks nothing of response and error.
+    // The default requires nothing of the response and the error.
     type NoAnswer = RejectedFuture<Local, Local>;
     is_send::<NoAnswer>();
     is_sync::<NoAnswer>();

@@ -1,24 +1,26 @@
-//! More keys than there is room for: names chosen by an attacker, for example.
+//! More keys than the registry has capacity for, such as names that an attacker chooses.
 
 use std::future::ready;
 use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Request;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
-use tower_breaker::{Classifier, Permit, State};
+use tower_breaker::{Classifier, EventKind, Permit, State};
 
 use crate::{builder, numbered};
 
 const CAPACITY: u32 = 1024;
 
-/// More than enough; in a release build there is time for a million.
+/// How many hosts the flood has. In a release build there is time for a million.
 fn flood_size() -> u64 {
     let size = std::env::var("TOWER_BREAKER_FLOOD");
     size.map_or(100_000, |size| size.parse().expect("TOWER_BREAKER_FLOOD is a number"))
 }
 
-/// Other keys, many more than there is room for.
+/// Calls with many more other keys than the registry has capacity for.
 fn flood(circuits: &CircuitBreakerRegistry<u32>) {
     for key in 1_000_000..1_001_000 {
         circuits.get_or_create(&key).try_acquire().unwrap().success();
@@ -26,7 +28,7 @@ fn flood(circuits: &CircuitBreakerRegistry<u32>) {
 }
 
 #[tokio::test]
-async fn hosts_without_end_stay_within_the_capacity_and_open_circuits_stay() {
+async fn a_flood_of_hosts_stays_within_the_capacity_and_drops_no_open_circuit() {
     let circuits = builder().capacity(CAPACITY).build().unwrap();
     let inner = service_fn(|request: Request<bool>| {
         let result = if *request.body() { Ok(()) } else { Err(io::Error::other("refused")) };
@@ -37,7 +39,7 @@ async fn hosts_without_end_stay_within_the_capacity_and_open_circuits_stay() {
         let request = Request::get(format!("http://{host}/")).body(works).unwrap();
         client.ready().await.unwrap().call(request).await
     };
-    // It is full before the first of them fails.
+    // The registry is full before the first host fails.
     for n in 0..2 * CAPACITY {
         call(&format!("early-{n}.example.com"), true).await.unwrap();
     }
@@ -61,30 +63,30 @@ async fn hosts_without_end_stay_within_the_capacity_and_open_circuits_stay() {
 }
 
 #[test]
-fn a_flood_takes_memory_for_the_capacity_only() {
+fn a_flood_takes_no_more_memory_than_the_capacity_needs() {
     let circuits = numbered(64);
     flood(&circuits);
     let taken = allocation_counter::measure(|| (0..20).for_each(|_| flood(&circuits)));
-    // The places of circuits are shared with what runs beside this test, so a few may be new.
+    // The pool of circuits is shared with the tests that run beside this one, so it may grow a little.
     assert!(taken.bytes_current < 4_000_000, "20,000 circuits would need more: {taken:?}");
 }
 
 #[test]
-fn while_all_are_open_a_newcomer_is_served_but_not_kept() {
+fn while_all_circuits_are_open_a_new_one_works_but_is_not_kept() {
     for capacity in [1, 2, 33, CAPACITY] {
         let circuits = numbered(capacity);
         (0..capacity).for_each(|key| circuits.get_or_create(&key).trip());
         flood(&circuits);
 
         assert_eq!(circuits.len(), capacity as usize);
-        assert!(circuits.list().iter().all(|breaker| breaker.state() == State::Open));
+        assert!(circuits.list().iter().all(|(_, breaker)| breaker.state() == State::Open));
         circuits.get_or_create(&2_000_000).trip();
         assert!(circuits.get(&2_000_000).is_none());
     }
 }
 
 #[test]
-fn newcomers_are_kept_again_when_one_circuit_has_come_to_rest() {
+fn new_circuits_are_kept_again_once_a_circuit_is_at_rest() {
     for capacity in [1, 2, 33, CAPACITY] {
         let circuits = numbered(capacity);
         (0..capacity).for_each(|key| circuits.get_or_create(&key).trip());
@@ -93,15 +95,15 @@ fn newcomers_are_kept_again_when_one_circuit_has_come_to_rest() {
 
         flood(&circuits);
         assert!(circuits.get(&0).is_none());
-        assert!(circuits.get(&1_000_999).is_some(), "the newest has its place");
+        assert!(circuits.get(&1_000_999).is_some(), "the newest circuit took its place");
         assert_eq!(circuits.len(), capacity as usize);
     }
 }
 
-// With room for one circuit, whoever may go does.
+// In a registry of one, a circuit that may be evicted is evicted by the next one.
 
 #[test]
-fn a_circuit_at_rest_goes() {
+fn a_circuit_at_rest_is_evicted() {
     let circuits = numbered(1);
     circuits.get_or_create(&1).try_acquire().unwrap().success();
     drop(circuits.get_or_create(&1).try_acquire().unwrap());
@@ -110,7 +112,7 @@ fn a_circuit_at_rest_goes() {
 }
 
 #[test]
-fn a_circuit_that_an_operator_holds_stays() {
+fn a_circuit_that_an_operator_holds_is_not_evicted() {
     let circuits = numbered(1);
     circuits.get_or_create(&1).force_closed();
     flood(&circuits);
@@ -121,7 +123,7 @@ fn a_circuit_that_an_operator_holds_stays() {
 }
 
 #[test]
-fn a_half_open_circuit_stays() {
+fn a_half_open_circuit_is_not_evicted() {
     let circuits = numbered(1);
     let breaker = circuits.get_or_create(&1);
     breaker.force_open();
@@ -133,7 +135,7 @@ fn a_half_open_circuit_stays() {
 }
 
 #[test]
-fn a_handle_keeps_its_circuit() {
+fn a_circuit_with_a_handle_is_not_evicted() {
     let circuits = numbered(1);
     let handle = circuits.get_or_create(&1);
     flood(&circuits);
@@ -142,7 +144,7 @@ fn a_handle_keeps_its_circuit() {
 }
 
 #[test]
-fn a_permit_keeps_its_circuit_wherever_it_went() {
+fn a_circuit_with_a_call_in_flight_is_not_evicted() {
     let circuits = numbered(1);
     let permit = circuits.get_or_create(&1).try_acquire().unwrap();
     flood(&circuits);
@@ -150,7 +152,7 @@ fn a_permit_keeps_its_circuit_wherever_it_went() {
     assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
 }
 
-/// Lets the response settle the call, as a body does that is read to its end.
+/// Leaves it to the response to settle the call, as a body does when it is read to its end.
 #[derive(Clone)]
 struct ByTheResponse;
 
@@ -167,7 +169,7 @@ impl<E> Classifier<(), E> for ByTheResponse {
 }
 
 #[tokio::test]
-async fn a_body_that_is_still_read_keeps_its_circuit() {
+async fn a_circuit_whose_response_body_is_still_being_read_is_not_evicted() {
     let circuits = numbered(1);
     let layer = KeyedLayer::new(circuits.clone(), |key: &u32| *key).classifier(ByTheResponse);
     let service = layer.layer(service_fn(|_: u32| ready(Ok::<_, io::Error>(()))));
@@ -175,4 +177,22 @@ async fn a_body_that_is_still_read_keeps_its_circuit() {
     flood(&circuits);
     body.failure();
     assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+/// A listener is notified of the end of a call while the call is being settled.
+#[test]
+fn a_call_is_in_flight_until_it_has_been_settled() {
+    static CIRCUITS: OnceLock<CircuitBreakerRegistry<u32>> = OnceLock::new();
+    static SEEN: AtomicBool = AtomicBool::new(false);
+    let template = crate::template().on_event(|event| {
+        if let (EventKind::Settled(_), "api/1") = (event.kind(), event.breaker()) {
+            let circuits = CIRCUITS.get().unwrap();
+            flood(circuits);
+            SEEN.store(circuits.get(&1).is_some(), Ordering::Relaxed);
+        }
+    });
+    let circuits = CircuitBreakerRegistry::builder(template).capacity(1).build().unwrap();
+    let circuits = CIRCUITS.get_or_init(|| circuits);
+    circuits.try_acquire(&1).unwrap().success();
+    assert!(SEEN.load(Ordering::Relaxed), "its circuit was evicted");
 }

@@ -1,24 +1,24 @@
-//! Circuits that nobody uses any more. The clock is paused.
+//! Circuits that nobody uses any more, on a paused clock.
 
 use std::time::Duration;
 
 use tokio::time::advance;
 use tower_breaker::keyed::CircuitBreakerRegistry;
-use tower_breaker::{CircuitBreaker, State};
+use tower_breaker::{CircuitBreaker, HalfOpen, State};
 
 use crate::HOUR;
 
 const IDLE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Opens for 90 seconds.
+/// Returns a registry whose circuits open for 90 seconds.
 fn circuits() -> CircuitBreakerRegistry<u32> {
     let template =
         CircuitBreaker::builder("api").consecutive_failures(1).open_duration(IDLE * 3 / 2);
     CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap()
 }
 
-/// Lets time pass in small steps, and asks for a sweep at each.
+/// Lets time pass in steps of a second and sweeps after each.
 async fn pass(circuits: &CircuitBreakerRegistry<u32>, time: Duration) {
     for _ in 0..time.as_secs() {
         advance(SECOND).await;
@@ -27,7 +27,7 @@ async fn pass(circuits: &CircuitBreakerRegistry<u32>, time: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_circuit_goes_between_one_and_two_idle_times_after_its_last_use() {
+async fn a_circuit_is_dropped_between_one_and_two_idle_times_after_its_last_use() {
     for used_after in [0, 1, 30, 59, 60, 61] {
         let circuits = circuits();
         circuits.get_or_create(&1);
@@ -67,7 +67,7 @@ async fn a_hit_does_not_sweep_but_counts_as_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looking_does_not_count_as_use() {
+async fn looking_at_a_circuit_does_not_count_as_use() {
     let circuits = circuits();
     circuits.get_or_create(&1);
     for _ in 0..120 {
@@ -78,7 +78,7 @@ async fn looking_does_not_count_as_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_circuit_stays_until_its_wait_is_over_and_goes_when_nobody_comes() {
+async fn an_open_circuit_stays_until_its_wait_has_elapsed_and_is_dropped_if_nobody_asks_it() {
     let circuits = circuits();
     circuits.get_or_create(&1).trip();
     pass(&circuits, IDLE * 3 / 2).await;
@@ -88,7 +88,7 @@ async fn an_open_circuit_stays_until_its_wait_is_over_and_goes_when_nobody_comes
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_idle_time_of_an_open_circuit_begins_when_its_wait_is_over() {
+async fn the_idle_time_of_an_open_circuit_begins_when_its_wait_has_elapsed() {
     let template = crate::template().open_duration(IDLE * 2);
     let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
     circuits.get_or_create(&1).trip();
@@ -99,7 +99,7 @@ async fn the_idle_time_of_an_open_circuit_begins_when_its_wait_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_circuit_whose_wait_is_long_stays() {
+async fn an_open_circuit_with_a_long_wait_stays() {
     let template = crate::template(); // opens for an hour
     let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
     circuits.get_or_create(&1).trip();
@@ -108,7 +108,7 @@ async fn an_open_circuit_whose_wait_is_long_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_half_open_circuit_that_nobody_asks_goes() {
+async fn a_half_open_circuit_that_nobody_asks_is_dropped() {
     let circuits = circuits();
     let breaker = circuits.get_or_create(&1);
     breaker.force_open();
@@ -119,7 +119,7 @@ async fn a_half_open_circuit_that_nobody_asks_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn circuits_that_are_held_or_have_calls_in_flight_stay() {
+async fn circuits_in_use_and_circuits_that_an_operator_holds_stay() {
     let circuits = circuits();
     circuits.get_or_create(&1).force_open();
     circuits.get_or_create(&2).force_closed();
@@ -133,7 +133,21 @@ async fn circuits_that_are_held_or_have_calls_in_flight_stay() {
     permit.success();
     drop(handle);
     pass(&circuits, IDLE - SECOND).await;
-    assert_eq!(circuits.len(), 4, "they were busy a moment ago");
+    assert_eq!(circuits.len(), 4, "they were in use a moment ago");
     pass(&circuits, IDLE + SECOND).await;
     assert_eq!(circuits.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_with_a_probe_in_flight_stays() {
+    let template = crate::template().open_duration(IDLE);
+    let template = template.half_open(HalfOpen::consecutive_successes(1)).probe_timeout(HOUR * 2);
+    let circuits = CircuitBreakerRegistry::builder(template).idle_timeout(IDLE).build().unwrap();
+    circuits.try_acquire(&1).unwrap().failure();
+    advance(IDLE).await;
+    let probe = circuits.try_acquire(&1).expect("the open wait has elapsed");
+    pass(&circuits, HOUR).await;
+    probe.success();
+    let state = circuits.get(&1).map(|breaker| breaker.state());
+    assert_eq!(state, Some(State::Closed), "the probe decided");
 }

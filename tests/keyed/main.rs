@@ -1,9 +1,12 @@
-//! One circuit for each key: the registry, and the layer that picks from it.
+//! One circuit for each key: the registry and the layer that picks circuits from it.
 #![cfg(all(feature = "keyed", feature = "http"))]
 
+mod bounded;
 mod flood;
+mod full;
 mod host;
 mod idle;
+mod keys;
 mod model;
 mod no_allocation;
 mod registry;
@@ -17,7 +20,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Trips at the first failure.
+/// Settings of a circuit that trips on the first failure.
 fn template() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("api").consecutive_failures(1).open_duration(HOUR)
 }

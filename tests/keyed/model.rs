@@ -1,4 +1,4 @@
-//! Random use, beside a model that knows nothing but which circuits are busy.
+//! Random calls, compared with a model that knows only which circuits are busy.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,12 +17,13 @@ const CAPACITY: u32 = 6;
 enum Step {
     /// A call that succeeds at once.
     Call(u32),
-    /// A call that goes on.
+    /// The beginning of a call that is still in flight afterwards.
     Begin(u32),
-    /// The end of the oldest call that goes on: whether it fails.
+    /// The end of the oldest call in flight, and whether it fails.
     End(bool),
-    /// What an operator does, if there is such a circuit.
+    /// Trips the circuit of a key, if the registry has it.
     Trip(u32),
+    /// Resets the circuit of a key, if the registry has it.
     Reset(u32),
 }
 
@@ -37,11 +38,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A call that goes on.
+/// A call in flight.
 struct Begun {
     key: u32,
     permit: Permit,
-    /// Its circuit has changed since, so that its result does not count.
+    /// Whether the state of its circuit has changed since, so that its result does not count.
     is_stale: bool,
 }
 
@@ -56,17 +57,17 @@ impl Model {
         self.open.iter().copied().chain(self.begun.iter().map(|call| call.key)).collect()
     }
 
-    /// Asks for admission; `None` if it is rejected or its circuit is not kept.
+    /// Asks for admission. Returns `None` if the call is rejected or its circuit is not kept.
     fn ask(&self, key: u32) -> Result<Option<Permit>, TestCaseError> {
         let (busy, is_new) = (self.busy(), self.circuits.get(&key).is_none());
         let admitted = self.circuits.get_or_create(&key).try_acquire();
         prop_assert_eq!(admitted.is_err(), self.open.contains(&key));
-        let has_place = !is_new || busy.len() < CAPACITY as usize;
-        prop_assert_eq!(self.circuits.get(&key).is_some(), has_place);
-        Ok(admitted.ok().filter(|_| has_place))
+        let is_kept = !is_new || busy.len() < CAPACITY as usize;
+        prop_assert_eq!(self.circuits.get(&key).is_some(), is_kept);
+        Ok(admitted.ok().filter(|_| is_kept))
     }
 
-    /// The circuit of the key has changed, to open or closed.
+    /// Notes that the circuit of a key has opened or closed.
     fn change(&mut self, key: u32, is_open: bool) {
         self.begun.iter_mut().filter(|call| call.key == key).for_each(|call| call.is_stale = true);
         if is_open {
@@ -121,7 +122,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn busy_circuits_stay_and_newcomers_get_what_is_left(steps in vec(step(), 1..200)) {
+    fn busy_circuits_stay_and_new_ones_share_the_rest_of_the_capacity(steps in vec(step(), 1..200)) {
         let circuits = numbered(CAPACITY);
         let mut model = Model { circuits, open: BTreeSet::new(), begun: VecDeque::new() };
         for step in &steps {

@@ -1,4 +1,4 @@
-//! A call whose circuit is there allocates nothing.
+//! A call whose circuit the registry already has allocates nothing.
 
 use std::future::{Ready, ready};
 use std::pin::pin;
@@ -10,13 +10,13 @@ use tower_breaker::keyed::KeyedLayer;
 
 use crate::{builder, numbered};
 
-/// One call through the service, to its end; whether it succeeded.
+/// Makes one call through the service. Returns whether it succeeded.
 fn call<R, S: Service<R>>(service: &mut S, request: R) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(service.poll_ready(&mut cx).is_ready());
     match pin!(service.call(request)).poll(&mut cx) {
         Poll::Ready(result) => result.is_ok(),
-        Poll::Pending => unreachable!("it answers at once"),
+        Poll::Pending => unreachable!("the inner service answers at once"),
     }
 }
 
@@ -39,7 +39,7 @@ fn a_call_by_a_key_allocates_nothing() {
 
     circuits.get_or_create(&1).trip();
     let made = allocation_counter::measure(|| assert!(!call(&mut service, 1)));
-    assert_eq!(made.count_total, 0, "nor does a rejection");
+    assert_eq!(made.count_total, 0, "a rejection allocates nothing either");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the registry keeps, and what operators see of it.
+//! What the registry keeps, and what an operator can do with it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -12,7 +12,7 @@ use tower_breaker::{CircuitBreaker, ConfigError, RejectReason, SlidingWindow, St
 use crate::{builder, numbered};
 
 #[test]
-fn each_key_has_a_circuit_of_its_own_which_says_whose_it_is() {
+fn each_key_has_its_own_circuit_with_the_key_in_its_name() {
     let circuits: CircuitBreakerRegistry<String> = builder().build().unwrap();
     circuits.get_or_create("a").try_acquire().unwrap().failure();
 
@@ -22,14 +22,14 @@ fn each_key_has_a_circuit_of_its_own_which_says_whose_it_is() {
 }
 
 #[test]
-fn clones_are_the_same_registry() {
+fn clones_of_a_registry_share_the_circuits() {
     let circuits = numbered(10);
     circuits.clone().get_or_create(&1).trip();
     assert_eq!(circuits.get_or_create(&1).state(), State::Open);
 }
 
 #[test]
-fn looking_makes_no_circuit() {
+fn looking_creates_no_circuit() {
     let circuits = numbered(10);
     assert!(circuits.is_empty());
     assert!(circuits.get(&1).is_none());
@@ -44,16 +44,15 @@ fn an_operator_lists_the_circuits_and_acts_on_one() {
     circuits.get_or_create(&2).try_acquire().unwrap().success();
 
     let list = circuits.list();
-    let seen: BTreeMap<_, _> =
-        list.iter().map(|breaker| (breaker.name(), breaker.snapshot().state())).collect();
-    assert_eq!(seen, BTreeMap::from([("api/1", State::Open), ("api/2", State::Closed)]));
+    let seen: BTreeMap<_, _> = list.iter().map(|(key, breaker)| (*key, breaker.state())).collect();
+    assert_eq!(seen, BTreeMap::from([(1, State::Open), (2, State::Closed)]));
     assert_eq!(circuits.len(), 2);
 
     circuits.get(&2).unwrap().force_open();
     assert!(circuits.get_or_create(&2).try_acquire().is_err());
 }
 
-/// A key that is only told to people, as part of a name, when two threads do so at once.
+/// A key whose `Display` waits until two threads display it, so that both create its circuit at once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Meeting;
 
@@ -66,7 +65,7 @@ impl Display for Meeting {
 }
 
 #[test]
-fn two_who_make_the_circuit_of_one_key_at_once_get_one_circuit() {
+fn two_threads_that_create_the_circuit_of_one_key_at_once_share_one_circuit() {
     let circuits = builder().build().unwrap();
     let ask = || circuits.get_or_create(&Meeting);
     let (one, other) = thread::scope(|scope| {
@@ -79,10 +78,10 @@ fn two_who_make_the_circuit_of_one_key_at_once_get_one_circuit() {
 }
 
 #[test]
-fn to_ask_the_registry_is_to_ask_the_circuit_of_the_key() {
+fn asking_the_registry_is_asking_the_circuit_of_the_key() {
     let circuits = numbered(2);
     circuits.try_acquire(&1).unwrap().success();
-    circuits.get(&1).expect("it was made").trip();
+    circuits.get(&1).expect("it was just created").trip();
 
     let rejected = circuits.try_acquire(&1).unwrap_err();
     assert_eq!(rejected.breaker(), "api/1");
@@ -109,9 +108,9 @@ fn a_listener_may_use_the_registry() {
     assert_eq!(circuits.len(), 2);
 }
 
-/// Of more keys than there is room for, so circuits come and go all the time.
+/// There are more keys than the registry has capacity for, so circuits come and go all the time.
 #[test]
-fn threads_that_ask_at_once_each_reach_the_circuit_of_their_key() {
+fn many_threads_each_reach_the_circuits_of_their_keys() {
     let window = SlidingWindow::count(100_000);
     let template = CircuitBreaker::builder("api").failure_rate_threshold(1.0);
     let template = template.sliding_window(window).minimum_calls(100_000);
@@ -130,15 +129,15 @@ fn threads_that_ask_at_once_each_reach_the_circuit_of_their_key() {
         }
     });
     assert_eq!(circuits.len(), 4);
-    for breaker in circuits.list() {
-        let key = breaker.name().strip_prefix("api/").unwrap().parse().unwrap();
+    for (key, breaker) in circuits.list() {
+        assert_eq!(breaker.name(), format!("api/{key}"));
         let snapshot = breaker.snapshot();
         assert_eq!(snapshot.failures(), if fails(key) { snapshot.calls() } else { 0 });
     }
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_an_error_of_the_registry() {
+fn an_invalid_setting_is_an_error_of_the_registry() {
     let setting = |built: Result<CircuitBreakerRegistry<u32>, ConfigError>| {
         built.unwrap_err().setting().to_owned()
     };
@@ -155,6 +154,6 @@ fn a_registry_of_one_works() {
     for key in 0..10 {
         circuits.get_or_create(&key);
         assert_eq!(circuits.len(), 1);
-        assert!(circuits.get(&key).is_some(), "the newest is kept");
+        assert!(circuits.get(&key).is_some(), "the newest circuit is kept");
     }
 }

@@ -1,4 +1,4 @@
-//! The layer and its service: readiness, verdicts, fallbacks, panics.
+//! The layer and its service: readiness, classifiers, fallbacks and panics.
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
@@ -15,7 +15,7 @@ use tower_test::mock;
 
 use crate::numbered;
 
-/// A request: its key, and what the inner service answers.
+/// A request: its key and what the inner service answers.
 type Answer = (u32, Result<u32, &'static str>);
 
 fn key(request: &Answer) -> u32 {
@@ -27,7 +27,7 @@ async fn inner((_, answer): Answer) -> Result<u32, &'static str> {
 }
 
 #[tokio::test]
-async fn a_failing_key_opens_its_own_circuit_only() {
+async fn a_failing_key_opens_only_its_own_circuit() {
     let layer = KeyedLayer::new(numbered(10), key);
     let mut service = layer.layer(service_fn(inner));
     assert_eq!(service.registry().len(), 0);
@@ -41,7 +41,7 @@ async fn a_failing_key_opens_its_own_circuit_only() {
 }
 
 #[tokio::test]
-async fn all_services_of_a_layer_share_the_circuits() {
+async fn all_services_of_a_layer_share_its_circuits() {
     let layer = KeyedLayer::new(numbered(10), key);
     layer.layer(service_fn(inner)).oneshot((1, Err("refused"))).await.unwrap_err();
     let again = layer.clone().layer(service_fn(inner)).oneshot((1, Ok(1))).await;
@@ -49,7 +49,7 @@ async fn all_services_of_a_layer_share_the_circuits() {
 }
 
 #[tokio::test]
-async fn the_classifier_decides_what_a_failure_is() {
+async fn the_classifier_decides_what_counts_as_a_failure() {
     let circuits = numbered(10);
     let layer =
         KeyedLayer::new(circuits.clone(), key).classifier(|result: Result<&u32, &&'static str>| {
@@ -66,7 +66,7 @@ async fn the_classifier_decides_what_a_failure_is() {
 }
 
 #[tokio::test]
-async fn the_fallback_gets_the_request_and_learns_whose_circuit_it_was() {
+async fn the_fallback_gets_the_request_and_the_name_of_the_circuit() {
     let circuits = numbered(10);
     let layer = KeyedLayer::new(circuits.clone(), key).fallback(
         |(key, _): Answer, rejected: Rejected| async move {
@@ -81,14 +81,14 @@ async fn the_fallback_gets_the_request_and_learns_whose_circuit_it_was() {
 }
 
 #[tokio::test]
-async fn it_is_ready_when_the_inner_service_is() {
+async fn the_service_is_ready_when_the_inner_service_is() {
     let (inner, mut handle) = mock::pair::<u32, u32>();
     let mut service = KeyedLayer::new(numbered(10), |key: &u32| *key).layer(inner);
     service.registry().get_or_create(&1).trip();
 
     handle.allow(0);
     let mut asked = tokio_test::task::spawn(poll_fn(|cx| service.poll_ready(cx)));
-    assert!(asked.poll().is_pending(), "nobody knows yet whose call it will be");
+    assert!(asked.poll().is_pending(), "there is no request yet, hence no key");
     handle.allow(1);
     assert!(asked.is_woken());
     assert!(asked.poll().is_ready());
@@ -97,7 +97,7 @@ async fn it_is_ready_when_the_inner_service_is() {
 }
 
 #[tokio::test]
-async fn a_readiness_that_fails_belongs_to_no_circuit() {
+async fn an_error_of_poll_ready_counts_for_no_circuit() {
     let (inner, mut handle) = mock::pair::<u32, u32>();
     let mut service = KeyedLayer::new(numbered(10), |key: &u32| *key).layer(inner);
     handle.send_error("no more");
@@ -126,12 +126,12 @@ async fn a_call_without_readiness_panics() {
     let mut service = BoxCloneSyncService::new(service);
     assert!(panics(&mut service));
     service.ready().await.unwrap();
-    assert!(panics(&mut service.clone()), "a clone has not asked");
+    assert!(panics(&mut service.clone()), "a clone starts without readiness");
     assert!(!panics(&mut service));
-    assert!(panics(&mut service), "it is ready for one call");
+    assert!(panics(&mut service), "readiness is good for one call");
 }
 
-/// Answers to `poll_ready` what it is told to, and would take any call.
+/// A service whose `poll_ready` returns a fixed value and whose `call` always succeeds.
 struct Says(Poll<Result<(), ()>>);
 
 impl Service<u32> for Says {
@@ -149,7 +149,7 @@ impl Service<u32> for Says {
 }
 
 #[test]
-fn an_inner_service_that_waits_or_fails_is_not_called() {
+fn an_inner_service_that_is_not_ready_is_not_called() {
     for (poll, may_call) in
         [(Poll::Ready(Ok(())), true), (Poll::Pending, false), (Poll::Ready(Err(())), false)]
     {
@@ -161,7 +161,7 @@ fn an_inner_service_that_waits_or_fails_is_not_called() {
 }
 
 #[tokio::test]
-async fn a_key_function_that_panics_concerns_no_circuit() {
+async fn a_picker_that_panics_affects_no_circuit() {
     let fussy = |request: &Answer| {
         assert_ne!(request.0, 13, "unlucky");
         request.0
@@ -176,7 +176,7 @@ async fn a_key_function_that_panics_concerns_no_circuit() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_inner_service_is_a_failure_of_its_key() {
+async fn a_panic_of_the_inner_service_is_a_failure_of_the_circuit_of_its_key() {
     let inner = service_fn(|n: u32| {
         assert_ne!(n, 13, "unlucky");
         ready(Ok::<_, Infallible>(n))
@@ -190,7 +190,7 @@ async fn a_panic_of_the_inner_service_is_a_failure_of_its_key() {
 }
 
 #[tokio::test]
-async fn it_fits_between_other_layers() {
+async fn the_layer_fits_between_other_layers() {
     let service = ServiceBuilder::new()
         .boxed_clone()
         .map_err(tower::BoxError::from)

@@ -1,4 +1,4 @@
-//! By host, on real sockets: hyper-util's client, axum's servers.
+//! Circuits by host on real sockets, with the client of hyper-util and servers of axum.
 
 use std::net::SocketAddr;
 
@@ -32,7 +32,7 @@ fn server_errors<B, E>(result: Result<&Response<B>, &E>) -> Outcome {
 }
 
 #[tokio::test]
-async fn only_the_circuit_of_the_failing_server_opens() {
+async fn only_the_circuits_of_failing_servers_open() {
     let healthy = serve(StatusCode::OK).await;
     let failing = serve(StatusCode::INTERNAL_SERVER_ERROR).await;
     let refusing = {

@@ -1,14 +1,17 @@
-//! Nothing is lost and nothing is counted twice, whatever many threads do at once.
+//! No count is lost and nothing is counted twice, whatever many threads do at once.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tower_breaker::{CircuitBreakerError, RejectReason, Rejected, State, Transition};
+use tower_breaker::{
+    CircuitBreakerError, Event, EventKind, Interest, Listener, RejectReason, Rejected, State,
+    Transition,
+};
 
 use crate::http::{scrape, serve};
 use crate::scrape::{Scrape, Series};
@@ -18,7 +21,7 @@ const THREADS: u64 = 4;
 const CALLS_EACH: usize = 25_000;
 const MICROS: Duration = Duration::from_micros(1);
 
-/// What the callers saw.
+/// Counts what the callers see.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
     admitted: u64,
@@ -26,11 +29,14 @@ struct Seen {
     ended: [u64; 4],
     /// open, half-open, forced open
     rejected: [u64; 3],
+    /// The operator actions.
+    actions: u64,
 }
 
 impl Seen {
     fn add(&mut self, other: &Self) {
         self.admitted += other.admitted;
+        self.actions += other.actions;
         self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
         self.rejected.iter_mut().zip(other.rejected).for_each(|(sum, n)| *sum += n);
     }
@@ -40,11 +46,12 @@ impl Seen {
             RejectReason::Open => 0,
             RejectReason::HalfOpen => 1,
             RejectReason::ForcedOpen => 2,
+            other => panic!("a reason that this test does not know: {other}"),
         }] += 1;
     }
 }
 
-/// A caller who does everything that one can do, at random.
+/// A caller that does everything that is possible, at random.
 fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
     let mut random = seed;
     let mut next = move |n: u64| {
@@ -54,7 +61,9 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
     let mut seen = Seen::default();
     let mut held = Vec::new();
     for _ in 0..CALLS_EACH {
-        match next(1000) {
+        let choice = next(1000);
+        seen.actions += u64::from(choice < 20);
+        match choice {
             0 => breaker.trip(),
             1 => breaker.reset(),
             2 => breaker.force_open(),
@@ -69,7 +78,7 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
                 }
             },
         }
-        // Some are held for a while, so that their results are stale.
+        // Some permits are held for a while, so that their results are stale.
         while held.len() as u64 > next(4) {
             let permit = held.swap_remove(next(held.len() as u64) as usize);
             let ending = [0, 0, 0, 0, 0, 1, 1, 2, 3][next(9) as usize];
@@ -101,17 +110,40 @@ fn panicking_call(breaker: &CircuitBreaker, seen: &mut Seen) {
     }
 }
 
-/// What was seen from outside, and the transitions that a listener was told of.
+/// A listener that keeps transitions and counts other events. If it is too slow, events are dropped and counted.
+#[derive(Clone, Default)]
+struct Log {
+    transitions: Arc<Mutex<Vec<Transition>>>,
+    others: Arc<AtomicU64>,
+    missed: Arc<AtomicU64>,
+}
+
+impl Listener for Log {
+    fn on_event(&self, event: &Event<'_>) {
+        match event.kind() {
+            EventKind::Transition(transition) => {
+                self.transitions.lock().unwrap().push(transition.clone());
+            }
+            EventKind::Lagged { missed } => _ = self.missed.fetch_add(missed, Ordering::Relaxed),
+            _ => _ = self.others.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::Transitions
+    }
+}
+
+/// What callers saw, and what a listener received.
 struct Run {
     breaker: CircuitBreaker,
     seen: Seen,
-    transitions: Vec<Transition>,
+    log: Log,
     began: [Instant; 2],
 }
 
 fn run() -> Run {
-    let transitions: Arc<Mutex<Vec<Transition>>> = Arc::default();
-    let told = transitions.clone();
+    let log = Log::default();
     let before = Instant::now();
     let breaker = CircuitBreaker::builder("test")
         .consecutive_failures(4)
@@ -119,7 +151,7 @@ fn run() -> Run {
         .open_duration(MICROS * 50)
         .probe_timeout(MICROS * 500)
         .half_open(HalfOpen::consecutive_successes(2))
-        .on_transition(move |transition| told.lock().unwrap().push(transition.clone()))
+        .listener(log.clone())
         .build()
         .unwrap();
     let began = [before, Instant::now()];
@@ -142,13 +174,13 @@ fn run() -> Run {
         callers.into_iter().for_each(|caller| seen.add(&caller.join().unwrap()));
         done.store(true, Ordering::Relaxed);
     });
-    let transitions = transitions.lock().unwrap().clone();
-    Run { breaker, seen, transitions, began }
+    Run { breaker, seen, log, began }
 }
 
-/// The scrape was taken between the two times.
+/// `before` and `after` are the times between which the scrape was taken.
 fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
-    let Run { breaker, seen, transitions, began } = run;
+    let Run { breaker, seen, log, began } = run;
+    let transitions = log.transitions.lock().unwrap();
     let counts = |name, key, values: &[&str]| -> Vec<u64> {
         values.iter().map(|v| scrape.value(name, &of_test(&[(key, v)])) as u64).collect()
     };
@@ -159,10 +191,10 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
     assert_eq!(scrape.sum(CALLS, &[]) as u64, seen.admitted);
     assert_eq!(counts(REJECTIONS, "reason", &["open", "half_open", "forced_open"]), seen.rejected);
 
-    let mut told = BTreeMap::new();
-    for transition in transitions {
+    let mut received: BTreeMap<_, u64> = BTreeMap::new();
+    for transition in transitions.iter() {
         let labels = (label(transition.from()), label(transition.to()), transition.cause().name());
-        *told.entry(labels).or_default() += 1;
+        *received.entry(labels).or_default() += 1;
     }
     let shown: BTreeMap<_, u64> = scrape
         .of(TRANSITIONS, &[])
@@ -171,8 +203,12 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
             ((&*labels["from"], &*labels["to"], &*labels["cause"]), *value as u64)
         })
         .collect();
-    assert_eq!(shown, told);
-    assert!(transitions.ends_with(&breaker.history()));
+    assert!(received.iter().all(|(labels, n)| *n <= shown[labels]), "{received:?} of {shown:?}");
+    assert_eq!(breaker.history().last(), transitions.last());
+    let timeouts = scrape.sum(TRANSITIONS, &[("cause", "probe_timed_out")]) as u64;
+    let received = [transitions.len() as u64, value(&log.others), value(&log.missed)];
+    let happened = [scrape.sum(TRANSITIONS, &[]) as u64, seen.actions, timeouts];
+    assert_eq!(received.iter().sum::<u64>(), happened.iter().sum::<u64>());
 
     let states = counts(STATE, "state", &["closed", "open", "half_open"]);
     assert_eq!(states.iter().sum::<u64>(), 1);
@@ -186,7 +222,7 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
 }
 
 #[tokio::test]
-async fn whatever_many_threads_do_the_exporter_serves_what_they_saw() {
+async fn whatever_many_threads_do_the_exporter_serves_what_they_have_seen() {
     let exporter = Exporter::new();
     let run = run();
     let addr = serve(exporter.handle.clone()).await;
@@ -196,7 +232,7 @@ async fn whatever_many_threads_do_the_exporter_serves_what_they_saw() {
 }
 
 #[test]
-fn whatever_many_threads_do_a_debugging_recorder_has_what_they_saw() {
+fn whatever_many_threads_do_a_debugging_recorder_has_what_they_have_seen() {
     let _alone = Exporter::new();
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
@@ -216,6 +252,10 @@ fn whatever_many_threads_do_a_debugging_recorder_has_what_they_saw() {
         });
         assert_conserved(&run, &Scrape(series.collect()), now);
     });
+}
+
+fn value(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 fn label(state: State) -> &'static str {

@@ -1,6 +1,7 @@
-//! Other recorders than the exporter.
+//! Recorders other than the exporter.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -10,7 +11,7 @@ use metrics_util::debugging::DebuggingRecorder;
 use crate::*;
 
 #[test]
-fn every_metric_has_a_unit_and_a_text() {
+fn every_metric_has_a_unit_and_a_description() {
     let recorder = DebuggingRecorder::new();
     let snapshot = metrics::with_local_recorder(&recorder, || {
         let breaker = sensitive().call_duration_histogram().build().unwrap();
@@ -25,7 +26,7 @@ fn every_metric_has_a_unit_and_a_text() {
 }
 
 #[test]
-fn what_was_counted_by_a_recorder_that_was_found_stays_there() {
+fn a_breaker_keeps_the_recorder_that_it_has_found() {
     let (first, second) = (DebuggingRecorder::new(), DebuggingRecorder::new());
     let breaker = metrics::with_local_recorder(&first, || sensitive().build().unwrap());
     metrics::with_local_recorder(&second, || {
@@ -36,7 +37,7 @@ fn what_was_counted_by_a_recorder_that_was_found_stays_there() {
     assert!(!first.snapshotter().snapshot().into_vec().is_empty());
 }
 
-/// All its counters panic.
+/// A recorder whose counters panic.
 struct Panics;
 
 impl CounterFn for Panics {
@@ -74,4 +75,53 @@ fn a_recorder_that_panics_harms_no_call() {
     breaker.try_acquire().unwrap_err();
     breaker.reset();
     permit(&breaker).success();
+}
+
+/// A recorder whose counters panic when they are dropped. It counts the drops.
+#[derive(Clone, Default)]
+struct PanicsWhenDropped(Arc<AtomicUsize>);
+
+struct Handle(Arc<AtomicUsize>);
+
+impl CounterFn for Handle {
+    fn increment(&self, _: u64) {}
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        // Only the first one panics. The handles are dropped together, and a second panic would abort.
+        if self.0.load(Ordering::Relaxed) == 1 {
+            std::panic::resume_unwind(Box::new("a handle"));
+        }
+    }
+}
+
+impl Recorder for PanicsWhenDropped {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Handle(self.0.clone())))
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        DebuggingRecorder::new().register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_recorder_whose_handle_panics_when_it_is_dropped_fails_nobody_who_drops_a_breaker() {
+    let recorder = PanicsWhenDropped::default();
+    let breaker = metrics::with_local_recorder(&recorder, || sensitive().build().unwrap());
+    breaker.trip();
+    drop(breaker);
+    assert!(recorder.0.load(Ordering::Relaxed) > 1);
 }

@@ -1,4 +1,4 @@
-//! The real circuit and the model, taken through the same steps.
+//! The circuit and the model, taken through the same steps.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::story::{Event, Story};
 
 const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
 
-/// No run lasts longer.
+/// The longest time that a run may take.
 pub(crate) const LAST: Nanos = 100 * YEAR;
 
-/// No number is compared beyond it: the last time that the circuit can name is 146 years after its
-/// clock's beginning, and a run may have got to [`LAST`].
+/// Longer waits are compared as if they were this long. The last time that the circuit can represent is 146
+/// years after the start of its clock, and a run may have got to [`LAST`].
 const NEVER: Nanos = 45 * YEAR;
 
-/// An error says what is wrong.
+/// An error describes what is wrong.
 pub(crate) type Checked = Result<(), String>;
 
 /// The circuit, the model, and the calls that both have in flight.
@@ -33,7 +33,7 @@ pub(crate) struct Both {
     in_flight: Vec<Flight>,
     pub(crate) admitted: usize,
     orphans: Vec<Permit>,
-    /// No step of time is longer: what takes decades would leave no time for the rest of the run.
+    /// The longest time that one step may take, so that there is time left for the rest of the run.
     longest: Nanos,
     story: Story,
 }
@@ -45,7 +45,7 @@ struct Flight {
 }
 
 impl Both {
-    /// For a run of so many steps.
+    /// Creates the circuit and the model for a run of so many steps.
     pub(crate) fn new(settings: &Settings, steps: usize) -> Self {
         let orphans = orphans(settings);
         Self {
@@ -61,7 +61,7 @@ impl Both {
         }
     }
 
-    /// Returns which call it ended, if it did.
+    /// Applies a step. Returns the call that it has ended, if there is one.
     pub(crate) async fn apply(&mut self, op: Op) -> Result<Option<(usize, Ending)>, String> {
         self.story.begin(self.model.now(), op);
         let mut ended = None;
@@ -102,21 +102,21 @@ impl Both {
         Ok(ended)
     }
 
-    /// What is wrong, and what led to it.
-    pub(crate) fn told(&self, problem: &str) -> String {
+    /// Describes what is wrong and what led to it.
+    pub(crate) fn explain(&self, problem: &str) -> String {
         format!("{problem}\n\nwhat happened:\n{}", self.story)
     }
 
     fn acquire(&mut self) -> Checked {
         match (self.real.try_acquire(), self.model.try_acquire()) {
             (Ok(permit), Ok(ticket)) => {
-                self.story.tell(Event::Admitted(self.admitted));
+                self.story.add(Event::Admitted(self.admitted));
                 self.in_flight.push(Flight { number: self.admitted, permit, ticket });
                 self.admitted += 1;
                 Ok(())
             }
             (Err(rejected), Err(refusal)) => {
-                self.story.tell(Event::Rejected(refusal));
+                self.story.add(Event::Rejected(refusal));
                 same(&seen_refusal(&rejected), &capped_refusal(refusal), "the rejection")
             }
             (Ok(_), Err(refusal)) => Err(format!("admitted, expected {refusal:?}")),
@@ -129,9 +129,9 @@ impl Both {
         let flight = self.in_flight.remove(match which {
             Which::Newest => newest,
             Which::Oldest => 0,
-            Which::Any(place) => place % (newest + 1),
+            Which::Any(index) => index % (newest + 1),
         });
-        self.story.tell(Event::Ended(flight.number, ending));
+        self.story.add(Event::Ended(flight.number, ending));
         settle(flight.permit, ending);
         self.model.settle(flight.ticket, ending);
         Some((flight.number, ending))
@@ -145,7 +145,7 @@ impl Both {
 
     async fn advance(&mut self, span: Span) {
         let by = self.length(span).min(LAST - self.model.now());
-        self.story.tell(Event::Passed(duration(by)));
+        self.story.add(Event::Passed(duration(by)));
         tokio::time::advance(duration(by)).await;
         self.model.advance(by);
     }
@@ -182,12 +182,12 @@ impl Both {
         let expected = self.model.look();
         let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
         let seen = seen(&self.real);
-        same(&self.real.state(), &seen.state, "state() and snapshot()")?;
-        same(&seen, &Look { retry_after, ..expected }, "what is seen, and the model")?;
+        same(&self.real.state(), &seen.state, "`state()` and `snapshot()`")?;
+        same(&seen, &Look { retry_after, ..expected }, "the circuit and the model")?;
         let history = self.real.history();
         let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
         let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
-        same(&seen, &expected, "the transitions, and the model's")
+        same(&seen, &expected, "the transitions of the circuit and of the model")
     }
 
     fn seen_change(&self, transition: &Transition) -> Change {
@@ -208,7 +208,7 @@ impl Both {
     }
 }
 
-/// Permits of an earlier breaker that is gone, and whose memory the next one may have taken over.
+/// Returns permits of a breaker that has been dropped. The next breaker may reuse its circuit.
 fn orphans(settings: &Settings) -> Vec<Permit> {
     let earlier = settings.build("earlier");
     (0..3).map(|_| earlier.try_acquire().expect("a new circuit is closed")).collect()
@@ -218,7 +218,8 @@ fn settle(permit: Permit, ending: Ending) {
     match ending {
         Ending::Success => permit.success(),
         Ending::Failure => permit.failure(),
-        Ending::FailureRetryAfter(wish) => permit.failure_retry_after(wish),
+        Ending::FailureRetryAfter(wait) => permit.failure_retry_after(wait),
+        Ending::SoftFailure => permit.soft_failure(),
         Ending::Ignored => permit.ignore(),
         Ending::Dropped => drop(permit),
         Ending::Never => std::mem::forget(permit),
@@ -259,7 +260,7 @@ fn capped_change(change: &Change) -> Change {
 
 pub(crate) fn duration(nanos: Nanos) -> Duration {
     let second = 1_000_000_000;
-    let seconds = u64::try_from(nanos / second).expect("a length of time that can pass");
+    let seconds = u64::try_from(nanos / second).expect("a time within the run");
     Duration::new(seconds, u32::try_from(nanos % second).expect("less than a second"))
 }
 

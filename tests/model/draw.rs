@@ -1,4 +1,4 @@
-//! How runs are drawn.
+//! Draws random runs.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::reference::Ending;
 use crate::run::Run;
 use crate::settings::{Probes, Settings, Wait, Window};
 
-/// The steps come first, because they are also made fewer first, and runs are quick then.
+/// The steps are drawn first. Shrinking then removes steps first, which makes the run fast.
 pub(crate) fn run(most_steps: usize) -> impl Strategy<Value = Run> {
     let look_every = prop_oneof![2 => Just(1), 1 => 2..=200_usize];
     (ops(most_steps), settings(), look_every, any::<bool>()).prop_map(
@@ -23,11 +23,12 @@ pub(crate) fn run(most_steps: usize) -> impl Strategy<Value = Run> {
     )
 }
 
-// ---- what is done ---------------------------------------------------------------------------
+// ---- steps ----------------------------------------------------------------------------------
 
-/// Steps, `most` at most, made of short stories that lead to states which single steps seldom reach.
+/// Draws up to `most` steps. They are made of short stories, which lead to states that single steps rarely
+/// reach.
 ///
-/// How many there are is drawn first, so that a long failing run is first cut off where it fails.
+/// The number of steps is drawn first, so that shrinking first cuts a long run off where it fails.
 fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     (1..=most, prop::collection::vec(story(), 1..=most.div_ceil(3))).prop_map(|(steps, stories)| {
         let mut ops = stories.concat();
@@ -36,7 +37,7 @@ fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// Boxed, since what is drawn is moved around a lot.
+/// The strategies are boxed because they are moved often.
 fn story() -> impl Strategy<Value = Vec<Op>> {
     prop_oneof![
         10 => step().prop_map(|op| vec![op]).boxed(),
@@ -65,13 +66,13 @@ fn failures() -> impl Strategy<Value = Vec<Op>> {
     (1..=8_usize).prop_map(|n| vec![Op::Call(Ending::Failure); n])
 }
 
-/// Mostly a few, sometimes enough to fill a window several times.
+/// Usually a few, and sometimes enough to fill a window several times.
 fn successes() -> impl Strategy<Value = Vec<Op>> {
     let n = prop_oneof![4 => 1..=8_usize, 1 => 9..=300_usize];
     n.prop_map(|n| vec![Op::Call(Ending::Success); n])
 }
 
-/// Enough calls for a rate, some of them slow and some in buckets of their own.
+/// Enough calls to judge a rate. Some are slow, and some are in a bucket of their own.
 fn mixed_calls() -> impl Strategy<Value = Vec<Op>> {
     let pass = Op::Advance(Span::Until(Mark::Bucket, Edge::Exactly));
     let call = prop_oneof![
@@ -82,7 +83,7 @@ fn mixed_calls() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(call, 1..=10).prop_map(|calls| calls.concat())
 }
 
-/// A call that takes a while, often as long as it matters.
+/// A call that takes some time, often one that just makes a difference.
 fn long_call() -> impl Strategy<Value = Vec<Op>> {
     let until = |mark| edge().prop_map(move |edge| Span::Until(mark, edge));
     let how = prop_oneof![
@@ -95,7 +96,7 @@ fn long_call() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// The circuit opens, the wait passes, and probes are admitted and report.
+/// The circuit opens, its wait elapses, and probes are admitted and report.
 fn recovery() -> impl Strategy<Value = Vec<Op>> {
     let probes = prop::collection::vec(end(), 0..=6);
     (any::<bool>(), edge(), 1..=6_usize, probes).prop_map(|(trip, edge, n, ends)| {
@@ -107,7 +108,7 @@ fn recovery() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// The time of the oldest probe passes while another one may report.
+/// The time of the oldest probe elapses while another one may report.
 fn lost_probes() -> impl Strategy<Value = Vec<Op>> {
     (span(), edge(), operator_or_end()).prop_map(|(apart, edge, then)| {
         vec![
@@ -124,7 +125,7 @@ fn operator_or_end() -> impl Strategy<Value = Op> {
     prop_oneof![4 => end(), 1 => operator()]
 }
 
-/// An operator forces something and, some steps later, no longer.
+/// An operator forces a state, and resumes some steps later.
 fn intervention() -> impl Strategy<Value = Vec<Op>> {
     let force = prop_oneof![Just(Op::ForceOpen), Just(Op::ForceClosed)];
     (force, prop::collection::vec(step(), 0..=6)).prop_map(|(force, steps)| {
@@ -161,14 +162,15 @@ fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![
         8 => Just(Ending::Success),
         4 => Just(Ending::Failure),
-        2 => wish().prop_map(Ending::FailureRetryAfter),
+        2 => retry_after().prop_map(Ending::FailureRetryAfter),
+        2 => Just(Ending::SoftFailure),
         2 => Just(Ending::Ignored),
         2 => Just(Ending::Dropped),
         1 => Just(Ending::Never),
     ]
 }
 
-fn wish() -> impl Strategy<Value = Duration> {
+fn retry_after() -> impl Strategy<Value = Duration> {
     prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]
 }
 
@@ -200,7 +202,13 @@ fn edge() -> impl Strategy<Value = Edge> {
 // ---- settings -------------------------------------------------------------------------------
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let rules = (option::weighted(0.4, small_number()), option::of(rate()), slow_calls());
+    let rules = (
+        option::weighted(0.4, small_number()),
+        option::weighted(0.2, small_number()),
+        option::of(rate()),
+        slow_calls(),
+        prop::bool::weighted(0.3),
+    );
     let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
     let recovery = (
         wait(),
@@ -208,17 +216,20 @@ fn settings() -> impl Strategy<Value = Settings> {
         option::weighted(0.8, duration()),
         option::of(short()),
     );
-    let wishes = (option::weighted(0.8, duration()), any::<bool>());
-    (rules, judging, recovery, wishes).prop_map(|(rules, judging, recovery, wishes)| {
-        let (consecutive_failures, failure_rate, (slow_duration, slow_rate)) = rules;
+    let retry_after = (option::weighted(0.8, duration()), any::<bool>());
+    (rules, judging, recovery, retry_after).prop_map(|(rules, judging, recovery, retry_after)| {
+        let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
+        let (slow_duration, slow_rate) = slow;
         let (window, minimum_calls) = judging;
         let (wait, half_open, probe_timeout, abandoned_after) = recovery;
-        let (max_retry_after, trip_on_retry_after) = wishes;
+        let (max_retry_after, trip_on_retry_after) = retry_after;
         let settings = Settings {
             consecutive_failures,
+            failure_count,
             failure_rate,
             slow_duration,
             slow_rate,
+            no_trip_rules,
             window,
             minimum_calls,
             wait,
@@ -228,11 +239,11 @@ fn settings() -> impl Strategy<Value = Settings> {
             max_retry_after,
             trip_on_retry_after,
         };
-        settings.mend_sample()
+        settings.made_valid()
     })
 }
 
-/// A slow-call rate cannot be without the duration, but the duration can be alone.
+/// A slow-call rate needs the duration, but the duration may be set alone.
 fn slow_calls() -> impl Strategy<Value = (Option<Duration>, Option<f64>)> {
     prop_oneof![
         2 => Just((None, None)),
@@ -241,12 +252,12 @@ fn slow_calls() -> impl Strategy<Value = (Option<Duration>, Option<f64>)> {
     ]
 }
 
-/// Mostly what a few calls can reach, and the largest.
+/// Usually a number that a few calls can reach, and sometimes the largest.
 fn small_number() -> impl Strategy<Value = u32> {
     prop_oneof![20 => 1..=6_u32, 4 => 7..=30_u32, 1 => Just(u32::MAX)]
 }
 
-/// Mostly a fraction that a few calls can hit exactly.
+/// Usually a fraction that a few calls can reach exactly.
 fn rate() -> impl Strategy<Value = f64> {
     prop_oneof![
         8 => (1..=10_u32).prop_flat_map(|n| (1..=n, Just(n))).prop_map(|(part, n)| f64::from(part) / f64::from(n)),
@@ -270,8 +281,8 @@ fn wait() -> impl Strategy<Value = Wait> {
     prop_oneof![
         2 => duration().prop_map(Wait::Constant),
         6 => growing(),
-        // A product of the other factors may not be exact in a float once it is this large, and
-        // the specification does not say how to round it.
+        // Products of other factors are not exact as floats when they are this large, and the
+        // specification does not say how to round them.
         1 => duration().prop_map(|initial| Wait::Growing { initial, max: Duration::MAX, factor: None }),
     ]
 }
@@ -293,12 +304,12 @@ fn probes() -> impl Strategy<Value = Probes> {
     ]
 }
 
-/// What many calls take as long as.
+/// A duration that many calls reach.
 fn short() -> impl Strategy<Value = Duration> {
     prop_oneof![3 => (1..=10_u64).prop_map(Duration::from_millis), 1 => duration()]
 }
 
-/// Of the order of a few steps of the clock, with the extremes.
+/// Usually a few steps of the clock, and sometimes an extreme.
 fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![
         20 => (1..=100_u64).prop_map(Duration::from_millis),

@@ -1,4 +1,4 @@
-//! What is done to a circuit, step by step.
+//! The steps of a run.
 
 use crate::reference::Ending;
 
@@ -16,7 +16,7 @@ pub(crate) enum Op {
     ForceOpen,
     ForceClosed,
     Resume,
-    /// Ends a call of an earlier breaker that is gone.
+    /// Ends a call of an earlier breaker that has been dropped.
     EndOrphan(Ending),
 }
 
@@ -24,11 +24,11 @@ pub(crate) enum Op {
 pub(crate) enum Which {
     Newest,
     Oldest,
-    /// The one at this place in the list, counted in a circle.
+    /// The one with this index, modulo the number of calls.
     Any(usize),
 }
 
-/// A length of time.
+/// A duration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Span {
     Nothing,
@@ -37,19 +37,19 @@ pub(crate) enum Span {
     Until(Mark, Edge),
 }
 
-/// Something that happens after a time, from now on.
+/// Something that happens some time from now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark {
     RetryAfter,
-    /// The end of the oldest probe's time.
+    /// The oldest probe times out.
     ProbeDeadline,
     SlowDuration,
     AbandonedAfter,
-    /// The length of one bucket.
+    /// One bucket later.
     Bucket,
-    /// The next line of the window's grid.
+    /// The next bucket begins.
     NextBucket,
-    /// The oldest call in a time window drops out of it.
+    /// The oldest call leaves the time window.
     Expiry,
 }
 

@@ -1,6 +1,6 @@
-//! The specification, read as plainly as it can be: lists that are counted anew at each look, and
-//! time as a number of nanoseconds since creation. Nothing here is fast, and nothing is kept that
-//! could be computed.
+//! A naive model of a circuit breaker, written from the specification. It keeps lists of calls, counts them
+//! whenever it needs a number, and stores nothing that it could compute. Time is the number of nanoseconds since
+//! creation.
 
 use std::time::Duration;
 
@@ -8,18 +8,24 @@ use tower_breaker::{Cause, RejectReason, State};
 
 use crate::settings::{Nanos, Probes, Settings, Wait, Window};
 
-/// A circuit breaker, slow and simple.
+/// A slow and simple circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Model {
     settings: Settings,
     now: Nanos,
     phase: Phase,
-    /// Which period this is: a result counts only in the one that admitted its call.
+    /// The number of the current period. A result counts only in the period that admitted its call.
     period: usize,
-    /// How many calls have been admitted, to tell them apart.
+    /// How many calls have been admitted, which gives each of them a number.
     admitted: usize,
-    /// Open periods since it was last closed.
+    /// The open periods since the circuit was last closed.
     opened: u32,
+    /// Until when the callee has asked, in this period, not to be called.
+    asked_until: Nanos,
+    /// The number of the last closed period. The calls of later periods are probes.
+    last_closed: usize,
+    /// The longest time that a probe since then has taken to succeed too late.
+    late_success: Nanos,
     history: Vec<Change>,
 }
 
@@ -36,8 +42,13 @@ enum Phase {
 struct Call {
     completed: Nanos,
     failed: bool,
+    /// A failure that says nothing about the failure streak.
+    soft: bool,
     slow: bool,
 }
+
+/// Late successes extend the time of probes up to this multiple of the probe timeout.
+pub(crate) const MOST_EXTENDED: Nanos = 10;
 
 /// An admitted call.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +56,8 @@ pub(crate) struct Ticket {
     number: usize,
     period: usize,
     admitted: Nanos,
+    /// How long a probe has.
+    time: Nanos,
 }
 
 /// How an admitted call ends.
@@ -52,11 +65,12 @@ pub(crate) struct Ticket {
 pub(crate) enum Ending {
     Success,
     Failure,
-    /// A failure with the wish to be left alone for so long.
+    /// A failure with a retry-after.
     FailureRetryAfter(Duration),
+    SoftFailure,
     Ignored,
     Dropped,
-    /// Never: the permit is leaked, as by a call that hangs.
+    /// The call never ends. Its permit is leaked, as by a call that hangs.
     Never,
 }
 
@@ -68,7 +82,7 @@ pub(crate) struct Counts {
     pub(crate) consecutive_failures: usize,
 }
 
-/// What can be seen of a circuit.
+/// What a user can see of a circuit.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Look {
     pub(crate) state: State,
@@ -95,27 +109,45 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Nanos>,
 }
 
-// ---- what happens ---------------------------------------------------------------------------
+// ---- calls, time and operators --------------------------------------------------------------
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
         let phase = Phase::Closed { calls: Vec::new(), forced: false };
-        Self { settings, now: 0, phase, period: 0, admitted: 0, opened: 0, history: Vec::new() }
+        Self {
+            settings,
+            now: 0,
+            phase,
+            period: 0,
+            admitted: 0,
+            opened: 0,
+            asked_until: 0,
+            last_closed: 0,
+            late_success: 0,
+            history: Vec::new(),
+        }
     }
 
-    /// Time passes nowhere else, so a probe whose time is over is found here.
+    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out.
     pub(crate) fn advance(&mut self, by: Nanos) {
         self.now += by;
-        let Some(deadline) = self.first_deadline() else { return };
-        if deadline <= self.now {
-            let reported = self.counts();
-            let shown = Counts {
-                calls: reported.calls + 1,
-                failures: reported.failures + 1,
-                slow_calls: reported.slow_calls,
-                consecutive_failures: reported.consecutive_failures + 1,
-            };
-            self.open(deadline, 0, shown, Cause::ProbeTimedOut);
+        while let Some(deadline) = self.first_deadline().filter(|deadline| *deadline <= self.now) {
+            self.time_out(deadline);
+        }
+    }
+
+    fn time_out(&mut self, deadline: Nanos) {
+        let is_sample = matches!(self.settings.half_open(), Probes::Sample(_));
+        let slow = is_sample && self.settings.slow_duration.is_some();
+        let Phase::HalfOpen { in_flight, reported } = &mut self.phase else { return };
+        let oldest = in_flight.iter().position(|probe| probe.admitted + probe.time == deadline);
+        in_flight.remove(oldest.expect("this is a probe's deadline"));
+        let call = Call { completed: deadline, failed: true, soft: false, slow };
+        reported.push(call);
+        if is_sample {
+            self.judge(call, deadline, false);
+        } else {
+            self.open(deadline, self.counts(), Cause::ProbeTimedOut);
         }
     }
 
@@ -129,7 +161,12 @@ impl Model {
             return Err(Refusal { reason, retry_after: self.retry_after() });
         }
         self.admitted += 1;
-        let ticket = Ticket { number: self.admitted, period: self.period, admitted: self.now };
+        let ticket = Ticket {
+            number: self.admitted,
+            period: self.period,
+            admitted: self.now,
+            time: self.probe_time(),
+        };
         if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
             in_flight.push(ticket);
         }
@@ -137,23 +174,56 @@ impl Model {
     }
 
     pub(crate) fn settle(&mut self, ticket: Ticket, ending: Ending) {
-        if ticket.period != self.period || ending == Ending::Never {
+        if ending == Ending::Never {
             return;
         }
         let elapsed = self.now - ticket.admitted;
+        if !self.is_current(ticket) {
+            self.settle_stale(ticket, ending, elapsed);
+            return;
+        }
         if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
             in_flight.retain(|probe| *probe != ticket);
         }
         if let Some(failed) = self.verdict(ending, elapsed) {
             let slow = self.settings.slow_duration.is_some_and(|d| elapsed >= d.as_nanos());
-            self.record(Call { completed: self.now, failed, slow }, self.wish(ending));
+            let requested = self.requested_wait(ending);
+            if requested > 0 {
+                self.asked_until = self.asked_until.max(self.now + requested);
+            }
+            let soft = ending == Ending::SoftFailure;
+            self.record(Call { completed: self.now, failed, soft, slow }, requested > 0);
         }
+    }
+
+    fn is_current(&self, ticket: Ticket) -> bool {
+        let is_there = match &self.phase {
+            Phase::HalfOpen { in_flight, .. } => in_flight.contains(&ticket),
+            _ => true,
+        };
+        ticket.period == self.period && is_there
+    }
+
+    fn settle_stale(&mut self, ticket: Ticket, ending: Ending, elapsed: Nanos) {
+        let is_closed = matches!(self.phase, Phase::Closed { .. });
+        let is_probe = !is_closed && ticket.period > self.last_closed;
+        if is_probe && ending == Ending::Success && elapsed >= self.probe_time() {
+            self.late_success = self.late_success.max(elapsed);
+        }
+    }
+
+    fn probe_time(&self) -> Nanos {
+        let timeout = self.settings.probe_timeout();
+        (2 * self.late_success).max(timeout).min(MOST_EXTENDED * timeout)
     }
 
     pub(crate) fn trip(&mut self) {
         match self.phase {
             Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
-                self.open(self.now, 0, self.counts(), Cause::Trip);
+                self.open(self.now, self.counts(), Cause::Trip);
+            }
+            Phase::Open { since, wait, .. } if self.now >= since + wait => {
+                self.open(self.now, self.counts(), Cause::Trip);
             }
             _ => {}
         }
@@ -163,10 +233,11 @@ impl Model {
         match self.phase {
             Phase::ForcedOpen { .. } => {
                 self.opened = 0;
+                self.late_success = 0;
                 self.phase = Phase::ForcedOpen { shown: Counts::default() };
             }
-            Phase::Closed { forced, .. } => self.close(forced, Cause::Reset),
-            _ => self.close(false, Cause::Reset),
+            Phase::Closed { forced, .. } => self.close(self.now, forced, Cause::Reset),
+            _ => self.close(self.now, false, Cause::Reset),
         }
     }
 
@@ -180,7 +251,7 @@ impl Model {
     pub(crate) fn force_closed(&mut self) {
         match &mut self.phase {
             Phase::Closed { forced, .. } => *forced = true,
-            _ => self.close(true, Cause::ForceClosed),
+            _ => self.close(self.now, true, Cause::ForceClosed),
         }
     }
 
@@ -192,84 +263,92 @@ impl Model {
         }
     }
 
-    /// Whether a call that ended so has failed; `None` if it is not counted.
+    /// Whether a call that ended like this has failed, or `None` if it is not counted.
     fn verdict(&self, ending: Ending, elapsed: Nanos) -> Option<bool> {
         match (ending, self.settings.abandoned_after) {
             (Ending::Success, _) => Some(false),
-            (Ending::Failure | Ending::FailureRetryAfter(_), _) => Some(true),
+            (Ending::Failure | Ending::FailureRetryAfter(_) | Ending::SoftFailure, _) => Some(true),
             (Ending::Dropped, Some(d)) if elapsed >= d.as_nanos() => Some(true),
             (Ending::Ignored | Ending::Dropped | Ending::Never, _) => None,
         }
     }
 
-    /// For how long the callee is to be left alone if it opens on this.
-    fn wish(&self, ending: Ending) -> Nanos {
+    /// The shortest time for which the circuit stays open if it opens on this result.
+    fn requested_wait(&self, ending: Ending) -> Nanos {
         match ending {
-            Ending::FailureRetryAfter(wish) => wish.as_nanos().min(self.settings.max_retry_after()),
+            Ending::FailureRetryAfter(wait) => wait.as_nanos().min(self.settings.max_retry_after()),
             _ => 0,
         }
     }
 
-    fn record(&mut self, call: Call, wish: Nanos) {
+    fn record(&mut self, call: Call, asked_to_wait: bool) {
         let rule = self.settings.half_open();
         let slow_fails = self.settings.slow_rate.is_some();
         match (&mut self.phase, rule) {
             (Phase::Closed { calls, .. }, _) => calls.push(call),
             (Phase::HalfOpen { reported, .. }, Probes::Sample(_)) => reported.push(call),
             (Phase::HalfOpen { reported, .. }, Probes::ConsecutiveSuccesses(_)) => {
-                let failed = call.failed || (slow_fails && call.slow);
-                reported.push(Call { failed, ..call });
+                let too_slow = slow_fails && call.slow;
+                let failed = call.failed || too_slow;
+                reported.push(Call { failed, soft: call.soft && !too_slow, ..call });
             }
             (Phase::Open { .. } | Phase::ForcedOpen { .. }, _) => {
-                unreachable!("these admit no call")
+                unreachable!("these states admit no call")
             }
         }
-        self.judge(call, wish);
+        self.judge(call, self.now, asked_to_wait);
     }
 
-    fn judge(&mut self, call: Call, wish: Nanos) {
+    fn judge(&mut self, call: Call, at: Nanos, asked_to_wait: bool) {
         let counts = self.counts();
-        let obeys = self.settings.trip_on_retry_after && wish > 0;
+        let trips_on_request = self.settings.trip_on_retry_after && asked_to_wait;
         let cause = match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, obeys),
+            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, trips_on_request),
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if counts.failures > 0 => {
                 Some(Cause::ProbeSlow)
             }
-            (Phase::HalfOpen { .. }, Probes::Sample(_)) if obeys => Some(Cause::RetryAfter),
+            (Phase::HalfOpen { .. }, Probes::Sample(_)) if trips_on_request => {
+                Some(Cause::RetryAfter)
+            }
             (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls == n as usize => {
                 self.rate_rule(counts)
             }
             _ => None,
         };
         if let Some(cause) = cause {
-            self.open(self.now, wish, counts, cause);
+            self.open(at, counts, cause);
         } else if matches!(self.phase, Phase::HalfOpen { .. })
-            && counts.calls == self.settings.half_open().places()
+            && counts.calls == self.settings.half_open().count()
         {
-            self.close(false, Cause::ProbesSucceeded);
+            self.close(at, false, Cause::ProbesSucceeded);
         }
     }
 
     fn enter(&mut self, phase: Phase, at: Nanos, cause: Cause, wait: Option<Nanos>) {
         let from = self.state();
+        if from == State::Closed {
+            self.last_closed = self.period;
+        }
         self.phase = phase;
         self.period += 1;
+        self.asked_until = 0;
         let (to, attempt) = (self.state(), wait.map(|_| self.opened));
         if (from, to) != (State::Closed, State::Closed) {
             self.history.push(Change { from, to, cause, at, open_duration: wait, attempt });
         }
     }
 
-    fn close(&mut self, forced: bool, cause: Cause) {
+    fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
         self.opened = 0;
-        self.enter(Phase::Closed { calls: Vec::new(), forced }, self.now, cause, None);
+        self.late_success = 0;
+        self.enter(Phase::Closed { calls: Vec::new(), forced }, at, cause, None);
     }
 
-    fn open(&mut self, since: Nanos, wish: Nanos, shown: Counts, cause: Cause) {
-        let wait = self.next_wait().max(wish);
+    fn open(&mut self, since: Nanos, shown: Counts, cause: Cause) {
+        let wait = self.next_wait(since);
         self.opened += 1;
         self.enter(Phase::Open { since, wait, shown }, since, cause, Some(wait));
     }
@@ -280,7 +359,7 @@ impl Model {
     }
 }
 
-// ---- what can be said about it --------------------------------------------------------------
+// ---- reading --------------------------------------------------------------------------------
 
 impl Model {
     pub(crate) fn now(&self) -> Nanos {
@@ -298,18 +377,18 @@ impl Model {
         }
     }
 
-    /// The last transitions, oldest first.
+    /// Returns the last transitions, oldest first.
     pub(crate) fn history(&self) -> &[Change] {
         &self.history[self.history.len().saturating_sub(8)..]
     }
 
-    /// When the time of the probe that has been in flight for longest is over.
+    /// Returns when the oldest probe in flight times out.
     pub(crate) fn first_deadline(&self) -> Option<Nanos> {
         let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
-        in_flight.iter().map(|probe| probe.admitted + self.settings.probe_timeout()).min()
+        in_flight.iter().map(|probe| probe.admitted + probe.time).min()
     }
 
-    /// When the next call will drop out of the time window.
+    /// Returns when the next call leaves the time window.
     pub(crate) fn next_expiry(&self) -> Option<Nanos> {
         let (Phase::Closed { calls, .. }, Window::Time { .. }) =
             (&self.phase, self.settings.window())
@@ -338,7 +417,8 @@ impl Model {
     }
 
     fn in_window(&self, calls: &[Call]) -> Vec<Call> {
-        if self.failure_rate_threshold().is_none() && self.settings.slow_rate.is_none() {
+        let has_rate = self.failure_rate_threshold().is_some() || self.settings.slow_rate.is_some();
+        if !has_rate && self.settings.failure_count.is_none() {
             return Vec::new();
         }
         let calls = calls.iter().copied();
@@ -358,33 +438,33 @@ impl Model {
             Phase::Closed { .. } => None,
             Phase::Open { .. } => Some(RejectReason::Open),
             Phase::ForcedOpen { .. } => Some(RejectReason::ForcedOpen),
-            Phase::HalfOpen { .. } => (!self.has_a_place()).then_some(RejectReason::HalfOpen),
+            Phase::HalfOpen { .. } => (!self.has_free_slot()).then_some(RejectReason::HalfOpen),
         }
     }
 
-    /// A reported probe that failed keeps its place in a sample, and ends the other rule.
-    fn has_a_place(&self) -> bool {
+    /// A probe that has reported keeps its slot. With consecutive successes, a failed one ends the period.
+    fn has_free_slot(&self) -> bool {
         let Phase::HalfOpen { in_flight, reported } = &self.phase else { return false };
-        in_flight.len() + reported.len() < self.settings.half_open().places()
+        in_flight.len() + reported.len() < self.settings.half_open().count()
     }
 
     fn retry_after(&self) -> Option<Nanos> {
         match self.phase {
             Phase::Closed { .. } | Phase::ForcedOpen { .. } => None,
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
-            Phase::HalfOpen { .. } if self.has_a_place() => Some(0),
-            Phase::HalfOpen { .. } => {
-                self.first_deadline().map(|deadline| deadline + self.next_wait() - self.now)
-            }
+            Phase::HalfOpen { .. } if self.has_free_slot() => Some(0),
+            Phase::HalfOpen { .. } => Some(self.next_wait(self.now)), // if the probes failed now
         }
     }
 
-    fn trip_rule(&self, counts: Counts, obeys: bool) -> Option<Cause> {
-        let run = counts.consecutive_failures;
-        if self.run_threshold().is_some_and(|n| run >= n as usize) {
-            Some(Cause::ConsecutiveFailures { failures: run as u64 })
-        } else if obeys {
+    fn trip_rule(&self, counts: Counts, trips_on_request: bool) -> Option<Cause> {
+        let streak = counts.consecutive_failures;
+        if self.streak_threshold().is_some_and(|n| streak >= n as usize) {
+            Some(Cause::ConsecutiveFailures { failures: streak as u64 })
+        } else if trips_on_request {
             Some(Cause::RetryAfter)
+        } else if self.settings.failure_count.is_some_and(|n| counts.failures >= n as usize) {
+            Some(Cause::FailureCount { failures: counts.failures as u64 })
         } else if counts.calls >= self.minimum_calls() {
             self.rate_rule(counts)
         } else {
@@ -406,12 +486,12 @@ impl Model {
         }
     }
 
-    fn run_threshold(&self) -> Option<u32> {
-        if self.settings.has_no_rule() { Some(5) } else { self.settings.consecutive_failures }
+    fn streak_threshold(&self) -> Option<u32> {
+        if self.settings.has_default_rules() { Some(5) } else { self.settings.consecutive_failures }
     }
 
     fn failure_rate_threshold(&self) -> Option<f64> {
-        if self.settings.has_no_rule() { Some(0.5) } else { self.settings.failure_rate }
+        if self.settings.has_default_rules() { Some(0.5) } else { self.settings.failure_rate }
     }
 
     fn minimum_calls(&self) -> usize {
@@ -426,8 +506,12 @@ impl Model {
         (calls >= self.minimum_calls()).then(|| part as f64 / calls as f64)
     }
 
-    /// How long the next open period will last.
-    fn next_wait(&self) -> Nanos {
+    /// Returns the length of the next open period.
+    fn next_wait(&self, since: Nanos) -> Nanos {
+        self.backoff().max(self.asked_until.saturating_sub(since))
+    }
+
+    fn backoff(&self) -> Nanos {
         let Wait::Growing { initial, max, factor } = self.settings.wait else {
             return self.settings.wait.longest();
         };
@@ -446,8 +530,8 @@ impl Model {
     }
 }
 
-/// The length of a step of the time window's grid and how many it holds; for a count window, which
-/// has no grid, any.
+/// Returns the length of a bucket of the time window and the number of buckets. A count window has no buckets,
+/// and the result means nothing.
 pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
     match settings.window() {
         Window::Count(_) => (1, 1),
@@ -458,12 +542,17 @@ pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
     }
 }
 
-/// The window says which calls count for the rates; a run may be longer than it.
+/// The rates are counted in the window. A failure streak may be longer than the window.
 fn count(window: &[Call], all: &[Call]) -> Counts {
     Counts {
         calls: window.len(),
         failures: window.iter().filter(|call| call.failed).count(),
         slow_calls: window.iter().filter(|call| call.slow).count(),
-        consecutive_failures: all.iter().rev().take_while(|call| call.failed).count(),
+        consecutive_failures: all
+            .iter()
+            .rev()
+            .filter(|call| !call.soft)
+            .take_while(|call| call.failed)
+            .count(),
     }
 }

@@ -1,4 +1,4 @@
-//! A run, and what must hold in it.
+//! A run, and what must hold during it.
 
 use std::fmt;
 
@@ -7,29 +7,31 @@ use tower_breaker::{RejectReason, State};
 use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
 use crate::reference::Ending;
+use crate::reference::MOST_EXTENDED;
 use crate::settings::Settings;
 
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) settings: Settings,
     pub(crate) ops: Vec<Op>,
-    /// Looks at the circuit after every so many steps: a look must not be what keeps it up to date.
+    /// The circuit is compared with the model after every so many steps. It is not always 1, because reading
+    /// the circuit must not be what keeps it up to date.
     pub(crate) look_every: usize,
     pub(crate) leak_at_the_end: bool,
 }
 
-/// Without the steps: the error tells what happened in them.
+/// Prints a run without its steps, because the error describes what happened in them.
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, ops, look_every, leak_at_the_end } = self;
-        let settings = format!("{settings:?}"); // not over several lines
+        let settings = format!("{settings:?}"); // on one line
         write!(f, "{} steps, look_every: {look_every}, ", ops.len())?;
         write!(f, "leak_at_the_end: {leak_at_the_end}, {settings}")
     }
 }
 
-/// Takes a new circuit and a new model through the run, with a clock of their own.
-pub(crate) fn check(run: &Run, promise: impl AsyncFnOnce(&Run, &mut Both) -> Checked) -> Checked {
+/// Takes a new circuit and a new model through the run. They have a clock of their own.
+pub(crate) fn check(run: &Run, property: impl AsyncFnOnce(&Run, &mut Both) -> Checked) -> Checked {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -37,7 +39,7 @@ pub(crate) fn check(run: &Run, promise: impl AsyncFnOnce(&Run, &mut Both) -> Che
         .expect("a runtime")
         .block_on(async {
             let mut both = Both::new(&run.settings, run.ops.len());
-            promise(run, &mut both).await.map_err(|problem| both.told(&problem))
+            property(run, &mut both).await.map_err(|problem| both.explain(&problem))
         })
 }
 
@@ -51,9 +53,9 @@ pub(crate) async fn agrees(run: &Run, both: &mut Both) -> Checked {
     Ok(())
 }
 
-/// Goes by the circuit alone: a half-open period ends when the state is another one.
+/// Checks the circuit without the model. A half-open period ends when the state changes.
 pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Checked {
-    let places = run.settings.half_open().places();
+    let slots = run.settings.half_open().count();
     let mut successes = 0;
     let mut probes = Vec::new();
     for op in &run.ops {
@@ -71,16 +73,17 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
             successes += usize::from(ending == Ending::Success);
         }
         let taken = probes.len() + successes;
-        if taken > places {
-            return Err(format!("{taken} probes of {places}"));
+        if taken > slots {
+            return Err(format!("{taken} probes for {slots} slots"));
         }
     }
     Ok(())
 }
 
-pub(crate) async fn is_not_wedged(run: &Run, both: &mut Both) -> Checked {
+pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     let wait = run.settings.wait.longest().max(run.settings.max_retry_after());
-    let longest = run.settings.probe_timeout() + wait;
+    // Late successes may have extended the time of the probes.
+    let longest = MOST_EXTENDED * run.settings.probe_timeout() + wait;
     if longest > LAST {
         return Ok(());
     }
@@ -92,8 +95,8 @@ pub(crate) async fn is_not_wedged(run: &Run, both: &mut Both) -> Checked {
     match (both.real.try_acquire(), is_forced_open(&run.ops)) {
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),
-        (Ok(_), true) => Err("admitted while forced open".into()),
-        (Err(rejected), _) => Err(format!("wedged: {rejected}")),
+        (Ok(_), true) => Err("a call was admitted while forced open".into()),
+        (Err(rejected), _) => Err(format!("the circuit is stuck: {rejected}")),
     }
 }
 

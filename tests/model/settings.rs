@@ -1,19 +1,21 @@
-//! The settings of one run, in a form that both sides can read.
+//! The settings of one run, in a form that both the circuit and the model can use.
 
 use std::time::Duration;
 
 use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
 
-/// A time or a length of time; wide enough that nothing overflows.
+/// A time or a duration. The type is wide enough that nothing overflows.
 pub(crate) type Nanos = u128;
 
-/// What is passed to the builder; `None` leaves the setter out.
+/// What is passed to the builder. `None` means that the setter is not called.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) consecutive_failures: Option<u32>,
+    pub(crate) failure_count: Option<u32>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_duration: Option<Duration>,
     pub(crate) slow_rate: Option<f64>,
+    pub(crate) no_trip_rules: bool,
     pub(crate) window: Option<Window>,
     pub(crate) minimum_calls: Option<u32>,
     pub(crate) wait: Wait,
@@ -30,7 +32,7 @@ pub(crate) enum Window {
     Time { length: Duration, buckets: Option<u32> },
 }
 
-/// Always set and never with a jitter: the model has to know the wait.
+/// Always set and without jitter, because the model has to know the wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
     Constant(Duration),
@@ -50,6 +52,12 @@ impl Settings {
             .trip_on_retry_after(self.trip_on_retry_after);
         if let Some(n) = self.consecutive_failures {
             builder = builder.consecutive_failures(n);
+        }
+        if let Some(n) = self.failure_count {
+            builder = builder.failure_count_threshold(n);
+        }
+        if self.no_trip_rules {
+            builder = builder.no_trip_rules();
         }
         if let Some(rate) = self.failure_rate {
             builder = builder.failure_rate_threshold(rate);
@@ -98,18 +106,28 @@ impl Settings {
         self.half_open.unwrap_or(Probes::ConsecutiveSuccesses(3))
     }
 
-    pub(crate) fn has_no_rule(&self) -> bool {
-        self.consecutive_failures.is_none() && self.has_no_rate()
+    /// Whether the default rules are on.
+    pub(crate) fn has_default_rules(&self) -> bool {
+        !self.has_rule() && !self.no_trip_rules
+    }
+
+    fn has_rule(&self) -> bool {
+        let has_count = self.consecutive_failures.is_some() || self.failure_count.is_some();
+        has_count || !self.has_no_rate()
     }
 
     fn has_no_rate(&self) -> bool {
         self.failure_rate.is_none() && self.slow_rate.is_none()
     }
 
-    /// A sample is judged by a rate, so it needs one.
-    pub(crate) fn mend_sample(mut self) -> Self {
+    /// Replaces what does not go together and would not be valid.
+    pub(crate) fn made_valid(mut self) -> Self {
+        self.no_trip_rules &= !self.has_rule();
+        if let (Some(n), Window::Count(calls)) = (self.failure_count, self.window()) {
+            self.failure_count = Some(n.min(calls));
+        }
         if let Some(Probes::Sample(n)) = self.half_open {
-            if self.has_no_rate() && !self.has_no_rule() {
+            if self.has_no_rate() && !self.has_default_rules() {
                 self.half_open = Some(Probes::ConsecutiveSuccesses(n));
             }
         }
@@ -130,7 +148,7 @@ impl Window {
 impl Wait {
     fn build(self) -> Backoff {
         match self {
-            Self::Constant(wait) => Backoff::constant(wait),
+            Self::Constant(wait) => Backoff::constant(wait).jitter(0.0),
             Self::Growing { initial, max, factor: None } => {
                 Backoff::exponential(initial, max).jitter(0.0)
             }
@@ -156,7 +174,7 @@ impl Probes {
         }
     }
 
-    pub(crate) fn places(self) -> usize {
+    pub(crate) fn count(self) -> usize {
         let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
         n as usize
     }

@@ -1,4 +1,4 @@
-//! What happened in a run, a step a line: what is printed when one fails.
+//! What happened in a run, one line per step. It is printed when a run fails.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ struct Step {
     at: Nanos,
     op: Op,
     events: [Option<Event>; 2],
-    /// In which state the model is then; `None` for a step that was not finished.
+    /// The state of the model after the step, or `None` for a step that was not finished.
     state: Option<State>,
 }
 
@@ -34,11 +34,11 @@ impl Story {
         self.0.push(Step { at, op, events: [None; 2], state: None });
     }
 
-    /// Something happens in the present step.
-    pub(crate) fn tell(&mut self, event: Event) {
+    /// Adds an event to the current step.
+    pub(crate) fn add(&mut self, event: Event) {
         let step = self.0.last_mut().expect("a step has begun");
         let free = step.events.iter_mut().find(|event| event.is_none());
-        *free.expect("no step has more events") = Some(event);
+        *free.expect("a step has at most two events") = Some(event);
     }
 
     pub(crate) fn end(&mut self, state: State) {

@@ -1,5 +1,5 @@
-//! An inner service that does what the test says, and that holds its callers to Tower's contract:
-//! a clone is not ready, and a call without readiness panics.
+//! An inner service that the test controls. It insists on Tower's contract: a clone is not ready, and a
+//! call without readiness panics.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ pub(crate) struct Backend {
     has_said_ready: bool,
 }
 
-/// The test's end of a [`Backend`].
+/// Controls a [`Backend`].
 #[derive(Clone)]
 pub(crate) struct Control(Arc<Mutex<Shared>>);
 
@@ -31,13 +31,13 @@ struct Shared {
     unanswered: Vec<oneshot::Sender<Answer>>,
 }
 
-/// Ready from the start; calls are answered by [`Control::answer`].
+/// Creates a service that is ready and answers calls when [`Control::answer`] says so.
 pub(crate) fn backend() -> (Backend, Control) {
     let shared = Arc::<Mutex<Shared>>::default();
     (Backend { shared: shared.clone(), has_said_ready: false }, Control(shared))
 }
 
-/// A service in a task of its own, to be polled by hand.
+/// Puts a service into a task of its own, so that the test can poll it.
 pub(crate) fn task<S>(service: S) -> Spawn<S> {
     Spawn::new(service)
 }
@@ -58,15 +58,15 @@ impl Control {
         self.0.lock().unwrap().readiness_polls
     }
 
-    /// How many calls have reached the service.
+    /// Returns how many calls have reached the service.
     pub(crate) fn calls(&self) -> usize {
         self.0.lock().unwrap().calls
     }
 
-    /// Answers the oldest call that has no answer.
+    /// Answers the oldest call that has not been answered.
     pub(crate) fn answer(&self, answer: Answer) {
         let call = self.0.lock().unwrap().unanswered.remove(0);
-        // Whoever asked may have gone.
+        // The caller may have gone.
         let _ = call.send(answer);
     }
 }

@@ -1,5 +1,5 @@
-//! The promises of the crate, one file for each, numbered as the behaviour is in the documentation:
-//! every test is named after what it holds us to, and time is a paused clock.
+//! The documented guarantees of the crate, one file for each. The name of a test is the guarantee that it
+//! checks. All tests use a paused clock.
 
 mod backend;
 
@@ -10,6 +10,7 @@ mod p03_open;
 mod p04_half_open;
 mod p05_stale_results_never_decide;
 mod p06_never_wedged;
+mod p06_the_time_of_probes;
 mod p07_abandoned_calls;
 mod p08_panics;
 mod p09_backpressure;
@@ -25,7 +26,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit};
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// Trips at the first failure, is open for a second, closes after one successful probe.
+/// Trips on the first failure, stays open for a second, and closes after one successful probe.
 fn sensitive() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("test")
         .consecutive_failures(1)
@@ -41,9 +42,9 @@ async fn advance(time: Duration) {
     tokio::time::advance(time).await;
 }
 
-/// Drives the circuit open, and lets the wait pass.
+/// Trips the circuit and lets its wait elapse, so that the next call is a probe.
 async fn until_half_open(breaker: &CircuitBreaker) {
     breaker.trip();
-    let wait = breaker.snapshot().retry_after().expect("it is open");
+    let wait = breaker.snapshot().retry_after().expect("the circuit is open");
     advance(wait).await;
 }

@@ -1,4 +1,4 @@
-//! The operator's switches: `trip`, `reset`, `force_open`, `force_closed`, `resume`.
+//! What operators do: `trip`, `reset`, `force_open`, `force_closed`, `resume`.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,14 +16,18 @@ fn wait(breaker: &CircuitBreaker) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trip_opens_now_and_recovers_as_usual() {
+async fn trip_opens_the_circuit_which_then_recovers_as_usual() {
     let breaker = breaker();
     breaker.trip();
     assert_eq!((breaker.state(), wait(&breaker)), (State::Open, 1));
     advance(SECOND).await;
     let _probe = permit(&breaker);
     breaker.trip();
-    assert_eq!((breaker.state(), wait(&breaker)), (State::Open, 2), "half-open may be tripped");
+    assert_eq!(
+        (breaker.state(), wait(&breaker)),
+        (State::Open, 2),
+        "a half-open circuit can be tripped"
+    );
     advance(2 * SECOND).await;
     permit(&breaker).success();
     assert_eq!(breaker.state(), State::Closed);
@@ -46,7 +50,7 @@ async fn trip_has_no_effect_if_open_or_forced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reset_closes_and_forgets_everything_the_backoff_too() {
+async fn reset_closes_the_circuit_and_forgets_everything_including_the_backoff() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     permit(&breaker).failure();
@@ -69,7 +73,7 @@ async fn force_open_rejects_everything_until_resume_and_then_the_next_call_is_a_
     breaker.resume();
     assert_eq!(breaker.state(), State::HalfOpen);
     permit(&breaker).failure();
-    assert_eq!(wait(&breaker), 1, "being forced open is no open period for the backoff");
+    assert_eq!(wait(&breaker), 1, "the backoff does not count the forced period");
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,14 +103,14 @@ async fn force_closed_admits_everything_and_still_records() {
     assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (5, 4));
 
     breaker.resume();
-    assert_eq!(breaker.state(), State::Closed, "to resume is not to judge");
+    assert_eq!(breaker.state(), State::Closed, "`resume` does not judge the counts");
     assert_eq!(breaker.snapshot().failures(), 4, "the counts are kept");
     permit(&breaker).success();
-    assert_eq!(breaker.state(), State::Open, "4 of 6: the next result is judged");
+    assert_eq!(breaker.state(), State::Open, "the next result is judged: 4 of 6");
 }
 
 #[tokio::test(start_paused = true)]
-async fn force_closed_ends_an_open_period_and_forced_open() {
+async fn force_closed_ends_an_open_period_and_a_forced_one() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     permit(&breaker).failure();
@@ -123,7 +127,7 @@ async fn force_closed_ends_an_open_period_and_forced_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forced_state_survives_reset_which_forgets_all_the_same() {
+async fn reset_keeps_a_forced_state_but_forgets_everything_else() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     breaker.force_open();
@@ -152,9 +156,9 @@ async fn resume_has_no_effect_if_not_forced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_transition_is_told_with_its_cause() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = told.clone();
+async fn listeners_are_notified_of_every_transition_with_its_cause() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let listener = received.clone();
     let breaker = sensitive()
         .probe_timeout(SECOND)
         .on_transition(move |transition| listener.lock().unwrap().push(transition.clone()))
@@ -172,10 +176,11 @@ async fn every_transition_is_told_with_its_cause() {
     breaker.reset();
     breaker.trip();
     breaker.reset();
-    let told: Vec<_> = told.lock().unwrap().iter().map(|t| (t.from(), t.to(), t.cause())).collect();
+    let received: Vec<_> =
+        received.lock().unwrap().iter().map(|t| (t.from(), t.to(), t.cause())).collect();
     let (closed, open, half_open) = (State::Closed, State::Open, State::HalfOpen);
     assert_eq!(
-        told,
+        received,
         [
             (closed, open, Cause::ConsecutiveFailures { failures: 1 }),
             (open, half_open, Cause::WaitOver),

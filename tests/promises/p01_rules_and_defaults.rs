@@ -1,4 +1,4 @@
-//! Point 1: a rule is on when its setter was called; any rule that holds trips.
+//! Point 1: a rule is on if its setter was called, and any rule that holds trips the circuit.
 
 use tower_breaker::{CircuitBreaker, SlidingWindow, State};
 
@@ -13,7 +13,7 @@ fn succeed(breaker: &CircuitBreaker, times: u32) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_five_failures_in_a_row_trip() {
+async fn by_default_five_consecutive_failures_trip_the_circuit() {
     let breaker = CircuitBreaker::new("defaults");
     fail(&breaker, 4);
     assert_eq!(breaker.state(), State::Closed);
@@ -22,7 +22,7 @@ async fn by_default_five_failures_in_a_row_trip() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_half_of_twenty_calls_failing_within_thirty_seconds_trips() {
+async fn by_default_ten_failures_of_twenty_calls_within_thirty_seconds_trip_the_circuit() {
     let breaker = CircuitBreaker::new("defaults");
     for _ in 0..3 {
         fail(&breaker, 3);
@@ -37,7 +37,7 @@ async fn by_default_half_of_twenty_calls_failing_within_thirty_seconds_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_calls_of_thirty_seconds_ago_no_longer_count() {
+async fn by_default_calls_that_are_thirty_seconds_old_no_longer_count() {
     let breaker = CircuitBreaker::new("defaults");
     fail(&breaker, 4);
     succeed(&breaker, 4);
@@ -60,7 +60,7 @@ async fn by_default_the_wait_is_five_seconds_doubling_to_sixty_with_a_tenth_of_j
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_three_successful_probes_close() {
+async fn by_default_three_successful_probes_close_the_circuit() {
     let breaker = CircuitBreaker::new("defaults");
     crate::until_half_open(&breaker).await;
     succeed(&breaker, 2);
@@ -70,7 +70,7 @@ async fn by_default_three_successful_probes_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_a_probe_has_thirty_seconds() {
+async fn by_default_a_probe_times_out_after_thirty_seconds() {
     let breaker = CircuitBreaker::new("defaults");
     crate::until_half_open(&breaker).await;
     let _probe = permit(&breaker);
@@ -81,15 +81,15 @@ async fn by_default_a_probe_has_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_was_not_set_is_off_once_another_is_set() {
+async fn setting_one_rule_switches_the_default_rules_off() {
     let by_rate = CircuitBreaker::builder("rate").failure_rate_threshold(1.0).build().unwrap();
     fail(&by_rate, 19);
-    assert_eq!(by_rate.state(), State::Closed, "no rule for consecutive failures");
+    assert_eq!(by_rate.state(), State::Closed, "there is no rule for consecutive failures");
 
-    let by_run = CircuitBreaker::builder("run").consecutive_failures(100).build().unwrap();
-    fail(&by_run, 99);
-    assert_eq!(by_run.state(), State::Closed, "no rule for the rate");
-    assert_eq!(by_run.snapshot().calls(), 0, "so no window is kept");
+    let by_streak = CircuitBreaker::builder("streak").consecutive_failures(100).build().unwrap();
+    fail(&by_streak, 99);
+    assert_eq!(by_streak.state(), State::Closed, "there is no rule for the rate");
+    assert_eq!(by_streak.snapshot().calls(), 0, "so no window is kept");
 
     let by_slowness = CircuitBreaker::builder("slow")
         .slow_call_rate_threshold(0.5)
@@ -97,11 +97,11 @@ async fn a_rule_that_was_not_set_is_off_once_another_is_set() {
         .build()
         .unwrap();
     fail(&by_slowness, 1000);
-    assert_eq!(by_slowness.state(), State::Closed, "no rule for failures");
+    assert_eq!(by_slowness.state(), State::Closed, "there is no rule for failures");
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_rule_that_holds_trips() {
+async fn any_rule_that_holds_trips_the_circuit() {
     let all = CircuitBreaker::builder("all")
         .consecutive_failures(4)
         .failure_rate_threshold(0.5)
@@ -110,9 +110,9 @@ async fn any_rule_that_holds_trips() {
         .sliding_window(SlidingWindow::count(10))
         .minimum_calls(6);
 
-    let by_run = all.clone().build().unwrap();
-    fail(&by_run, 4);
-    assert_eq!(by_run.state(), State::Open);
+    let by_streak = all.clone().build().unwrap();
+    fail(&by_streak, 4);
+    assert_eq!(by_streak.state(), State::Open);
 
     let by_rate = all.clone().build().unwrap();
     for _ in 0..3 {

@@ -11,7 +11,7 @@ fn rate(threshold: f64) -> CircuitBreakerBuilder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_equal_to_the_threshold_trips() {
+async fn a_rate_equal_to_the_threshold_trips_the_circuit() {
     let breaker = rate(0.3).sliding_window(SlidingWindow::count(10)).build().unwrap();
     (0..7).for_each(|_| permit(&breaker).success());
     (0..2).for_each(|_| permit(&breaker).failure());
@@ -21,7 +21,7 @@ async fn a_rate_equal_to_the_threshold_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_that_completes_the_minimum_can_trip() {
+async fn a_success_that_reaches_the_minimum_of_calls_can_trip_the_circuit() {
     let breaker = rate(0.5).minimum_calls(4).build().unwrap();
     (0..3).for_each(|_| permit(&breaker).failure());
     assert_eq!(breaker.state(), State::Closed);
@@ -30,7 +30,7 @@ async fn a_success_that_completes_the_minimum_can_trip() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_after_older_successes_have_left_the_window_can_trip() {
+async fn a_success_can_trip_the_circuit_after_older_successes_have_left_the_window() {
     let window = SlidingWindow::time(10 * SECOND).buckets(10);
     let breaker = rate(0.5).sliding_window(window).minimum_calls(4).build().unwrap();
     (0..10).for_each(|_| permit(&breaker).success());
@@ -38,14 +38,14 @@ async fn a_success_after_older_successes_have_left_the_window_can_trip() {
     (0..4).for_each(|_| permit(&breaker).failure());
     assert_eq!(breaker.state(), State::Closed, "4 of 14");
     advance(5 * SECOND).await;
-    assert_eq!(breaker.snapshot().failure_rate(), Some(1.0), "the successes have left");
-    assert_eq!(breaker.state(), State::Closed, "expiry alone never trips");
+    assert_eq!(breaker.snapshot().failure_rate(), Some(1.0), "the successes have left the window");
+    assert_eq!(breaker.state(), State::Closed, "expiry alone never trips the circuit");
     permit(&breaker).success();
     assert_eq!(breaker.state(), State::Open, "4 of 5");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_booked_when_it_completes() {
+async fn a_call_is_counted_in_the_bucket_in_which_it_completes() {
     let window = SlidingWindow::time(10 * SECOND).buckets(10);
     let breaker = rate(1.0).sliding_window(window).build().unwrap();
     let long = permit(&breaker);
@@ -59,7 +59,7 @@ async fn a_call_is_booked_when_it_completes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_count_window_evicts_the_oldest_call_after_ten_thousand_successes_too() {
+async fn a_count_window_drops_the_oldest_call_even_after_ten_thousand_successes() {
     let breaker = rate(1.0).sliding_window(SlidingWindow::count(100)).build().unwrap();
     (0..10_000).for_each(|_| permit(&breaker).success());
     (0..99).for_each(|_| permit(&breaker).failure());
@@ -70,7 +70,7 @@ async fn a_count_window_evicts_the_oldest_call_after_ten_thousand_successes_too(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_minimum_is_at_most_the_size_of_a_count_window() {
+async fn minimum_calls_is_at_most_the_size_of_a_count_window() {
     let window = SlidingWindow::count(3);
     let breaker = rate(1.0).sliding_window(window).minimum_calls(1000).build().unwrap();
     (0..2).for_each(|_| permit(&breaker).failure());
@@ -80,9 +80,9 @@ async fn the_minimum_is_at_most_the_size_of_a_count_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_grid_of_a_time_window_starts_at_creation_and_its_steps_round_up() {
+async fn the_buckets_of_a_time_window_start_at_creation_and_their_length_is_rounded_up() {
     advance(777 * MS).await;
-    // A step of 3.33... ms, rounded up to a whole nanosecond.
+    // A bucket lasts 3.33... ms, rounded up to whole nanoseconds.
     let window = SlidingWindow::time(10 * MS).buckets(3);
     let breaker = rate(1.0).sliding_window(window).build().unwrap();
     permit(&breaker).success();
@@ -93,7 +93,7 @@ async fn the_grid_of_a_time_window_starts_at_creation_and_its_steps_round_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_is_at_least_the_threshold_and_a_slow_failure_is_both() {
+async fn a_call_is_slow_from_the_threshold_on_and_a_slow_failure_counts_as_both() {
     let breaker = rate(1.0)
         .slow_call_duration_threshold(SECOND)
         .slow_call_rate_threshold(1.0)
@@ -112,7 +112,7 @@ async fn slow_is_at_least_the_threshold_and_a_slow_failure_is_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_successes_trip_though_nothing_fails() {
+async fn slow_successes_trip_the_circuit_although_nothing_fails() {
     let breaker = CircuitBreaker::builder("slow")
         .slow_call_duration_threshold(SECOND)
         .slow_call_rate_threshold(0.5)
@@ -130,7 +130,8 @@ async fn slow_successes_trip_though_nothing_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_counts_the_window_then_what_tripped_it_then_the_probes() {
+async fn a_snapshot_counts_the_window_while_closed_what_tripped_it_while_open_and_then_the_probes()
+{
     let breaker = rate(0.5)
         .minimum_calls(4)
         .open_duration(SECOND)
@@ -143,38 +144,42 @@ async fn a_snapshot_counts_the_window_then_what_tripped_it_then_the_probes() {
     };
     permit(&breaker).success();
     assert_eq!(counts(), (1, 0, 0));
-    assert_eq!(breaker.snapshot().failure_rate(), None, "below the minimum");
+    assert_eq!(breaker.snapshot().failure_rate(), None, "too few calls to judge");
     (0..3).for_each(|_| permit(&breaker).failure());
     assert_eq!(breaker.state(), State::Open);
-    assert_eq!(counts(), (4, 3, 3), "what tripped it");
+    assert_eq!(counts(), (4, 3, 3), "these calls tripped the circuit");
     assert_eq!(breaker.snapshot().failure_rate(), Some(0.75));
     advance(60 * SECOND).await;
-    assert_eq!(counts(), (4, 3, 3), "however long ago");
+    assert_eq!(counts(), (4, 3, 3), "however long ago that was");
     let probe = permit(&breaker);
-    assert_eq!(counts(), (0, 0, 0), "half-open starts with nothing");
+    assert_eq!(counts(), (0, 0, 0), "a half-open period starts with empty counts");
     probe.failure();
     assert_eq!(counts(), (1, 1, 1));
     (0..3).for_each(|_| permit(&breaker).success());
     assert_eq!(breaker.state(), State::Closed);
-    assert_eq!(counts(), (0, 0, 0), "closed starts with nothing");
+    assert_eq!(counts(), (0, 0, 0), "a closed period starts with empty counts");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_rate_rule_only_the_run_is_counted() {
-    let breaker = CircuitBreaker::builder("run").consecutive_failures(3).build().unwrap();
+async fn without_a_rate_rule_only_consecutive_failures_are_counted() {
+    let breaker = CircuitBreaker::builder("streak").consecutive_failures(3).build().unwrap();
     (0..2).for_each(|_| permit(&breaker).failure());
     assert_eq!(breaker.snapshot().calls(), 0);
     assert_eq!(breaker.snapshot().failure_rate(), None);
     assert_eq!(breaker.snapshot().consecutive_failures(), 2);
     permit(&breaker).ignore();
-    assert_eq!(breaker.snapshot().consecutive_failures(), 2, "an ignored call does not end it");
+    assert_eq!(
+        breaker.snapshot().consecutive_failures(),
+        2,
+        "an ignored call does not end the streak"
+    );
     permit(&breaker).success();
     assert_eq!(breaker.snapshot().consecutive_failures(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn looking_never_moves_the_state() {
-    let breaker = CircuitBreaker::new("looked at");
+async fn reading_never_changes_the_state() {
+    let breaker = CircuitBreaker::new("read");
     until_half_open(&breaker).await;
     advance(1000 * SECOND).await;
     assert_eq!(breaker.state(), State::Open);
@@ -185,7 +190,7 @@ async fn looking_never_moves_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_takes_its_time_is_booked_when_it_ends() {
+async fn a_call_is_not_counted_before_it_ends() {
     let breaker = rate(1.0).minimum_calls(9).build().unwrap();
     let mut call = Box::pin(breaker.call(async {
         tokio::time::sleep(SECOND).await;

@@ -8,7 +8,7 @@ type Settle = fn(Permit);
 
 const WAYS_TO_SETTLE: [Settle; 4] = [Permit::success, Permit::failure, Permit::ignore, drop];
 
-/// Lets calls of an earlier period end in every way, and checks that this changes nothing.
+/// Lets calls of an earlier period end in all possible ways, and checks that nothing changes.
 fn settle_stale(breaker: &CircuitBreaker, stale: Vec<Permit>) {
     let before: Snapshot = breaker.snapshot();
     for (permit, settle) in stale.into_iter().zip(WAYS_TO_SETTLE) {
@@ -30,13 +30,13 @@ async fn results_of_a_closed_period_change_nothing_while_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn results_of_a_closed_period_neither_close_nor_reopen_nor_free_places_while_half_open() {
+async fn results_of_a_closed_period_neither_close_nor_reopen_nor_free_slots_while_half_open() {
     let breaker = sensitive().build().unwrap();
     let stale = four(&breaker);
     until_half_open(&breaker).await;
     let _probe = permit(&breaker);
     settle_stale(&breaker, stale);
-    assert!(breaker.try_acquire().is_err(), "the only place is still taken");
+    assert!(breaker.try_acquire().is_err(), "the only slot is still taken");
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn results_from_before_a_reset_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_of_an_earlier_half_open_period_is_not_one_of_the_present() {
+async fn a_probe_of_an_earlier_half_open_period_does_not_count_in_the_current_one() {
     let breaker = sensitive().half_open(HalfOpen::consecutive_successes(5)).build().unwrap();
     until_half_open(&breaker).await;
     let stale = four(&breaker);
@@ -70,7 +70,7 @@ async fn a_probe_of_an_earlier_half_open_period_is_not_one_of_the_present() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_outlives_its_breaker_and_does_not_disturb_the_next_one() {
+async fn a_permit_that_outlives_its_breaker_does_not_disturb_the_next_one() {
     for _ in 0..100 {
         let breaker = sensitive().build().unwrap();
         let stale = four(&breaker);
@@ -86,13 +86,13 @@ async fn a_permit_outlives_its_breaker_and_does_not_disturb_the_next_one() {
 }
 
 #[test]
-fn a_permit_that_outlives_its_breaker_does_not_even_tell_the_time_to_the_next_one() {
+fn a_permit_that_outlives_its_breaker_does_not_advance_the_time_of_the_next_one() {
     let paused = || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().start_paused(true).build().unwrap()
     };
-    // Two clocks, as in two tests that run at the same time. Whether the second breaker gets the
-    // circuit of the first depends on what else runs, so this is tried often.
+    // There are two clocks, as in two tests that run at the same time. Whether the second breaker reuses
+    // the circuit of the first depends on the other tests in this process, so there are many attempts.
     let (far_ahead, own) = (paused(), paused());
     far_ahead.block_on(advance(3600 * SECOND));
     for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! Point 6: whatever probes do, another one is admitted within the probe timeout and the open wait.
+//! Point 6: whatever happens to probes, another one is admitted within a bounded time.
 
 use std::future::pending;
 
@@ -15,7 +15,7 @@ fn breaker() -> CircuitBreaker {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_hangs_has_failed_when_its_time_is_over() {
+async fn a_probe_that_hangs_has_failed_when_its_time_has_elapsed() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     let hanging = permit(&breaker);
@@ -29,7 +29,7 @@ async fn a_probe_that_hangs_has_failed_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_open_period_begins_when_the_probes_time_is_over_whoever_notices_and_when() {
+async fn the_open_period_begins_when_the_probes_time_has_elapsed_no_matter_who_notices_or_when() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     let _hanging = permit(&breaker);
@@ -41,7 +41,7 @@ async fn the_open_period_begins_when_the_probes_time_is_over_whoever_notices_and
     let _also_hanging = permit(&breaker);
     advance(1000 * SECOND).await;
     let _next = permit(&breaker);
-    assert_eq!(breaker.state(), State::HalfOpen, "the open period passed unnoticed");
+    assert_eq!(breaker.state(), State::HalfOpen, "the open period has elapsed unnoticed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn each_probe_has_its_own_time() {
     advance(3 * SECOND).await;
     first.success();
     advance(6 * SECOND).await;
-    assert_eq!(breaker.state(), State::HalfOpen, "the second has a second left");
+    assert_eq!(breaker.state(), State::HalfOpen, "the second probe has a second left");
     advance(SECOND).await;
     assert_eq!(breaker.state(), State::Open);
     second.success();
@@ -78,7 +78,7 @@ async fn a_probe_that_times_out_counts_as_an_open_period_for_the_backoff() {
     }
 }
 
-/// Uses up every probe in some way, then asks whether the next one comes in time.
+/// Uses up all probe slots with `probe`, and checks that another probe is admitted in time.
 async fn recovers_from<Probe>(mut probe: impl FnMut(&CircuitBreaker) -> Probe) {
     let breaker = sensitive()
         .half_open(HalfOpen::consecutive_successes(3))
@@ -151,7 +151,7 @@ async fn probes_that_panic_do_not_wedge_it() {
     recovers_from(|breaker| {
         let call = breaker.call(async { panic!("on purpose") as Result<(), ()> });
         let mut call = tokio_test::task::spawn(call);
-        // The first one reopens the circuit, so the others are rejected.
+        // The first panic reopens the circuit, so the other calls are rejected.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call.poll()));
     })
     .await;

@@ -22,7 +22,7 @@ async fn an_abandoned_call_is_neutral_however_long_it_took() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_abandoned_after_a_call_that_was_given_up_late_has_failed() {
+async fn with_abandoned_after_a_call_that_is_dropped_late_has_failed() {
     let breaker = sensitive().abandoned_after(SECOND).build().unwrap();
     let [early, late] = [permit(&breaker), permit(&breaker)];
     advance(SECOND - MS).await;
@@ -34,7 +34,7 @@ async fn with_abandoned_after_a_call_that_was_given_up_late_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn abandoned_after_holds_for_probes_too() {
+async fn abandoned_after_applies_to_probes_too() {
     let breaker = sensitive().abandoned_after(SECOND).build().unwrap();
     until_half_open(&breaker).await;
     drop(permit(&breaker));
@@ -46,7 +46,7 @@ async fn abandoned_after_holds_for_probes_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_failure_that_was_slow_is_slow_too() {
+async fn an_abandoned_call_that_counts_as_a_failure_can_also_count_as_slow() {
     let breaker = CircuitBreaker::builder("slow")
         .failure_rate_threshold(1.0)
         .slow_call_duration_threshold(SECOND)
@@ -75,7 +75,7 @@ async fn a_call_whose_response_future_is_dropped_is_abandoned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_waited_long_without_a_call_has_abandoned_nothing() {
+async fn dropping_a_service_that_was_ready_for_long_abandons_nothing() {
     let breaker = sensitive().abandoned_after(SECOND).build().unwrap();
     let service = service_fn(|()| pending::<Result<(), ()>>());
     for is_half_open in [false, true] {
@@ -93,7 +93,7 @@ async fn a_service_that_waited_long_without_a_call_has_abandoned_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_ignored_is_not_abandoned_however_long_it_took() {
+async fn an_ignored_call_is_not_an_abandoned_one_however_long_it_took() {
     let breaker = sensitive().abandoned_after(SECOND).build().unwrap();
     for is_half_open in [false, true] {
         if is_half_open {
@@ -108,7 +108,7 @@ async fn a_call_that_is_ignored_is_not_abandoned_however_long_it_took() {
 }
 
 #[test]
-fn a_future_that_is_dropped_while_it_waits_is_not_counted() {
+fn dropping_a_future_that_is_pending_counts_nothing() {
     let breaker = sensitive().build().unwrap();
     let mut call = Box::pin(breaker.call(pending::<Result<(), ()>>()));
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());

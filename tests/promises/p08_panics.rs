@@ -1,4 +1,5 @@
-//! Point 8: a panic of the inner service is a failure and goes on; others are none of our business.
+//! Point 8: a panic in the inner service counts as a failure and keeps unwinding. Other panics do not
+//! count.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,14 +9,14 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Outcome, State};
 
 use crate::{permit, sensitive, until_half_open};
 
-/// What it panicked with.
+/// Returns the message of the panic.
 fn panic_of<T>(action: impl FnOnce() -> T) -> &'static str {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(action)) else { panic!("it did not panic") };
-    panic.downcast_ref::<&str>().expect("panics in tests have a literal message")
+    let Err(panic) = catch_unwind(AssertUnwindSafe(action)) else { panic!("there was no panic") };
+    panic.downcast_ref::<&str>().expect("the message is a literal")
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_inner_future_is_a_failure_and_goes_on() {
+async fn a_panic_in_the_inner_future_is_a_failure_and_keeps_unwinding() {
     let breaker = sensitive().build().unwrap();
     let inner = service_fn(|()| async { panic!("in the future") as Result<(), ()> });
     let service = CircuitBreakerLayer::new(breaker.clone()).layer(inner);
@@ -25,7 +26,7 @@ async fn a_panic_in_the_inner_future_is_a_failure_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_inner_call_is_a_failure_and_goes_on() {
+async fn a_panic_in_the_inner_call_is_a_failure_and_keeps_unwinding() {
     type Answer = std::future::Ready<Result<(), ()>>;
     let breaker = sensitive().build().unwrap();
     let inner = service_fn(|()| -> Answer { panic!("in the call") });
@@ -36,7 +37,7 @@ async fn a_panic_in_the_inner_call_is_a_failure_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_future_given_to_call_is_a_failure_and_goes_on() {
+async fn a_panic_in_a_future_given_to_call_is_a_failure_and_keeps_unwinding() {
     let breaker = sensitive().build().unwrap();
     let mut call = spawn(breaker.call(async { panic!("in call") as Result<(), ()> }));
     assert_eq!(panic_of(|| call.poll()), "in call");
@@ -45,7 +46,7 @@ async fn a_panic_in_a_future_given_to_call_is_a_failure_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_probe_reopens() {
+async fn a_panic_in_a_probe_reopens_the_circuit() {
     let breaker = sensitive().build().unwrap();
     until_half_open(&breaker).await;
     let mut call = spawn(breaker.call(async { panic!("in a probe") as Result<(), ()> }));
@@ -87,7 +88,7 @@ async fn a_permit_that_is_dropped_because_something_else_unwinds_is_abandoned() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_classifier_is_not_the_inner_services_fault() {
+async fn a_panic_in_the_classifier_is_not_a_failure_of_the_inner_service() {
     let breaker = sensitive().build().unwrap();
     until_half_open(&breaker).await;
     let inner = service_fn(|()| async { Ok::<(), ()>(()) });
@@ -96,5 +97,5 @@ async fn a_panic_in_the_classifier_is_not_the_inner_services_fault() {
     let mut call = spawn(layer.layer(inner).oneshot(()));
     assert_eq!(panic_of(|| call.poll()), "in the classifier");
     assert_eq!(breaker.state(), State::HalfOpen);
-    let _the_place_was_given_back = permit(&breaker);
+    let _the_slot_is_free = permit(&breaker);
 }

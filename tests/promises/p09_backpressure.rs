@@ -1,7 +1,12 @@
-//! Point 9, with `backpressure()`: an open circuit is not ready, instead of rejecting.
+//! Point 9, with `backpressure()`: while the circuit is open, the service is not ready instead of
+//! rejecting.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::time::timeout;
 use tokio_test::{assert_pending, assert_ready_ok};
-use tower::Layer;
+use tower::{Layer, Service as _, service_fn};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, RejectReason, State};
 
 use crate::backend::{Control, backend, task};
@@ -33,7 +38,7 @@ async fn with_backpressure_an_open_circuit_is_not_ready_until_a_probe_may_be_adm
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backpressure_it_is_woken_when_an_operator_acts() {
+async fn with_backpressure_a_waiting_caller_is_woken_when_an_operator_acts() {
     type Switch = fn(&CircuitBreaker);
     let switches: [(Switch, Switch); 3] = [
         (CircuitBreaker::trip, CircuitBreaker::reset),
@@ -67,8 +72,7 @@ async fn with_backpressure_a_forced_open_circuit_is_not_ready_for_years() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backpressure_who_finds_no_place_waits_until_one_is_given_back_or_the_circuit_closes()
-{
+async fn with_backpressure_a_caller_without_a_slot_waits_until_one_is_free_or_the_circuit_closes() {
     let breaker = breaker();
     let (mut service, _) = behind_with_backpressure(&breaker);
     until_half_open(&breaker).await;
@@ -88,7 +92,7 @@ async fn with_backpressure_who_finds_no_place_waits_until_one_is_given_back_or_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backpressure_a_waiter_outlasts_a_failed_and_a_hanging_probe() {
+async fn with_backpressure_a_caller_waits_through_a_failed_probe_and_one_that_hangs() {
     let breaker = sensitive().probe_timeout(10 * SECOND).build().unwrap();
     let (mut service, _) = behind_with_backpressure(&breaker);
     until_half_open(&breaker).await;
@@ -119,7 +123,48 @@ async fn with_backpressure_a_trip_between_poll_ready_and_call_still_rejects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backpressure_a_trip_makes_who_waits_for_the_inner_service_wait_for_the_circuit() {
+async fn with_backpressure_a_service_that_was_ready_before_a_trip_is_not_ready_when_asked_again() {
+    let breaker = breaker();
+    let (mut service, control) = behind_with_backpressure(&breaker);
+    assert_ready_ok!(service.poll_ready());
+    breaker.trip();
+    assert_pending!(service.poll_ready());
+    advance(SECOND + MS).await;
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
+    let call = service.call("probe");
+    control.answer(Ok("fine"));
+    call.await.unwrap();
+}
+
+#[test]
+fn a_service_that_waited_in_one_runtime_is_woken_in_another_while_the_first_is_idle_or_gone() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    for first_is_kept in [true, false] {
+        let breaker = CircuitBreaker::builder("moved").open_duration(30 * SECOND).build().unwrap();
+        breaker.trip();
+        let inner = service_fn(|()| async { Ok::<(), ()>(()) });
+        let mut service = CircuitBreakerLayer::new(breaker).backpressure().layer(inner);
+        let first = runtime();
+        let poll = poll_fn(|cx| Poll::Ready(service.poll_ready(cx).is_pending()));
+        assert!(first.block_on(poll));
+        let first = first_is_kept.then_some(first);
+
+        let ready = poll_fn(|cx| service.poll_ready(cx));
+        let ready = runtime().block_on(async { timeout(60 * SECOND, ready).await });
+        ready.expect("it is woken").unwrap();
+        drop(first);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_backpressure_a_trip_makes_callers_of_the_inner_service_wait_for_the_circuit() {
     let breaker = breaker();
     let (mut service, control) = behind_with_backpressure(&breaker);
     control.set_ready(false);
@@ -132,7 +177,7 @@ async fn with_backpressure_a_trip_makes_who_waits_for_the_inner_service_wait_for
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_waiters_are_all_served_in_the_end() {
+async fn all_of_many_waiting_callers_are_admitted_eventually() {
     let breaker = breaker();
     breaker.trip();
     let calls: Vec<_> = (0..100)

@@ -1,4 +1,4 @@
-//! Point 9: `poll_ready`, `call` and what happens between them.
+//! Point 9: `poll_ready`, `call`, and what happens in between.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -26,11 +26,11 @@ pub(crate) fn breaker() -> CircuitBreaker {
     sensitive().build().unwrap()
 }
 
-/// Calls a ready service that is to reject.
+/// Makes a call that has to be rejected, and returns why it was.
 pub(crate) async fn rejection(service: &mut Service) -> RejectReason {
     match service.call("rejected").await {
         Err(CircuitBreakerError::Rejected(rejected)) => rejected.reason(),
-        other => panic!("not rejected but {other:?}"),
+        other => panic!("the call was not rejected: {other:?}"),
     }
 }
 
@@ -52,14 +52,14 @@ async fn an_open_circuit_is_ready_at_once_without_asking_the_inner_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_that_was_granted_is_given_even_if_the_circuit_has_closed_since() {
+async fn a_call_that_became_ready_while_open_is_rejected_even_if_the_circuit_has_closed_since() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     breaker.trip();
     assert_ready_ok!(service.poll_ready());
     breaker.reset();
     assert_ready_ok!(service.poll_ready());
-    assert_eq!(control.readiness_polls(), 0, "what was granted stays granted");
+    assert_eq!(control.readiness_polls(), 0, "the service stays ready until `call`");
     assert_eq!(rejection(&mut service).await, RejectReason::Open);
     assert_eq!(control.calls(), 0);
 
@@ -89,7 +89,7 @@ async fn a_rejection_says_how_long_to_wait() {
 // ---- between poll_ready and call --------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_says_how_long_it_still_is_whenever_it_was_granted() {
+async fn a_rejection_says_how_long_to_wait_from_the_call_on() {
     let breaker = breaker();
     let (mut service, _) = behind(&breaker);
     breaker.trip();
@@ -103,7 +103,7 @@ async fn a_rejection_says_how_long_it_still_is_whenever_it_was_granted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ready_stays_until_call() {
+async fn a_ready_service_stays_ready_until_call() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     assert_ready_ok!(service.poll_ready());
@@ -115,7 +115,7 @@ async fn a_ready_stays_until_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_ready_was_granted_before_a_trip_is_rejected() {
+async fn a_call_that_became_ready_before_a_trip_is_rejected() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     assert_ready_ok!(service.poll_ready());
@@ -125,7 +125,7 @@ async fn a_call_whose_ready_was_granted_before_a_trip_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_ready_was_granted_before_a_trip_is_a_probe_after_the_wait() {
+async fn a_call_that_became_ready_before_a_trip_is_a_probe_after_the_wait() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     assert_ready_ok!(service.poll_ready());
@@ -155,18 +155,19 @@ async fn a_clone_starts_without_readiness() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clone_of_a_service_with_a_place_has_none() {
+async fn a_clone_of_a_service_with_a_probe_slot_has_none() {
     let breaker = breaker();
-    let (mut service, _) = behind(&breaker);
+    let (mut service, control) = behind(&breaker);
     until_half_open(&breaker).await;
-    assert_ready_ok!(service.poll_ready());
+    control.set_ready(false);
+    assert_pending!(service.poll_ready());
     let mut clone = service.clone();
     assert_ready_ok!(clone.poll_ready());
     assert_eq!(rejection(&mut clone).await, RejectReason::HalfOpen);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_without_ready_panics() {
+async fn a_call_without_readiness_panics() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     assert!(panics(|| drop(service.call("never polled"))));
@@ -181,7 +182,7 @@ async fn a_call_without_ready_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_takes_its_time_from_the_call_not_from_poll_ready() {
+async fn the_duration_of_a_call_is_measured_from_call_not_from_poll_ready() {
     let breaker = sensitive()
         .slow_call_duration_threshold(SECOND)
         .slow_call_rate_threshold(1.0)
@@ -206,7 +207,7 @@ async fn a_call_takes_its_time_from_the_call_not_from_poll_ready() {
 // ---- an inner service that is not ready -------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn while_closed_it_is_ready_when_the_inner_service_is() {
+async fn while_closed_the_service_is_ready_when_the_inner_service_is() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     control.set_ready(false);
@@ -230,7 +231,7 @@ async fn a_trip_wakes_a_caller_that_waits_for_the_inner_service_and_rejects_it()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_has_become_ready_or_gone_is_not_woken_any_more() {
+async fn a_caller_that_is_ready_or_was_dropped_is_not_woken() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     control.set_ready(false);
@@ -246,7 +247,7 @@ async fn an_error_of_the_inner_poll_ready_is_classified_and_passed_on() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     control.fail_readiness("broken");
-    let Poll::Ready(Err(error)) = service.poll_ready() else { panic!("it should fail") };
+    let Poll::Ready(Err(error)) = service.poll_ready() else { panic!("`poll_ready` should fail") };
     assert_eq!(error, CircuitBreakerError::Inner("broken"));
     assert_eq!(breaker.state(), State::Open, "an error is a failure by default");
     assert_ready_ok!(service.poll_ready());
@@ -262,7 +263,7 @@ async fn an_error_of_the_inner_poll_ready_is_classified_and_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_inner_poll_ready_fails_the_probe_whose_place_it_had() {
+async fn an_error_of_the_inner_poll_ready_fails_the_probe() {
     let breaker = breaker();
     let (mut service, control) = behind(&breaker);
     until_half_open(&breaker).await;
@@ -274,7 +275,7 @@ async fn an_error_of_the_inner_poll_ready_fails_the_probe_whose_place_it_had() {
 // ---- half-open --------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn while_half_open_no_more_than_the_permitted_number_wait_for_the_inner_service() {
+async fn while_half_open_only_the_permitted_number_of_callers_wait_for_the_inner_service() {
     let breaker = sensitive().half_open(HalfOpen::consecutive_successes(2)).build().unwrap();
     until_half_open(&breaker).await;
     let mut waiting = Vec::new();
@@ -282,7 +283,7 @@ async fn while_half_open_no_more_than_the_permitted_number_wait_for_the_inner_se
         let (mut service, control) = behind(&breaker);
         control.set_ready(false);
         assert_pending!(service.poll_ready());
-        assert_pending!(service.poll_ready()); // takes no second place
+        assert_pending!(service.poll_ready()); // takes no second slot
         waiting.push((service, control));
     }
     let (mut third, control) = behind(&breaker);
@@ -301,19 +302,20 @@ async fn while_half_open_no_more_than_the_permitted_number_wait_for_the_inner_se
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_ends_with_a_drop() {
+async fn dropping_a_service_gives_its_probe_slot_back() {
     let breaker = breaker();
     until_half_open(&breaker).await;
-    let (mut first, _) = behind(&breaker);
-    assert_ready_ok!(first.poll_ready());
+    let (mut first, control) = behind(&breaker);
+    control.set_ready(false);
+    assert_pending!(first.poll_ready());
     breaker.try_acquire().unwrap_err();
     drop(first);
     assert_eq!(breaker.state(), State::HalfOpen);
-    let _place = permit(&breaker);
+    let _probe = permit(&breaker);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_ends_with_the_probe_timeout_so_that_an_idle_ready_service_cannot_hoard_it() {
+async fn a_slot_expires_with_the_probe_timeout_so_that_an_idle_service_cannot_keep_it() {
     let breaker = sensitive().probe_timeout(10 * SECOND).build().unwrap();
     until_half_open(&breaker).await;
     let (mut idle, control) = behind(&breaker);
@@ -322,14 +324,14 @@ async fn a_place_ends_with_the_probe_timeout_so_that_an_idle_ready_service_canno
     let probe = permit(&breaker);
 
     assert_ready_ok!(idle.poll_ready());
-    assert_eq!(rejection(&mut idle).await, RejectReason::HalfOpen, "its place is gone");
+    assert_eq!(rejection(&mut idle).await, RejectReason::HalfOpen, "its slot has expired");
     assert_eq!(control.calls(), 0);
     probe.success();
     assert_eq!(breaker.state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_service_that_lost_its_place_is_admitted_if_the_circuit_has_closed() {
+async fn an_idle_service_whose_slot_has_expired_is_admitted_if_the_circuit_has_closed() {
     let breaker = sensitive().probe_timeout(10 * SECOND).build().unwrap();
     until_half_open(&breaker).await;
     let (mut idle, control) = behind(&breaker);
@@ -337,12 +339,11 @@ async fn an_idle_service_that_lost_its_place_is_admitted_if_the_circuit_has_clos
     advance(11 * SECOND).await;
     permit(&breaker).success();
     drop(idle.call("late"));
-    assert_eq!(control.calls(), 1, "its inner service has been asked and is ready");
+    assert_eq!(control.calls(), 1, "the inner service has said that it is ready");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_waits_with_a_place_for_the_inner_service_is_rejected_when_its_time_is_over()
-{
+async fn a_caller_that_waits_for_the_inner_service_is_rejected_when_its_slot_has_expired() {
     let breaker = sensitive().probe_timeout(10 * SECOND).build().unwrap();
     until_half_open(&breaker).await;
     let (mut service, control) = behind(&breaker);
@@ -357,7 +358,7 @@ async fn a_caller_that_waits_with_a_place_for_the_inner_service_is_rejected_when
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_becomes_worthless_while_the_inner_service_is_awaited_is_replaced() {
+async fn a_slot_that_is_void_after_a_reset_is_replaced_while_the_caller_waits() {
     let breaker = breaker();
     until_half_open(&breaker).await;
     let (mut service, control) = behind(&breaker);
@@ -389,24 +390,24 @@ fn nothing_needs_a_runtime_unless_it_waits_for_the_circuit() {
     assert!(tokio_test::task::spawn(service.call("rejected")).poll().is_ready());
     breaker.resume();
     control.set_ready(false);
-    assert_pending!(service.poll_ready()); // with a place, for the inner service
+    assert_pending!(service.poll_ready()); // with a slot, for the inner service
     control.set_ready(true);
     assert_ready_ok!(service.poll_ready());
 }
 
 #[test]
-fn a_time_that_is_over_at_once_does_not_keep_poll_ready_busy_for_ever() {
+fn a_probe_timeout_that_elapses_at_once_does_not_keep_poll_ready_busy() {
     let least = std::time::Duration::from_nanos(1);
     let breaker = sensitive().open_duration(least).probe_timeout(least).build().unwrap();
     let (mut service, control) = behind(&breaker);
     breaker.trip();
     control.set_ready(false);
-    // It ends each time, with whatever result.
+    // Each call of `poll_ready` returns. The result does not matter.
     (0..1000).for_each(|_| drop(service.poll_ready()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_is_woken_if_the_circuit_trips_while_the_inner_service_is_being_asked() {
+async fn a_caller_is_woken_if_the_circuit_trips_while_the_inner_service_is_polled() {
     let breaker = breaker();
     let tripping = breaker.clone();
     let inner = tower::util::future_service(std::future::poll_fn(move |_| {

@@ -1,4 +1,4 @@
-//! Point 10: own rejections never enter the window.
+//! Point 10: the rejections of a breaker never enter its own window.
 
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
@@ -6,7 +6,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
 use crate::{SECOND, advance, permit};
 
 #[tokio::test(start_paused = true)]
-async fn rejections_are_neither_calls_nor_failures() {
+async fn rejections_count_neither_as_calls_nor_as_failures() {
     let breaker = CircuitBreaker::builder("rejecting")
         .failure_rate_threshold(0.5)
         .minimum_calls(2)
@@ -35,7 +35,7 @@ async fn rejections_are_neither_calls_nor_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_call_never_touches_the_future_or_the_inner_service() {
+async fn a_rejected_call_polls_neither_the_future_nor_the_inner_service() {
     let breaker = CircuitBreaker::new("untouched");
     breaker.trip();
     let inner = service_fn(|()| async { panic!("called") as Result<(), ()> });

@@ -1,5 +1,5 @@
-//! Point 11: no lock is held while user code runs, so it may use the breaker and may panic. A lock
-//! that was held would deadlock these tests.
+//! Point 11: no lock is held while user code runs, so user code may use the breaker and may panic. These
+//! tests would deadlock if a lock were held.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,7 +9,7 @@ use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Outcome, State, Transit
 
 use crate::{SECOND, advance, permit, sensitive, until_half_open};
 
-/// Does everything that can be done with a breaker.
+/// Calls every method of the breaker.
 fn use_it(breaker: &CircuitBreaker) {
     let _ = breaker.snapshot();
     drop(breaker.try_acquire());
@@ -53,12 +53,12 @@ async fn an_inner_service_may_use_the_breaker() {
 #[tokio::test(start_paused = true)]
 async fn a_listener_may_use_the_breaker() {
     let own = Arc::new(OnceLock::<CircuitBreaker>::new());
-    let told = own.clone();
+    let breaker = own.clone();
     let breaker = sensitive()
         .on_transition(move |transition| {
             if transition.to() == State::Open {
-                told.get().unwrap().reset();
-                let _ = told.get().unwrap().snapshot();
+                breaker.get().unwrap().reset();
+                let _ = breaker.get().unwrap().snapshot();
             }
         })
         .build()
@@ -69,9 +69,9 @@ async fn a_listener_may_use_the_breaker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_panics_harms_nobody() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let other = told.clone();
+async fn a_listener_that_panics_affects_nobody_else() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let other = received.clone();
     let breaker = sensitive()
         .on_transition(|_: &Transition| panic!("on purpose"))
         .on_transition(move |transition| other.lock().unwrap().push(transition.to_string()))
@@ -83,7 +83,7 @@ async fn a_listener_that_panics_harms_nobody() {
     permit(&breaker).success();
     assert_eq!(breaker.state(), State::Closed);
     assert_eq!(
-        *told.lock().unwrap(),
+        *received.lock().unwrap(),
         [
             "test: closed -> open (1 failure in a row), next probe in 1.0s",
             "test: open -> half-open (the wait is over)",
@@ -123,7 +123,7 @@ impl Wake for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_does_not_keep_others_asleep() {
+async fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
     let breaker = sensitive().build().unwrap();
     breaker.force_open();
     let mut first = std::pin::pin!(breaker.acquire());
@@ -146,7 +146,7 @@ impl Drop for Dropped {
 }
 
 #[tokio::test(start_paused = true)]
-async fn results_may_use_the_breaker_when_they_are_dropped() {
+async fn a_result_may_use_the_breaker_when_it_is_dropped() {
     let breaker = sensitive().build().unwrap();
     let failed = breaker.call(async { Err::<(), _>(Dropped(breaker.clone())) }).await;
     assert_eq!(breaker.state(), State::Open);

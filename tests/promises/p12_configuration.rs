@@ -1,4 +1,4 @@
-//! Point 12: bad configuration is an error that says what is wrong, and nothing else happens.
+//! Point 12: an invalid setting is an error that says what is wrong, and never a panic.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{SECOND, advance, permit};
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn error(set: impl FnOnce(CircuitBreakerBuilder) -> CircuitBreakerBuilder) -> ConfigError {
-    set(CircuitBreaker::builder("bad")).build().expect_err("it should be refused")
+    set(CircuitBreaker::builder("bad")).build().expect_err("the setting is invalid")
 }
 
 #[track_caller]
@@ -27,7 +27,7 @@ fn assert_names(error: &ConfigError, setting: &str, value: &str, allowed: &str) 
 }
 
 #[test]
-fn counts_of_zero_are_refused() {
+fn counts_of_zero_are_invalid() {
     let at_least = "at least 1";
     assert_names(&error(|b| b.consecutive_failures(0)), "consecutive_failures", "0", at_least);
     assert_names(&error(|b| b.minimum_calls(0)), "minimum_calls", "0", at_least);
@@ -42,7 +42,7 @@ fn counts_of_zero_are_refused() {
 }
 
 #[test]
-fn durations_of_zero_are_refused() {
+fn durations_of_zero_are_invalid() {
     let longer = "longer than zero";
     let zero = Duration::ZERO;
     let slow = error(|b| b.slow_call_duration_threshold(zero));
@@ -55,7 +55,7 @@ fn durations_of_zero_are_refused() {
 }
 
 #[test]
-fn rates_outside_of_zero_to_one_are_refused() {
+fn rates_that_are_not_between_zero_and_one_are_invalid() {
     let rates = [0.0, -0.0, -0.1, 1.000_000_1, 50.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     for rate in rates {
         let allowed = "greater than 0 and at most 1";
@@ -67,7 +67,7 @@ fn rates_outside_of_zero_to_one_are_refused() {
 }
 
 #[test]
-fn a_slow_rate_needs_a_slow_duration() {
+fn a_slow_call_rate_needs_a_slow_call_duration() {
     let error = error(|b| b.slow_call_rate_threshold(0.5));
     assert_names(&error, "slow_call_rate_threshold", "0.5", "slow_call_duration_threshold");
 }
@@ -76,7 +76,8 @@ fn a_slow_rate_needs_a_slow_duration() {
 fn a_sample_needs_a_rate_rule() {
     let error = error(|b| b.consecutive_failures(3).half_open(HalfOpen::sample(7)));
     assert_names(&error, "half_open", "7", "failure_rate_threshold");
-    let defaults = CircuitBreaker::builder("the defaults have one").half_open(HalfOpen::sample(7));
+    let defaults =
+        CircuitBreaker::builder("the defaults have a rate rule").half_open(HalfOpen::sample(7));
     defaults.build().unwrap();
 }
 
@@ -87,7 +88,7 @@ fn buckets_are_for_time_windows_only() {
 }
 
 #[test]
-fn a_backoff_must_make_sense() {
+fn a_backoff_that_shrinks_or_is_zero_is_invalid() {
     let backoff = |backoff: Backoff| error(|b| b.open_duration(backoff));
     let setting = "open_duration";
     let shrinking = backoff(Backoff::exponential(2 * SECOND, SECOND));
@@ -105,7 +106,7 @@ fn a_backoff_must_make_sense() {
 }
 
 #[test]
-fn the_limits_themselves_are_allowed() {
+fn the_limits_of_each_range_are_valid() {
     let least = Duration::from_nanos(1);
     CircuitBreaker::builder("least")
         .consecutive_failures(1)
@@ -218,7 +219,7 @@ async fn extreme_settings_neither_panic_nor_overflow_in_a_service_over_centuries
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_wait_is_never_over() {
+async fn the_longest_wait_never_elapses() {
     let breaker = CircuitBreaker::builder("longest").open_duration(Duration::MAX).build().unwrap();
     breaker.trip();
     let failing = service_fn(|()| async { Err::<(), _>("down") });

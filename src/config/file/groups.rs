@@ -1,4 +1,4 @@
-//! The settings that consist of several values.
+//! Settings that consist of several values.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::keys::EscapedKeys;
 use super::readers;
 use super::setting::Setting;
 use super::table::Table;
@@ -29,8 +30,8 @@ readers! {
     sample: u32, "half_open.sample", |_, n| at_least_one("half_open", n);
 }
 
-/// With the feature `serde`: `{ calls = 100 }`, or `{ time = "30s" }` and, if not 10, the number of
-/// `buckets`.
+/// Requires the feature `serde`. Reads `{ calls = 100 }`, `{ time = "30s" }` or
+/// `{ time = "30s", buckets = 10 }`.
 impl<'de> Deserialize<'de> for SlidingWindow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Table {
@@ -69,8 +70,8 @@ impl WindowFields {
     }
 }
 
-/// With the feature `serde`: a duration, which is constant, or a table of `initial`, `max` and, if
-/// not 2.0 and 0.1, `factor` and `jitter`.
+/// Requires the feature `serde`. Reads a duration, which is a constant wait, or a table with `initial`,
+/// `max` and optionally `factor` (2.0 if absent) and `jitter` (0.1 if absent).
 impl<'de> Deserialize<'de> for Backoff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BackoffVisitor)
@@ -98,7 +99,7 @@ impl<'de> Visitor<'de> for BackoffVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Backoff, A::Error> {
-        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(map))?;
+        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(EscapedKeys(map)))?;
         fields.backoff().map_err(A::Error::custom)
     }
 }
@@ -139,7 +140,7 @@ impl BackoffFields {
     }
 }
 
-/// With the feature `serde`: `{ consecutive_successes = 3 }` or `{ sample = 10 }`.
+/// Requires the feature `serde`. Reads `{ consecutive_successes = 3 }` or `{ sample = 10 }`.
 impl<'de> Deserialize<'de> for HalfOpen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Table {

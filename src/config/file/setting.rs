@@ -1,4 +1,4 @@
-//! The value of one setting, read from a file.
+//! Reading the value of one setting.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::config::error::ConfigError;
 
-/// Reads a value and checks it while the format still stands at it, so that the format's error says
-/// where it is.
+/// Reads a value and checks it at once. The format is still at the value then, so its error names the
+/// position.
 pub(super) struct Setting<T> {
     pub(super) name: &'static str,
     pub(super) check: fn(&'static str, T) -> Result<(), ConfigError>,
 }
 
-/// What a setting can be.
+/// A type that the value of a setting can have.
 pub(super) trait Value: Copy {
     const EXPECTED: &'static str;
 

@@ -1,14 +1,15 @@
-//! A table of settings, read from a file.
+//! Reading a table of settings.
 
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Error, MapAccess, Visitor};
 
+use super::keys::EscapedKeys;
 use crate::config::error::ConfigError;
 
-/// Reads `Fields` and makes something of them while the format still stands at the table, so that
-/// the format's error says where it is.
+/// Reads `Fields` and turns them into a `T` at once. The format is still at the table then, so its error
+/// names the position.
 pub(super) struct Table<Fields, T> {
     pub(super) expected: &'static str,
     pub(super) make: fn(Fields) -> Result<T, ConfigError>,
@@ -22,7 +23,7 @@ impl<'de, Fields: Deserialize<'de>, T> Visitor<'de> for Table<Fields, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+        let fields = Fields::deserialize(MapAccessDeserializer::new(EscapedKeys(map)))?;
         (self.make)(fields).map_err(A::Error::custom)
     }
 }

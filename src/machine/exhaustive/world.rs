@@ -1,4 +1,4 @@
-//! A small circuit and all who use it.
+//! A small circuit and everybody who uses it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,23 +10,27 @@ pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
 
-/// A time window holds any number of calls, so there would be no end of worlds.
+/// A time window holds any number of calls, so there would be infinitely many worlds without this limit.
 const MOST_COUNTED: u64 = 3;
 
-/// No rule of the circuit asks whether anything is longer ago.
+/// Most rules do not ask whether something is longer ago than this.
 const LONG: Nanos = 4 * UNIT;
+
+/// A probe that takes longer than this to succeed extends the time of later probes no further.
+const LATEST_SUCCESS: Nanos = 5 * PROBE_TIMEOUT;
 
 #[derive(Clone)]
 pub(super) struct World {
     machine: Machine,
     now: Tick,
     calls: Vec<Call>,
-    /// Counts the state periods, from outside.
+    most_calls: usize,
+    /// The number of the current state period, counted independently of the machine.
     period: u32,
     /// How many probes have reported a success in this period.
     successes: u64,
     history: Vec<Step>,
-    /// What the latest step has changed.
+    /// The changes of state in the latest step.
     pub(super) changes: Vec<Change>,
     fault: Option<Fault>,
 }
@@ -36,28 +40,47 @@ struct Call {
     ticket: Ticket,
     began: Tick,
     period: u32,
+    stage: Stage,
+    /// When the call expires, if it is a probe.
+    deadline: Option<Tick>,
+}
+
+#[derive(Clone, Copy, PartialEq, Hash, PartialOrd, Eq, Ord)]
+enum Stage {
+    /// A probe slot whose holder waits for the inner service.
+    Waiting,
+    /// A probe slot whose holder could call, and does not.
+    Ready,
+    Called,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Step {
+    /// Asks for admission and calls at once.
     Acquire,
+    /// Asks for admission and, if that gives a probe slot, keeps it for later.
+    Reserve,
+    /// The inner service is ready for the caller that holds the slot.
+    SetReady(usize),
+    /// The holder of the slot calls.
+    Begin(usize),
     Settle(usize, Report),
     Pass(Nanos),
     Operate(OperatorAction),
 }
 
-/// What a world may do wrong.
+/// How a world may break a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fault {
-    /// A stale result counts as one of the present period.
+    /// A stale result counts as one of the current period.
     StaleResultsCount,
-    /// A probe that is dropped or ignored keeps its place.
-    PlaceIsKept,
-    /// A probe's time is never over.
-    ProbesHaveForEver,
-    /// A probe does not take its place.
-    TwoInOnePlace,
-    /// The wait of an open period is never over.
+    /// A probe that is dropped or ignored keeps its slot.
+    SlotIsKept,
+    /// A probe never expires.
+    ProbesNeverExpire,
+    /// A probe does not take its slot.
+    TwoInOneSlot,
+    /// The wait of an open period never ends.
     OpenForEver,
 }
 
@@ -69,14 +92,16 @@ const ACTIONS: [Step; 5] = [
     Step::Operate(OperatorAction::ForceClosed),
     Step::Operate(OperatorAction::Resume),
 ];
-/// Those that are counted first.
-const REPORTS: [Report; 5] = [
+/// All reports. Those that are counted come first.
+const REPORTS: [Report; 6] = [
     Report::Success,
     Report::Failure,
     Report::FailureRetryAfter(3 * UNIT),
+    Report::SoftFailure { retry_after: 0 },
     Report::Ignored,
     Report::GivenUp,
 ];
+const COUNTED: usize = 4;
 
 impl World {
     pub(super) fn new(rules: Rules, fault: Option<Fault>) -> Self {
@@ -85,6 +110,7 @@ impl World {
             machine: Machine::new(rules, 0, 0, now),
             now,
             calls: Vec::new(),
+            most_calls: MOST_CALLS,
             period: 0,
             successes: 0,
             history: Vec::new(),
@@ -93,30 +119,51 @@ impl World {
         }
     }
 
-    /// All that can happen next. A call that hangs is one to which nothing happens.
+    /// Returns the same world with fewer calls at a time.
+    pub(super) fn with_calls(self, most_calls: usize) -> Self {
+        Self { most_calls, ..self }
+    }
+
+    /// Returns everything that can happen next. A call hangs if nothing happens to it.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = [&STEPS_OF_TIME[..], &ACTIONS].concat();
-        if self.calls.len() < MOST_CALLS {
-            steps.push(Step::Acquire);
+        if self.calls.len() < self.most_calls {
+            steps.extend([Step::Acquire, Step::Reserve]);
         }
         let counted = self.machine.window.as_ref().map_or(0, |window| window.counts().calls);
         let is_full =
             matches!(self.machine.window, Some(Window::Time(_))) && counted >= MOST_COUNTED;
-        for call in 0..self.calls.len() {
-            let reports = if is_full { &REPORTS[3..] } else { &REPORTS };
-            steps.extend(reports.iter().map(|report| Step::Settle(call, *report)));
+        for (index, call) in self.calls.iter().enumerate() {
+            match call.stage {
+                Stage::Called => {
+                    let reports = if is_full { &REPORTS[COUNTED..] } else { &REPORTS };
+                    steps.extend(reports.iter().map(|report| Step::Settle(index, *report)));
+                }
+                Stage::Waiting => {
+                    steps.extend([Step::SetReady(index), Step::Settle(index, Report::Ignored)]);
+                }
+                Stage::Ready => {
+                    steps.extend([Step::Begin(index), Step::Settle(index, Report::Ignored)]);
+                }
+            }
         }
         steps
     }
 
-    /// The world after a step, or the promise that the step breaks.
+    /// Returns the world after a step, or the guarantee that the step breaks.
     pub(super) fn after(&self, step: Step) -> Result<Self, String> {
         let mut world = self.clone();
         world.changes.clear();
         world.history.push(step);
         let now = world.now;
         match step {
-            Step::Acquire => world.acquire(),
+            Step::Acquire => world.acquire(Stage::Called),
+            Step::Reserve => world.acquire(Stage::Waiting),
+            Step::SetReady(call) => {
+                world.machine.slot_is_ready(now, world.calls[call].ticket);
+                world.calls[call].stage = Stage::Ready;
+            }
+            Step::Begin(call) => world.begin(call),
             Step::Settle(call, report) => world.settle(call, report)?,
             Step::Pass(time) => world.now += time,
             Step::Operate(action) => {
@@ -128,66 +175,95 @@ impl World {
         }
         world.notice_changes();
         world.check_probes()?;
-        world.check_wedged()?;
+        world.check_not_stuck()?;
         Ok(world)
     }
 
-    fn acquire(&mut self) {
+    fn acquire(&mut self, stage: Stage) {
         let now = self.now;
         let admitted = self.machine.acquire(now);
         self.notice_changes();
-        if let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = admitted {
-            self.calls.push(Call { ticket, began: now, period: self.period });
-        }
         match (self.fault, admitted) {
-            (Some(Fault::ProbesHaveForEver), Ok(Admission::Probe(ticket))) => {
-                self.machine.probes.remove(ticket);
-                self.machine.probes.admit(ticket, Tick::MAX);
+            (Some(Fault::ProbesNeverExpire), Ok(Admission::Probe(ticket))) => {
+                self.machine.probes.begin(ticket, Tick::MAX);
             }
-            (Some(Fault::TwoInOnePlace), Ok(Admission::Probe(ticket))) => {
+            (Some(Fault::TwoInOneSlot), Ok(Admission::Probe(ticket))) => {
                 self.machine.probes.remove(ticket);
+            }
+            _ => {}
+        }
+        let call = |ticket, stage, deadline| Call {
+            ticket,
+            began: now,
+            period: self.period,
+            stage,
+            deadline,
+        };
+        match admitted {
+            Ok(Admission::Probe(ticket)) => {
+                let deadline = self.machine.probes.deadline(ticket);
+                self.calls.push(call(ticket, stage, deadline));
+            }
+            Ok(Admission::Closed(ticket)) if stage == Stage::Called => {
+                self.calls.push(call(ticket, stage, None));
             }
             _ => {}
         }
     }
 
-    /// A result decides only the period that admitted the call.
+    /// Begins the call of a slot. If the slot has expired, there is no call.
+    fn begin(&mut self, index: usize) {
+        let Call { ticket, .. } = self.calls[index];
+        if self.machine.begin_probe(self.now, ticket) {
+            let deadline = self.machine.probes.deadline(ticket);
+            let call = &mut self.calls[index];
+            (call.stage, call.began, call.deadline) = (Stage::Called, self.now, deadline);
+        } else {
+            self.calls.remove(index);
+        }
+    }
+
+    /// Settles a call. Checks that a late result decides nothing.
     fn settle(&mut self, call: usize, report: Report) -> Result<(), String> {
-        let Call { mut ticket, began, period } = self.calls.remove(call);
+        let Call { mut ticket, began, period, stage, deadline } = self.calls.remove(call);
         let before = self.machine.view(self.now);
-        let has_expired = before.state != self.machine.state();
+        let has_changed = before.state != self.machine.state();
+        let has_expired = deadline.is_some_and(|deadline| deadline <= self.now);
+        let is_stale = period != self.period || has_changed || has_expired;
         let is_probe = before.state == State::HalfOpen;
         let now = self.now;
         match self.fault {
             Some(Fault::StaleResultsCount) => {
                 ticket = self.machine.closed_ticket().unwrap_or(ticket);
             }
-            Some(Fault::PlaceIsKept)
+            Some(Fault::SlotIsKept)
                 if is_probe && matches!(report, Report::Ignored | Report::GivenUp) =>
             {
-                self.machine.probes.remove(ticket);
-                self.machine.probes.admit(ticket, Tick::MAX);
+                self.machine.probes.begin(ticket, Tick::MAX);
                 return Ok(());
             }
             _ => {}
         }
         self.machine.settle(|| now, ticket, began, report);
-        if period != self.period || has_expired {
+        if is_stale {
             if self.machine.view(now) != before {
                 return Err(format!("a stale result had an effect: {:?}", self.history));
             }
-        } else if is_probe && report == Report::Success {
+        } else if is_probe && stage == Stage::Called && report == Report::Success {
             self.successes += 1;
         }
         Ok(())
     }
 
     fn notice_changes(&mut self) {
-        if !self.machine.changes().is_empty() {
-            self.new_period();
+        for occurrence in self.machine.occurrences() {
+            if let Occurrence::Changed(change) = occurrence {
+                self.changes.push(*change);
+                self.period += 1;
+                self.successes = 0;
+            }
         }
-        self.changes.extend(self.machine.changes());
-        self.machine.clear_changes();
+        self.machine.clear_occurrences();
         if let (Some(Fault::OpenForEver), Phase::Open { until, .. }) =
             (self.fault, &mut self.machine.phase)
         {
@@ -200,9 +276,12 @@ impl World {
         self.successes = 0;
     }
 
+    /// Checks that there are not too many probes. A caller that is ready but does not call is not a probe, because
+    /// its slot yields to others.
     fn check_probes(&self) -> Result<(), String> {
         if self.machine.state() == State::HalfOpen {
-            let probes = self.calls.iter().filter(|call| call.period == self.period).count() as u64;
+            let is_probe = |call: &&Call| call.period == self.period && call.stage != Stage::Ready;
+            let probes = self.calls.iter().filter(is_probe).count() as u64;
             if probes + self.successes > u64::from(PROBES) {
                 return Err(format!("too many probes: {:?}", self.history));
             }
@@ -210,48 +289,54 @@ impl World {
         Ok(())
     }
 
-    /// Whatever hangs now, a call is admitted in time, and closed can be reached.
-    fn check_wedged(&self) -> Result<(), String> {
+    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
+    /// probe plus the open wait, and the closed state can be reached.
+    fn check_not_stuck(&self) -> Result<(), String> {
         let mut machine = self.machine.clone();
         let mut now = self.now;
         machine.operate(OperatorAction::Resume, now);
-        now += PROBE_TIMEOUT + WAIT;
+        now += 2 * machine.probe_time() + WAIT;
         for _ in 0..=PROBES {
             let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
             else {
-                return Err(format!("wedged: {:?}", self.history));
+                return Err(format!("stuck: {:?}", self.history));
             };
             machine.settle(|| now, ticket, now, Report::Success);
         }
         match machine.state() {
             State::Closed => Ok(()),
-            _ => Err(format!("closed is out of reach: {:?}", self.history)),
+            _ => Err(format!("the closed state cannot be reached: {:?}", self.history)),
         }
     }
 
-    /// What this world is, wherever it stands in time and whatever its tickets are: two worlds with
-    /// the same key have the same future.
+    /// Returns what distinguishes this world from others, regardless of the time and of the values of its tickets.
+    /// Two worlds with the same key have the same future.
     pub(super) fn key(&self) -> u64 {
         let Self { machine, now, .. } = self;
         let ago = |time: Tick| now.saturating_sub(time).min(LONG);
+        let long_ago = |time: Tick| now.saturating_sub(time).min(LATEST_SUCCESS);
         let ahead = |time: Tick| (time.saturating_add(LONG)).saturating_sub(*now);
+        let is_late_probe =
+            |call: &Call| machine.closed_ticket().is_none() && call.ticket > machine.outage;
         let mut calls: Vec<_> = self
             .calls
             .iter()
             .map(|call| match machine.probes.deadline(call.ticket) {
-                Some(deadline) => (2, ahead(deadline), ago(call.began)),
-                None if machine.closed_ticket() == Some(call.ticket) => (1, 0, ago(call.began)),
-                None => (0, 0, 0),
+                Some(deadline) => (call.stage, 3, ahead(deadline), long_ago(call.began)),
+                None if machine.closed_ticket() == Some(call.ticket) => {
+                    (call.stage, 2, 0, ago(call.began))
+                }
+                None if is_late_probe(call) => (call.stage, 1, 0, long_ago(call.began)),
+                None => (call.stage, 0, 0, 0),
             })
             .collect();
         calls.sort_unstable();
         let phase = match &machine.phase {
-            // A longer run than the rule needs can grow only while an operator holds it closed.
-            Phase::Closed { streak, .. } => (
-                0,
-                (*streak).min(machine.rules.consecutive_failures.unwrap_or(0)),
-                Tally::default(),
-            ),
+            // A streak that is longer than the rule needs can grow only while the circuit is forced closed.
+            Phase::Closed { streak, .. } => {
+                let limit = machine.rules.consecutive_failures.unwrap_or(0);
+                (0, (*streak).min(limit), Tally::default())
+            }
             Phase::Open { until, .. } => (1, ahead(*until), Tally::default()),
             Phase::HalfOpen { tally } => (2, 0, *tally),
         };
@@ -259,6 +344,8 @@ impl World {
         let mut hasher = DefaultHasher::new();
         (calls, phase, machine.forced, window, ago(machine.now)).hash(&mut hasher);
         (machine.probes.count(), self.successes).hash(&mut hasher);
+        let retry_after = machine.retry_after.wait(*now);
+        (machine.late_success.min(LATEST_SUCCESS), retry_after).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The metrics' names and handles.
+//! The names of the metrics, and the handles through which they are recorded.
 
 use std::cell::Cell;
 use std::iter;
@@ -8,10 +8,10 @@ use ::metrics::{
     Counter, Gauge, Histogram, IntoF64, Key, Label, Level, Metadata, Recorder, Unit, with_recorder,
 };
 
-use super::super::Settled;
 use super::labels::{OUTCOMES, REASONS, STATES, TRANSITIONS};
 use super::ledger::Entry;
 use crate::machine::RejectReason;
+use crate::observe::Settled;
 
 const STATE: &str = "circuit_breaker_state";
 const STATE_SECONDS: &str = "circuit_breaker_state_seconds_total";
@@ -23,9 +23,12 @@ const REJECTIONS: &str = "circuit_breaker_rejections_total";
 const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
 const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
 const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
+pub(super) const REGISTRY_CIRCUITS: &str = "circuit_breaker_registry_circuits";
+pub(super) const REGISTRY_CAPACITY: &str = "circuit_breaker_registry_capacity";
+pub(super) const REGISTRY_UNKEPT_CALLS: &str = "circuit_breaker_registry_unkept_calls_total";
 
-const GAUGES: [(&str, Unit, &str); 4] = [
-    (STATE, Unit::Count, "The circuits in this state: exactly one of a circuit's states is 1."),
+const GAUGES: [(&str, Unit, &str); 6] = [
+    (STATE, Unit::Count, "The number of circuits in this state. Each circuit is in exactly one."),
     (STATE_SECONDS, Unit::Seconds, "The time spent in this state. It only grows."),
     (FAILURE_RATE, Unit::Count, "Failures / calls, from 0 to 1; NaN below the minimum of calls."),
     (
@@ -33,13 +36,24 @@ const GAUGES: [(&str, Unit, &str); 4] = [
         Unit::Count,
         "Slow calls / calls, from 0 to 1; NaN below the minimum of calls.",
     ),
+    (REGISTRY_CIRCUITS, Unit::Count, "The number of circuits that the registry keeps."),
+    (REGISTRY_CAPACITY, Unit::Count, "The number of circuits that the registry can keep."),
 ];
-const COUNTERS: [(&str, Unit, &str); 5] = [
+const COUNTERS: [(&str, Unit, &str); 6] = [
     (TRANSITIONS_TOTAL, Unit::Count, "Changes of state, and what caused them."),
     (CALLS, Unit::Count, "Admitted calls that have ended, by how they ended."),
-    (SLOW_CALLS, Unit::Count, "Those that succeeded or failed and were slow."),
-    (STALE_RESULTS, Unit::Count, "Those whose result came too late to count for the circuit."),
-    (REJECTIONS, Unit::Count, "Calls that were turned away."),
+    (SLOW_CALLS, Unit::Count, "Ended calls that succeeded or failed and were slow."),
+    (
+        STALE_RESULTS,
+        Unit::Count,
+        "Ended calls whose result came too late to count for the circuit.",
+    ),
+    (REJECTIONS, Unit::Count, "Calls that were rejected."),
+    (
+        REGISTRY_UNKEPT_CALLS,
+        Unit::Count,
+        "Calls through circuits for which the registry had no capacity.",
+    ),
 ];
 const HISTOGRAMS: [(&str, Unit, &str); 1] =
     [(CALL_DURATION, Unit::Seconds, "How long admitted calls took, by how they ended.")];
@@ -47,8 +61,8 @@ const HISTOGRAMS: [(&str, Unit, &str); 1] =
 static METADATA: Metadata<'static> =
     Metadata::new("tower_breaker", Level::INFO, Some("tower_breaker"));
 
-/// The handles of one [`Series`](super::Series).
-pub(crate) struct Handles {
+/// The handles of a [`Series`](super::Series), except for the rates.
+pub(super) struct Handles {
     states: [Gauge; STATES.len()],
     seconds: [Gauge; STATES.len()],
     transitions: [Counter; TRANSITIONS.len()],
@@ -60,8 +74,8 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// Registers everything, with zeros.
-    pub(crate) fn register(breaker: &Arc<str>, durations: bool) -> Self {
+    /// Registers all series with the value zero.
+    pub(super) fn register(breaker: &Arc<str>, durations: bool) -> Self {
         with_recorder(|recorder| {
             describe(recorder);
             let to = Registry { recorder, breaker };
@@ -84,7 +98,7 @@ impl Handles {
     }
 
     #[inline]
-    pub(crate) fn count_call(&self, settled: Settled) {
+    pub(super) fn count_call(&self, settled: Settled) {
         let outcome = settled.ending() as usize;
         self.calls[outcome].increment(1);
         if settled.is_slow() {
@@ -98,11 +112,11 @@ impl Handles {
         }
     }
 
-    pub(crate) fn count_rejection(&self, reason: RejectReason) {
+    pub(super) fn count_rejection(&self, reason: RejectReason) {
         self.rejections[reason as usize].increment(1);
     }
 
-    pub(crate) fn add(&self, entry: &Entry) {
+    pub(super) fn add(&self, entry: &Entry) {
         if let Some(left) = entry.left {
             self.states[left as usize].decrement(1.0);
         }
@@ -122,34 +136,42 @@ impl Handles {
     }
 }
 
-/// The handles for the rates of a breaker.
-pub(crate) struct Rates([Gauge; 2]);
+/// The handles of the failure rate and the slow-call rate.
+pub(super) struct Rates([Gauge; 2]);
 
 impl Rates {
-    pub(crate) fn register(breaker: &Arc<str>) -> Self {
+    pub(super) fn register(breaker: &Arc<str>) -> Self {
         with_recorder(|recorder| {
             let to = Registry { recorder, breaker };
             Self([FAILURE_RATE, SLOW_CALL_RATE].map(|name| to.gauge(name, &[])))
         })
     }
 
-    pub(crate) fn set(&self, rates: [f64; 2]) {
+    pub(super) fn set(&self, rates: [f64; 2]) {
         self.0.iter().zip(rates).for_each(|(gauge, rate)| gauge.set(rate));
     }
 }
 
 /// Registers the metrics of the breakers of one name.
-struct Registry<'a> {
-    recorder: &'a dyn Recorder,
-    breaker: &'a Arc<str>,
+pub(super) struct Registry<'a> {
+    pub(super) recorder: &'a dyn Recorder,
+    pub(super) breaker: &'a Arc<str>,
 }
 
 impl Registry<'_> {
-    fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
+    pub(super) fn gauge(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Gauge {
         self.recorder.register_gauge(&key(name, self.breaker, labels), &METADATA)
     }
 
-    fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+    pub(super) fn counter(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Counter {
         self.recorder.register_counter(&key(name, self.breaker, labels), &METADATA)
     }
 
@@ -158,18 +180,21 @@ impl Registry<'_> {
     }
 }
 
-/// Whether there is a recorder. This is quick, as without one every call asks.
-pub(crate) fn is_there_a_recorder(probe: &Key) -> bool {
+/// Returns whether there is a recorder. This has to be quick, because every call asks while there is none.
+///
+/// `test_key` is the [`test_key`] of the series.
+pub(super) fn is_there_a_recorder(test_key: &Key) -> bool {
     with_recorder(|recorder| {
-        // First, as some recorders do not look at it later.
+        // The description comes first, because some recorders ignore one that comes later.
         let (name, unit, help) = GAUGES[0];
         recorder.describe_gauge(name.into(), Some(unit), help.into());
-        is_recorded(&recorder.register_gauge(probe, &METADATA))
+        is_recorded(&recorder.register_gauge(test_key, &METADATA))
     })
 }
 
-/// The key by which that is found out.
-pub(crate) fn probe(breaker: &Arc<str>) -> Key {
+/// Returns the key of a series that is registered to find out whether there is a recorder. It is one of the
+/// series that are registered anyway.
+pub(super) fn test_key(breaker: &Arc<str>) -> Key {
     key(STATE, breaker, &[("state", STATES[0])])
 }
 
@@ -191,8 +216,8 @@ fn describe(recorder: &dyn Recorder) {
     }
 }
 
-/// Whether anybody records the gauge. A handle does not tell, but one that goes nowhere does not look
-/// at what it is given.
+/// Returns whether anybody records this gauge. A handle does not say so, but one without a recorder never
+/// converts the value that it is given.
 fn is_recorded(gauge: &Gauge) -> bool {
     struct Bait<'a>(&'a Cell<bool>);
     impl IntoF64 for Bait<'_> {

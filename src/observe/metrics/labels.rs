@@ -1,20 +1,28 @@
-//! The values of labels: all that there can be, in the order of the enums.
+//! The values of the labels. Each list has every value that there can be, because all series are registered
+//! in advance. Except for the transitions, a value is the name of an enum's variant, at the index of the
+//! variant.
 
-use crate::machine::Change;
 use crate::machine::State::{self, Closed, HalfOpen, Open};
+use crate::machine::{Change, RejectReason};
+use crate::observe::Ending;
 
-/// Of [`State`].
-pub(crate) const STATES: [&str; 3] = ["closed", "open", "half_open"];
+pub(super) const STATES: [&str; 3] = [Closed.name(), Open.name(), HalfOpen.name()];
 
-/// Of [`Ending`](crate::Ending).
-pub(crate) const OUTCOMES: [&str; 4] = ["success", "failure", "ignored", "abandoned"];
+pub(super) const OUTCOMES: [&str; 5] = [
+    Ending::Success.name(),
+    Ending::Failure.name(),
+    Ending::Ignored.name(),
+    Ending::Abandoned.name(),
+    Ending::SoftFailure.name(),
+];
 
-/// Of [`RejectReason`](crate::RejectReason).
-pub(crate) const REASONS: [&str; 3] = ["open", "half_open", "forced_open"];
+pub(super) const REASONS: [&str; 3] =
+    [RejectReason::Open.name(), RejectReason::HalfOpen.name(), RejectReason::ForcedOpen.name()];
 
-/// The transitions that there can be, with the [name](crate::Cause::name) of the cause.
-pub(crate) const TRANSITIONS: [(State, State, &str); 22] = [
+/// All possible transitions, with the [name](crate::Cause::name) of the cause.
+pub(super) const TRANSITIONS: [(State, State, &str); 24] = [
     (Closed, Open, "consecutive_failures"),
+    (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
     (Closed, Open, "slow_call_rate"),
     (Closed, Open, "retry_after"),
@@ -22,6 +30,7 @@ pub(crate) const TRANSITIONS: [(State, State, &str); 22] = [
     (Closed, Open, "force_open"),
     (Open, HalfOpen, "wait_over"),
     (Open, HalfOpen, "resume"),
+    (Open, Open, "trip"),
     (Open, Open, "force_open"),
     (Open, Closed, "reset"),
     (Open, Closed, "force_closed"),
@@ -38,10 +47,10 @@ pub(crate) const TRANSITIONS: [(State, State, &str); 22] = [
     (HalfOpen, Open, "force_open"),
 ];
 
-/// Which of the [`TRANSITIONS`] it is.
-pub(crate) fn index(change: &Change) -> Option<usize> {
-    let this = (change.from, change.to, change.cause.name());
-    TRANSITIONS.iter().position(|transition| *transition == this)
+/// Returns the index of a change in [`TRANSITIONS`].
+pub(super) fn index(change: &Change) -> Option<usize> {
+    let transition = (change.from, change.to, change.cause.name());
+    TRANSITIONS.iter().position(|listed| *listed == transition)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a fallback does is its own business: the circuit takes no notice, whatever it does.
+//! What a fallback does has no effect on the circuit.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -17,7 +17,7 @@ use tower_breaker::{
 use crate::{Asked, Error, Order, SECOND, breaker, layer, order, sensitive, shop};
 
 #[tokio::test(start_paused = true)]
-async fn what_a_fallback_answers_is_not_counted() {
+async fn the_answer_of_a_fallback_is_not_counted() {
     let breaker = sensitive()
         .failure_rate_threshold(1.0)
         .sliding_window(SlidingWindow::count(10))
@@ -66,7 +66,7 @@ async fn a_fallback_that_hangs_is_neither_slow_nor_a_probe_that_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_that_panics_panics_where_it_runs_and_harms_nothing() {
+async fn a_panic_in_a_fallback_unwinds_to_its_caller_and_has_no_effect_on_the_circuit() {
     let breaker = breaker();
     let mut service = layer(&breaker)
         .fallback(|Order(what): Order, _: Rejected| {
@@ -94,7 +94,7 @@ async fn a_fallback_that_panics_panics_where_it_runs_and_harms_nothing() {
     assert_eq!(service.oneshot(order("tea")).await, Ok("the shop's tea".into()));
 }
 
-/// Says when it is dropped.
+/// Records that it was dropped.
 struct Dropped(Rc<Cell<bool>>);
 
 impl Drop for Dropped {
@@ -104,7 +104,7 @@ impl Drop for Dropped {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_that_is_dropped_midway_is_gone() {
+async fn dropping_the_response_future_drops_the_future_of_the_fallback() {
     for polls in 0..2 {
         let (breaker, gone) = (breaker(), Rc::new(Cell::new(false)));
         let dropped = gone.clone();
@@ -130,7 +130,7 @@ async fn a_fallback_that_is_dropped_midway_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_future_of_a_fallback_is_polled_by_the_caller_and_by_nobody_else() {
+async fn the_future_of_a_fallback_is_polled_only_by_the_caller() {
     let (breaker, polls) = (breaker(), Rc::new(Cell::new(0)));
     let counted = polls.clone();
     let mut service = layer(&breaker)
@@ -182,9 +182,9 @@ async fn a_fallback_may_use_the_breaker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_that_a_fallback_answers_is_told_to_listeners_all_the_same() {
-    let told = Arc::new(AtomicU32::new(0));
-    let count = told.clone();
+async fn listeners_are_notified_of_a_rejection_even_if_a_fallback_answers_it() {
+    let notified = Arc::new(AtomicU32::new(0));
+    let count = notified.clone();
     let breaker = sensitive()
         .on_event(move |event| {
             if let EventKind::Rejected(_) = event.kind() {
@@ -196,11 +196,11 @@ async fn a_rejection_that_a_fallback_answers_is_told_to_listeners_all_the_same()
     breaker.trip();
     let service = layer(&breaker).fallback(Asked::default()).layer(service_fn(shop));
     service.oneshot(order("tea")).await.unwrap();
-    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(notified.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_needs_readiness_with_a_fallback_as_without() {
+async fn a_call_needs_readiness_with_a_fallback_too() {
     let breaker = breaker();
     breaker.trip();
     let asked = Asked::default();
