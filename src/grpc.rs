@@ -7,7 +7,8 @@
 //!
 //! | what comes back | outcome |
 //! |---|---|
-//! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`, `RESOURCE_EXHAUSTED` | failure |
+//! | `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS` | failure |
+//! | `RESOURCE_EXHAUSTED` | [soft failure](crate::Outcome::SoftFailure): overloaded, not broken |
 //! | `CANCELLED`, with which the timeout of a tonic server answers | failure |
 //! | `OK` and all other codes, because a healthy server sends them | success |
 //! | an HTTP status other than 200 without `grpc-status`, which a proxy sends | that of the code in gRPC's ["HTTP to gRPC Status Code Mapping"][map] |
@@ -16,7 +17,7 @@
 //! | an error of the transport, such as a refused connection, a reset or a timeout | failure |
 //! | a stream that is dropped before its status | abandoned, which is neutral |
 //! | a stream that is dropped after a silence of at least [`abandoned_after`], if that is set | failure |
-//! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure | failure; if the circuit opens on it, it stays open for [at least that long](crate::http::retry_after()) |
+//! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure or a soft failure | if the circuit opens before this time has passed, it stays open [at least until then](crate::http::retry_after()) |
 //!
 //! ```
 //! use tonic::transport::Channel;

@@ -10,7 +10,7 @@
 //! | a 5xx, or an invalid status of 600 and above | failure |
 //! | 408, with which timeouts answer: that of a server, and tower-http's `TimeoutLayer` | failure |
 //! | any other status, because a healthy server sends it | success |
-//! | `Retry-After` on a failure | failure; if the circuit opens on it, it stays open for [at least that long](retry_after()) |
+//! | `Retry-After` on a failure or a soft failure | if the circuit opens before this time has passed, it stays open [at least until then](retry_after()) |
 //!
 //! The classifier works with every service that returns an [`http::Response`], with any body type and any
 //! error type.
@@ -80,7 +80,7 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let classifier = HttpClassifier::new()
-//!     .failure(StatusCode::TOO_MANY_REQUESTS) // the server sheds load
+//!     .soft_failure(StatusCode::TOO_MANY_REQUESTS) // the server is overloaded
 //!     .success(StatusCode::NOT_IMPLEMENTED) // waiting would not change it
 //!     .head(|_: StatusCode, headers: &HeaderMap| {
 //!         let is_events = headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
@@ -107,9 +107,9 @@
 //! ```
 
 mod body;
+mod by_status;
 mod classifier;
 mod retry_after;
-mod status_set;
 mod unavailable;
 
 pub use self::body::{AtEndOfStream, EndOfStream, ResponseBody};

@@ -17,6 +17,7 @@ use crate::layer::Classifier;
 ///
 /// let classifier = GrpcClassifier::new()
 ///     .failure(GrpcCode::Aborted)
+///     .soft_failure(GrpcCode::Unavailable) // a load balancer sheds load with it
 ///     .success(GrpcCode::ResourceExhausted) // the quota of the caller
 ///     .ignored(GrpcCode::DeadlineExceeded); // callers choose deadlines that are too short
 /// let layer = CircuitBreakerLayer::new(CircuitBreaker::new("routes")).classifier(classifier);
@@ -24,15 +25,16 @@ use crate::layer::Classifier;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrpcClassifier {
-    /// The verdict on each code, indexed by its number.
-    verdicts: [Verdict; 17],
+    /// The outcome of each code, indexed by its number.
+    outcomes: [CodeOutcome; 17],
 }
 
-/// An outcome in one byte, because a classifier is cloned for each call.
+/// An [`Outcome`] in one byte, because a classifier is cloned for each call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum CodeOutcome {
     Success,
     Failure,
+    SoftFailure,
     Ignored,
 }
 
@@ -44,43 +46,51 @@ impl GrpcClassifier {
             GrpcCode::Cancelled,
             GrpcCode::Unknown,
             GrpcCode::DeadlineExceeded,
-            GrpcCode::ResourceExhausted,
             GrpcCode::Internal,
             GrpcCode::Unavailable,
             GrpcCode::DataLoss,
         ]
         .into_iter()
-        .fold(Self { verdicts: [Verdict::Success; 17] }, Self::failure)
+        .fold(Self { outcomes: [CodeOutcome::Success; 17] }, Self::failure)
+        .soft_failure(GrpcCode::ResourceExhausted)
     }
 
     /// Counts a code as a failure.
     #[must_use]
     pub fn failure(self, code: GrpcCode) -> Self {
-        self.with(code, Verdict::Failure)
+        self.with(code, CodeOutcome::Failure)
+    }
+
+    /// Counts a code as a [soft failure](Outcome::SoftFailure): the server is overloaded, not broken. A
+    /// pushback is honoured as on a failure.
+    #[must_use]
+    pub fn soft_failure(self, code: GrpcCode) -> Self {
+        self.with(code, CodeOutcome::SoftFailure)
     }
 
     /// Counts a code as a success.
     #[must_use]
     pub fn success(self, code: GrpcCode) -> Self {
-        self.with(code, Verdict::Success)
+        self.with(code, CodeOutcome::Success)
     }
 
     /// Ignores a code. The call is not counted, and a probe gives its slot back.
     #[must_use]
     pub fn ignored(self, code: GrpcCode) -> Self {
-        self.with(code, Verdict::Ignored)
+        self.with(code, CodeOutcome::Ignored)
     }
 
-    fn with(mut self, code: GrpcCode, verdict: Verdict) -> Self {
-        self.verdicts[code as usize] = verdict;
+    fn with(mut self, code: GrpcCode, outcome: CodeOutcome) -> Self {
+        self.outcomes[code as usize] = outcome;
         self
     }
 
-    fn judge(&self, code: GrpcCode) -> Outcome {
-        match self.verdicts[code as usize] {
-            Verdict::Success => Outcome::Success,
-            Verdict::Failure => Outcome::Failure,
-            Verdict::Ignored => Outcome::Ignored,
+    fn outcome(&self, code: GrpcCode) -> Outcome {
+        match self.outcomes[code as usize] {
+            CodeOutcome::Success => Outcome::Success,
+            CodeOutcome::Failure => Outcome::Failure,
+            CodeOutcome::SoftFailure => Outcome::SoftFailure,
+            CodeOutcome::Ignored => Outcome::Ignored,
         }
     }
 }
@@ -98,7 +108,7 @@ impl<B: Body, E> Classifier<Response<B>, E> for GrpcClassifier {
         match GrpcCode::of_head(response.status(), response.headers()) {
             None => response.map(|body| ResponseBody::new(body, permit, *self)),
             Some(code) => {
-                settle(permit, self.judge(code), Some(response.headers()));
+                settle(permit, self.outcome(code), Some(response.headers()));
                 response.map(ResponseBody::from)
             }
         }
@@ -113,6 +123,6 @@ impl<B: Body, E> Classifier<Response<B>, E> for GrpcClassifier {
 impl EndOfStream for GrpcClassifier {
     fn end(self, trailers: Option<&HeaderMap>, permit: Permit) {
         let code = trailers.and_then(GrpcCode::of_trailers).unwrap_or(GrpcCode::Unknown);
-        settle(permit, self.judge(code), trailers);
+        settle(permit, self.outcome(code), trailers);
     }
 }

@@ -6,15 +6,15 @@ use ::http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
 use super::body::{AtEndOfStream, ResponseBody};
+use super::by_status::ByStatus;
 use super::retry_after::settle;
-use super::status_set::StatusSet;
 use crate::circuit::{Outcome, Permit};
 use crate::layer::Classifier;
 
 /// Decides by status which HTTP responses are failures. See the [module](super) for the defaults.
 ///
-/// The classifier is cloned for each call. A clone copies 64 bytes for the set of statuses, and clones the
-/// predicate.
+/// The classifier is cloned for each call. A clone copies 128 bytes for the outcomes of the statuses, and
+/// clones the predicate.
 ///
 /// # Example
 /// ```
@@ -23,12 +23,12 @@ use crate::layer::Classifier;
 /// use tower_breaker::{CircuitBreaker, CircuitBreakerLayer};
 ///
 /// let layer = CircuitBreakerLayer::new(CircuitBreaker::new("search"))
-///     .classifier(HttpClassifier::new().failure(StatusCode::TOO_MANY_REQUESTS));
+///     .classifier(HttpClassifier::new().soft_failure(StatusCode::TOO_MANY_REQUESTS));
 /// # let _ = layer;
 /// ```
 #[derive(Clone, Copy)]
 pub struct HttpClassifier<P = NoPredicate, W = AtHead> {
-    failures: StatusSet,
+    by_status: ByStatus,
     predicate: P,
     when: W,
 }
@@ -46,7 +46,7 @@ impl HttpClassifier {
     /// Creates a classifier with the [defaults](super), which settles calls at the head.
     #[must_use]
     pub fn new() -> Self {
-        Self { failures: StatusSet::DEFAULT_FAILURES, predicate: |_, _| None, when: AtHead }
+        Self { by_status: ByStatus::DEFAULT, predicate: |_, _| None, when: AtHead }
     }
 }
 
@@ -57,12 +57,19 @@ impl Default for HttpClassifier {
 }
 
 impl<P, W> HttpClassifier<P, W> {
-    /// Counts a status as a failure. Examples are a 429 with which a server sheds load, or the 404 of a
-    /// load balancer that has lost its backends.
+    /// Counts a status as a failure, for example the 404 of a load balancer that has lost its backends.
     #[must_use]
-    pub fn failure(mut self, status: StatusCode) -> Self {
-        self.failures.set(status, true);
-        self
+    pub fn failure(self, status: StatusCode) -> Self {
+        self.with(status, Outcome::Failure)
+    }
+
+    /// Counts a status as a [soft failure](Outcome::SoftFailure): the server is overloaded, not broken. The
+    /// typical example is 429. A `Retry-After` is honoured as on a failure.
+    ///
+    /// This has no effect for a status of 600 and above, which is always a failure.
+    #[must_use]
+    pub fn soft_failure(self, status: StatusCode) -> Self {
+        self.with(status, Outcome::SoftFailure)
     }
 
     /// Counts a status as a success. Examples are 501 and 505, which say nothing about the health of the
@@ -71,8 +78,12 @@ impl<P, W> HttpClassifier<P, W> {
     /// This has no effect for a status of 600 and above. Such a status is invalid
     /// ([RFC 9110, section 15](https://www.rfc-editor.org/rfc/rfc9110#section-15)) and always a failure.
     #[must_use]
-    pub fn success(mut self, status: StatusCode) -> Self {
-        self.failures.set(status, false);
+    pub fn success(self, status: StatusCode) -> Self {
+        self.with(status, Outcome::Success)
+    }
+
+    fn with(mut self, status: StatusCode, outcome: Outcome) -> Self {
+        self.by_status = self.by_status.with(status, outcome);
         self
     }
 
@@ -97,16 +108,16 @@ impl<P, W> HttpClassifier<P, W> {
     where
         Q: Fn(StatusCode, &HeaderMap) -> Option<Outcome>,
     {
-        let Self { failures, when, .. } = self;
-        HttpClassifier { failures, predicate, when }
+        let Self { by_status, when, .. } = self;
+        HttpClassifier { by_status, predicate, when }
     }
 
     /// Settles a call whose head is a success at the end of its body, so that a body that ends with an
     /// error is a failure. See the [module](super#to-the-end-of-the-stream).
     #[must_use]
     pub fn at_end_of_stream(self) -> HttpClassifier<P, AtEndOfStream> {
-        let Self { failures, predicate, .. } = self;
-        HttpClassifier { failures, predicate, when: AtEndOfStream }
+        let Self { by_status, predicate, .. } = self;
+        HttpClassifier { by_status, predicate, when: AtEndOfStream }
     }
 }
 
@@ -114,13 +125,10 @@ impl<P, W> HttpClassifier<P, W>
 where
     P: Fn(StatusCode, &HeaderMap) -> Option<Outcome>,
 {
-    fn judge<B>(&self, response: &Response<B>) -> Outcome {
+    fn outcome<B>(&self, response: &Response<B>) -> Outcome {
         let status = response.status();
-        match (self.predicate)(status, response.headers()) {
-            Some(outcome) => outcome,
-            None if self.failures.contains(status) => Outcome::Failure,
-            None => Outcome::Success,
-        }
+        let outcome = (self.predicate)(status, response.headers());
+        outcome.unwrap_or_else(|| self.by_status.outcome(status))
     }
 }
 
@@ -131,7 +139,7 @@ where
     type Response = Response<B>;
 
     fn response(&self, response: Response<B>, permit: Permit) -> Self::Response {
-        settle(permit, self.judge(&response), Some(response.headers()));
+        settle(permit, self.outcome(&response), Some(response.headers()));
         response
     }
 
@@ -148,7 +156,7 @@ where
     type Response = Response<ResponseBody<B>>;
 
     fn response(&self, response: Response<B>, permit: Permit) -> Self::Response {
-        match self.judge(&response) {
+        match self.outcome(&response) {
             Outcome::Success => response.map(|body| ResponseBody::new(body, permit, self.when)),
             outcome => {
                 settle(permit, outcome, Some(response.headers()));
@@ -165,7 +173,7 @@ where
 impl<P, W: fmt::Debug> fmt::Debug for HttpClassifier<P, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClassifier")
-            .field("failures", &self.failures)
+            .field("by_status", &self.by_status)
             .field("when", &self.when)
             .finish_non_exhaustive()
     }

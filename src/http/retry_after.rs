@@ -15,7 +15,7 @@ use crate::circuit::Permit;
 /// missing or malformed, `grpc-retry-pushback-ms`
 /// ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)). The classifiers
 /// of this crate do this for every failure. The function is public for classifiers of your own, which pass
-/// the result to [`Permit::failure_retry_after`].
+/// the result to [`Permit::failure_retry_after`] or return it in [`Outcome::FailureRetryAfter`].
 ///
 /// A date is compared with the `Date` of the same response, so that a wrong clock on either side does no
 /// harm. Without a `Date`, it is compared with the system clock. A date in the past yields zero. A number

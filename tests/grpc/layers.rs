@@ -69,11 +69,16 @@ async fn a_missed_deadline_is_a_failure_whether_the_client_or_the_server_notices
 }
 
 #[tokio::test]
-async fn the_resource_exhausted_of_a_server_that_sheds_load_is_a_failure() {
+async fn the_resource_exhausted_of_a_server_that_sheds_load_is_a_soft_failure() {
     let mut server = Server::builder().load_shed(true).concurrency_limit_per_connection(0);
     let server = server.add_service(HealthServer::new(Endless));
-    let channel = channel(serve_router(server).await);
-    assert_eq!(call(channel).await, (Code::ResourceExhausted, FAILURE));
+    let breaker = breaker();
+    let mut client = client(&breaker, serve_router(server).await);
+    for failures in 1..=5 {
+        assert_eq!(check(&mut client).await.unwrap_err().code(), Code::ResourceExhausted);
+        assert_eq!(recorded(&breaker), (failures, failures));
+        assert_eq!(breaker.snapshot().consecutive_failures(), 0);
+    }
 }
 
 #[tokio::test]

@@ -15,9 +15,13 @@ const OPEN: Duration = Duration::from_secs(1);
 
 /// Returns `UNAVAILABLE` with a pushback.
 fn pushing_back(pushback: &'static str) -> Status {
+    status(tonic::Code::Unavailable, pushback)
+}
+
+fn status(code: tonic::Code, pushback: &'static str) -> Status {
     let mut metadata = MetadataMap::new();
     metadata.insert("grpc-retry-pushback-ms", pushback.parse().unwrap());
-    Status::with_metadata(tonic::Code::Unavailable, "busy", metadata)
+    Status::with_metadata(code, "busy", metadata)
 }
 
 /// Makes two calls that end with a status. Returns how long the third caller has to wait: with the status in
@@ -70,11 +74,13 @@ async fn a_malformed_or_negative_pushback_is_ignored() {
 
 #[tokio::test]
 async fn with_trip_on_retry_after_one_status_opens_the_circuit() {
-    let breaker = builder().trip_on_retry_after(true).build().unwrap();
-    let mut client = client(&breaker, Ending::serve(pushing_back("120000")).await);
-    watch(&mut client).await.unwrap_err();
-    assert_eq!(breaker.state(), State::Open);
-    assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
+    for code in [tonic::Code::Unavailable, tonic::Code::ResourceExhausted] {
+        let breaker = builder().trip_on_retry_after(true).build().unwrap();
+        let mut client = client(&breaker, Ending::serve(status(code, "120000")).await);
+        watch(&mut client).await.unwrap_err();
+        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
+    }
 }
 
 #[tokio::test]

@@ -64,8 +64,8 @@ fn default(code: Code) -> Outcome {
         | Code::Internal
         | Code::Unknown
         | Code::DataLoss
-        | Code::ResourceExhausted
         | Code::Cancelled => Outcome::Failure,
+        Code::ResourceExhausted => Outcome::SoftFailure,
         _ => Outcome::Success,
     }
 }
@@ -78,6 +78,7 @@ async fn outcomes(classifier: GrpcClassifier, code: Code) -> [Outcome; 2] {
     let _ = watch(&mut client_with(classifier, &in_trailers, address)).await;
     [in_head, in_trailers].map(|breaker| match recorded(&breaker) {
         (1, 0) => Outcome::Success,
+        (1, 1) if breaker.snapshot().consecutive_failures() == 0 => Outcome::SoftFailure,
         (1, 1) => Outcome::Failure,
         _ => Outcome::Ignored,
     })
@@ -95,12 +96,14 @@ async fn all_codes_have_their_default_outcome_in_the_head_and_in_the_trailers() 
 async fn the_outcome_of_each_code_can_be_changed() {
     let classifier = GrpcClassifier::new()
         .failure(GrpcCode::Aborted)
+        .soft_failure(GrpcCode::Unavailable)
         .ignored(GrpcCode::Cancelled)
         .success(GrpcCode::ResourceExhausted)
         .ignored(GrpcCode::DeadlineExceeded);
     for code in (0..=16).map(Code::from) {
         let expected = match code {
             Code::Aborted => Outcome::Failure,
+            Code::Unavailable => Outcome::SoftFailure,
             Code::ResourceExhausted => Outcome::Success,
             Code::Cancelled | Code::DeadlineExceeded => Outcome::Ignored,
             code => default(code),

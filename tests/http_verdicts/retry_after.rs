@@ -6,7 +6,8 @@ use http::StatusCode;
 use tower::Layer;
 use tower_breaker::http::HttpClassifier;
 use tower_breaker::{
-    Cause, CircuitBreakerBuilder, CircuitBreakerLayer, Outcome, RejectReason, Rejected, State,
+    Cause, CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, RejectReason, Rejected,
+    State,
 };
 
 use crate::servers::{get, http1_client, serve_bytes};
@@ -79,28 +80,40 @@ async fn a_malformed_or_past_value_is_ignored() {
     }
 }
 
+/// Takes one 429 with `Retry-After`, and returns the circuit, which trips on that if the 429 counts.
+async fn circuit_after_429(classifier: HttpClassifier) -> CircuitBreaker {
+    let breaker = builder().trip_on_retry_after(true).open_duration(OPEN).build().unwrap();
+    let answer = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n";
+    let address = serve_bytes(answer).await;
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(classifier);
+    fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
+    breaker
+}
+
 #[tokio::test]
-async fn with_trip_on_retry_after_one_response_opens_the_circuit() {
-    for at_end in [false, true] {
-        let breaker = builder().trip_on_retry_after(true).build().unwrap();
-        let address = serve_bytes(
-            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 4\r\n\r\nbody",
-        )
-        .await;
-        let classifier = HttpClassifier::new().head(|status, _| {
-            (status == StatusCode::TOO_MANY_REQUESTS).then_some(Outcome::Failure)
-        });
-        let layer = CircuitBreakerLayer::new(breaker.clone());
-        if at_end {
-            let layer = layer.classifier(classifier.at_end_of_stream());
-            fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
-        } else {
-            let layer = layer.classifier(classifier);
-            fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
-        }
-        assert_eq!(breaker.state(), State::Open);
+async fn with_trip_on_retry_after_a_429_opens_the_circuit_if_it_counts_as_a_failure_of_any_kind() {
+    let by_default = circuit_after_429(HttpClassifier::new()).await;
+    assert_eq!(by_default.state(), State::Closed);
+    for classifier in [
+        HttpClassifier::new().failure(StatusCode::TOO_MANY_REQUESTS),
+        HttpClassifier::new().soft_failure(StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        let breaker = circuit_after_429(classifier).await;
         assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
+        let wait = breaker.try_acquire().unwrap_err().retry_after().unwrap();
+        assert!(is(wait, Duration::from_secs(120)), "{wait:?}");
     }
+}
+
+#[tokio::test]
+async fn the_retry_after_of_a_failure_at_the_head_is_honoured_at_the_end_of_the_stream_too() {
+    let breaker = builder().trip_on_retry_after(true).build().unwrap();
+    let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 120\r\n";
+    let address = serve_bytes(format!("{head}content-length: 4\r\n\r\nbody")).await;
+    let layer = CircuitBreakerLayer::new(breaker.clone())
+        .classifier(HttpClassifier::new().at_end_of_stream());
+    fetch(&mut layer.layer(http1_client()), get(address)).await.unwrap();
+    assert_eq!(breaker.history().last().unwrap().cause(), Cause::RetryAfter);
 }
 
 #[tokio::test]

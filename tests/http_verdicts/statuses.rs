@@ -40,6 +40,7 @@ fn settled(call: impl FnOnce(&CircuitBreaker)) -> Outcome {
     call(&breaker);
     match recorded(&breaker) {
         (1, 0) => Outcome::Success,
+        (1, 1) if breaker.snapshot().consecutive_failures() == 0 => Outcome::SoftFailure,
         (1, 1) => Outcome::Failure,
         _ => Outcome::Ignored,
     }
@@ -77,11 +78,17 @@ fn statuses_can_be_added_and_removed() {
         .failure(StatusCode::TOO_MANY_REQUESTS)
         .failure(StatusCode::REQUEST_TIMEOUT)
         .success(StatusCode::REQUEST_TIMEOUT)
-        .success(StatusCode::NOT_IMPLEMENTED);
+        .success(StatusCode::NOT_IMPLEMENTED)
+        .soft_failure(StatusCode::SERVICE_UNAVAILABLE)
+        .failure(StatusCode::CONFLICT)
+        .soft_failure(StatusCode::CONFLICT);
     let failures: Vec<_> =
         (100..600).filter(|&status| outcome(&classifier, status) == Outcome::Failure).collect();
-    let expected = (500..600).filter(|&status| status != 501);
+    let expected = (500..600).filter(|&status| status != 501 && status != 503);
     assert_eq!(failures, [429].into_iter().chain(expected).collect::<Vec<_>>());
+    let soft_failures: Vec<_> =
+        (100..600).filter(|&status| outcome(&classifier, status) == Outcome::SoftFailure).collect();
+    assert_eq!(soft_failures, [409, 503]);
 }
 
 #[test]
