@@ -21,9 +21,7 @@ use crate::machine::{OperatorAction, Refusal, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
-/// A circuit breaker.
-///
-/// This is a cheap handle to a circuit. All clones of a handle share the same circuit.
+/// A circuit breaker: a cheap handle to a circuit, which all clones of the handle share.
 ///
 /// Pass it to a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) to protect a Tower service, or use
 /// [`call`](Self::call) and [`try_acquire`](Self::try_acquire) to protect anything else. Keep a clone to
@@ -109,10 +107,8 @@ impl CircuitBreaker {
         snapshot
     }
 
-    /// Asks for admission of one call.
-    ///
-    /// Use this, or [`call`](Self::call), if your code is not a Tower [`Service`](tower_service::Service).
-    /// Report the result with the [`Permit`].
+    /// Asks for admission of one call. The [`Permit`] reports its result. Use this, or [`call`](Self::call),
+    /// if your code is not a Tower [`Service`](tower_service::Service).
     ///
     /// # Errors
     /// Returns [`Rejected`] if the circuit is open, or if it is half-open and no probe slot is free.
@@ -289,9 +285,8 @@ impl CircuitBreaker {
         WeakCircuitBreaker::new(&self.lease)
     }
 
-    /// Opens the circuit now. It recovers as after any other trip.
-    ///
-    /// Use this for a signal from outside, such as a failed health check.
+    /// Opens the circuit now, to recover as after any other trip. Use this for a signal from outside, such as
+    /// a failed health check.
     ///
     /// This has no effect while the wait of an open circuit is running, or while an operator forces the
     /// circuit open or closed. An open circuit whose wait has elapsed opens anew.
@@ -299,54 +294,46 @@ impl CircuitBreaker {
         self.circuit().operate(OperatorAction::Trip);
     }
 
-    /// Closes the circuit and clears its counts and its backoff.
-    ///
-    /// A circuit that an operator forces open or closed stays forced. Its counts and its backoff are
-    /// cleared as well.
+    /// Closes the circuit and clears its counts and its backoff. A circuit that an operator forces open or
+    /// closed stays forced, but its counts and its backoff are cleared as well.
     pub fn reset(&self) {
         self.circuit().operate(OperatorAction::Reset);
     }
 
     /// Opens the circuit until [`resume`](Self::resume) or [`force_closed`](Self::force_closed) is called.
-    ///
     /// This is a switch for operators. The backoff does not count it as an open period.
     pub fn force_open(&self) {
         self.circuit().operate(OperatorAction::ForceOpen);
     }
 
     /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open) is called.
-    ///
     /// This is a switch for operators. All calls are admitted and recorded, but no result trips the circuit.
     /// A circuit that is already closed keeps its counts.
     pub fn force_closed(&self) {
         self.circuit().operate(OperatorAction::ForceClosed);
     }
 
-    /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed).
+    /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed). This has no effect if
+    /// the circuit is not forced.
     ///
     /// A circuit that was forced open becomes half-open, so the next call is a probe. A circuit that was
-    /// forced closed stays closed and keeps its counts, so the next result may trip it. This has no effect
-    /// if the circuit is not forced.
+    /// forced closed stays closed and keeps its counts, so the next result may trip it.
     pub fn resume(&self) {
         self.circuit().operate(OperatorAction::Resume);
     }
 
-    /// Returns a stream of the transitions from now on.
+    /// Returns a stream of the transitions from now on, for code that waits for them, such as a test, a
+    /// balancer or a health endpoint. A slow subscriber does not delay anything else.
     ///
-    /// Use this in code that waits for transitions, such as a test, a balancer or a health endpoint. A slow
-    /// subscriber does not delay calls, listeners or other subscribers.
-    ///
-    /// A transition happens when the circuit is used. The next call that asks for admission notices that a
+    /// A transition happens when the circuit is used: the next call that asks for admission notices that a
     /// wait has elapsed or that a probe has timed out.
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         self.lease.listeners.subscribe()
     }
 
-    /// Returns the last transitions, up to 8, oldest first.
-    ///
-    /// Reading the history notifies no listener. If a probe has timed out and no call has asked for
-    /// admission since, the history contains that transition before listeners receive it.
+    /// Returns the last transitions, up to 8, oldest first. Reading them notifies no listener: if a probe has
+    /// timed out and no call has asked for admission since, the history shows that before listeners do.
     #[must_use]
     pub fn history(&self) -> Vec<Transition> {
         let listeners = &self.lease.listeners;
