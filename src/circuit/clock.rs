@@ -1,4 +1,4 @@
-//! Reading the clock. This is the only place that does.
+//! Reading the clock. No other module of the crate reads it.
 
 use std::sync::OnceLock;
 use std::time::Duration;

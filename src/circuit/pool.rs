@@ -4,8 +4,8 @@
 //! on a counter that all cores share would cost more than everything else that a call does. So the
 //! circuit has to outlive every permit. It does, because it is never freed: when the last handle to a
 //! breaker is dropped, its circuit goes into the pool, for the next breaker that is built. The permits of
-//! the former breaker do no harm to the new one. Tickets are never given twice, so their results are
-//! stale, as after any transition.
+//! the former breaker do not affect the new one. No ticket is given twice, so their results are stale, as
+//! after any transition.
 //!
 //! The circuits of a registry count their calls in flight, because the registry must not drop them
 //! meanwhile. Such a circuit goes into the pool when the last of these calls has ended, so the next
@@ -33,7 +33,7 @@ fn make() -> &'static Circuit {
     circuit
 }
 
-/// Takes back a circuit that has stopped and that nobody needs any longer.
+/// Takes back a circuit that has stopped and is no longer needed.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn put(circuit: &'static Circuit) {
     super::sync::lock(&FREE).push(circuit);
@@ -48,7 +48,7 @@ pub(crate) fn all() -> Vec<&'static Circuit> {
     super::sync::lock(&ALL).clone()
 }
 
-/// In a model, every run starts from nothing.
+/// In a model, every run starts without circuits.
 #[cfg(tower_breaker_loom)]
 pub(crate) fn take() -> &'static Circuit {
     Box::leak(Box::new(Circuit::new()))

@@ -1,4 +1,4 @@
-//! Tests of behavior that cannot be observed through the circuit around the machine.
+//! Tests of behaviour that cannot be observed through the circuit around the machine.
 
 use std::time::Duration;
 
