@@ -16,7 +16,7 @@
 //! | an error of the transport, such as a refused connection, a reset or a timeout | failure |
 //! | a stream that is dropped before its status | abandoned, which is neutral |
 //! | a stream that is dropped after a silence of at least [`abandoned_after`], if that is set | failure |
-//! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure | failure; if the circuit opens on it, it stays open for [at least that long](crate::http::retry_after()) |
+//! | `grpc-retry-pushback-ms` ([gRFC A6]) next to a status that is a failure | failure; if the circuit opens before that time has passed, it stays open [at least until then](crate::http::retry_after()) |
 //!
 //! ```
 //! use tonic::transport::Channel;
@@ -39,8 +39,7 @@
 //! A `CANCELLED` that arrives as a status is the answer of the server. If the *caller* cancels, it drops the
 //! call, and no status arrives.
 //!
-//! A call lasts until its status arrives. Therefore a stream that outlives [`probe_timeout`] makes every
-//! probe fail. Give calls that subscribe to something a circuit of their own, and settle them at the head
+//! A call lasts until its status arrives. Therefore a probe whose stream outlives [`probe_timeout`] fails. Give calls that subscribe to something a circuit of their own, and settle them at the head
 //! with an [`HttpClassifier`](crate::http::HttpClassifier).
 //!
 //! # What a rejected caller sees
