@@ -86,6 +86,11 @@
 //! enough hosts that fail can fill the registry with open circuits, and then hosts that are not in it are
 //! not protected. Choose a capacity larger than the number of keys that you need protected.
 //!
+//! A registry that could not keep a circuit reports [`RegistryFull`](crate::EventKind::RegistryFull) to the
+//! listeners of its template, once a minute at most. With the feature `tracing` this is a warning in the log.
+//! With the feature `metrics`, there are also the number of its circuits, its capacity, and a counter of the
+//! calls that were not protected.
+//!
 //! The registry also drops circuits that nobody has used for the
 //! [`idle_timeout`](CircuitBreakerRegistryBuilder::idle_timeout), unless their open wait has not elapsed,
 //! an operator holds them, they have calls in flight, or there are handles to them. An open or half-open

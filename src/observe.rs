@@ -38,6 +38,8 @@ pub mod metrics;
 mod no_metrics;
 mod notifying;
 mod pending;
+#[cfg(feature = "keyed")]
+mod registry;
 mod settled;
 mod subscribe;
 #[cfg(feature = "tracing")]
@@ -52,6 +54,8 @@ pub(crate) use self::listeners::Listeners;
 pub(crate) use self::metrics::Series;
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::no_metrics::Series;
+#[cfg(feature = "keyed")]
+pub(crate) use self::registry::RegistryObserver;
 pub use self::settled::{Ending, Settled};
 pub use self::subscribe::{Lagged, Transitions};
 pub use self::transition::Transition;

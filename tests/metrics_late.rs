@@ -1,5 +1,5 @@
-//! A recorder that is installed after the breaker was built. A process has one of them, so this is a
-//! process of its own.
+//! A global recorder that is installed after the breaker was built. A process has only one global recorder, so this
+//! test has a process of its own.
 #![cfg(feature = "metrics")]
 
 #[path = "metrics/scrape.rs"]
@@ -16,7 +16,7 @@ use crate::scrape::Scrape;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
+async fn a_recorder_that_is_installed_later_misses_only_earlier_calls_and_rejections() {
     let breakers = ["calls", "refreshed", "operated"].map(|name| {
         let breaker = CircuitBreaker::builder(name).consecutive_failures(1).build().unwrap();
         breaker.try_acquire().unwrap().failure();
@@ -25,6 +25,12 @@ async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
         breaker.try_acquire().unwrap_err();
         breaker
     });
+    #[cfg(feature = "keyed")]
+    let _registry = {
+        use tower_breaker::keyed::CircuitBreakerRegistry;
+        let circuits = CircuitBreakerRegistry::builder(CircuitBreaker::builder("registry")).build();
+        circuits.inspect(|circuits| drop(circuits.get_or_create(&1)))
+    };
     advance(SECOND * 2).await;
 
     let recorder = PrometheusBuilder::new().build_recorder();
@@ -50,5 +56,10 @@ async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
         assert_eq!(sum("circuit_breaker_state_seconds_total", breaker), 2.0);
         assert_eq!(sum("circuit_breaker_transitions_total", breaker), transitions);
         assert_eq!(sum("circuit_breaker_rejections_total", breaker), rejections);
+    }
+    #[cfg(feature = "keyed")]
+    for (name, value) in [("circuits", 1.0), ("capacity", 1024.0), ("unkept_calls_total", 0.0)] {
+        let name = format!("circuit_breaker_registry_{name}");
+        assert_eq!(scrape().value(&name, &[("breaker", "registry")]), value, "{name}");
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+#[cfg(feature = "keyed")]
+use crate::observe::RegistryObserver;
 use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 
 /// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`], or with the feature `serde`
@@ -290,6 +292,13 @@ impl CircuitBreakerBuilder {
     pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
         let name = format!("{}/{key}", self.name).into();
         Self { name, counts_in_flight: true, ..self.clone() }
+    }
+
+    /// Returns what reports on a registry that has these settings as its template.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn observer_of_registry(&self, capacity: u64) -> RegistryObserver {
+        let Self { name, series, listeners, .. } = self;
+        RegistryObserver::new(name.clone(), series.clone(), listeners.clone(), capacity)
     }
 }
 

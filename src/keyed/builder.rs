@@ -42,8 +42,8 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
     /// Sets how many circuits the registry keeps at most: at least 1, 1024 by default.
     ///
     /// Choose a capacity larger than the number of keys in use. A circuit takes about 2 KiB of memory,
-    /// and more with a long count window. About 100 bytes for each circuit that may be kept are reserved at
-    /// once.
+    /// and more with a long count window. Another 150 bytes or so are reserved for each circuit when the
+    /// registry is built.
     pub fn capacity(mut self, n: u32) -> Self {
         self.capacity = n;
         self
@@ -53,9 +53,8 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
     /// by default.
     ///
     /// Unused circuits are found by sweeps. A sweep begins when a new circuit is created and at least `d`
-    /// has passed since the end of the sweep before. It looks at up to 64 circuits for each new circuit, so
-    /// that no call has to wait until all of them have been looked at. With up to 64 circuits, the sweep ends
-    /// where it begins.
+    /// has passed since the end of the last one. It looks at up to 64 circuits for each new circuit, so that no
+    /// call has to wait until all of them have been looked at. With up to 64 circuits, it ends at once.
     ///
     /// A circuit is dropped if it was not used between two sweeps. So it stays for at least `d` after its
     /// last use, and is dropped at the latest by the second sweep that begins after that.

@@ -1,8 +1,7 @@
 //! [`Kept`]: the circuits that a registry keeps, and which of them has to go.
 //!
 //! Every operation looks at a limited number of circuits, so that the lock around them is never held for
-//! long, however many there are. Nothing but `Eq` of a key runs here: keys are hashed and dropped by the
-//! registry, without the lock.
+//! long. The only method of a key that runs here is `Eq`. The registry hashes and drops keys without the lock.
 
 mod ghosts;
 mod queues;
@@ -26,10 +25,10 @@ const MOST_RESERVED: usize = 1 << 20;
 
 /// The circuits of a registry.
 ///
-/// When there is no capacity left, circuits are evicted as in the [S3-FIFO](https://s3fifo.com) cache. The
-/// newest tenth waits in a queue of its own, so that a flood of keys that are used once evicts only itself,
-/// and not the circuits that are used often. A key that comes back soon after it was evicted does not have
-/// to wait there again, so that the registry follows when the keys in use change.
+/// If there is no capacity left, circuits are evicted as in the [S3-FIFO](https://s3fifo.com) cache. The newest
+/// tenth of the circuits is in a queue of its own, from which most are evicted. So a flood of keys that are
+/// used once does not evict the circuits that are used often. A key that comes back soon after it was evicted
+/// does not start in that queue again, so that the registry follows when the keys in use change.
 pub(super) struct Kept<K> {
     capacity: usize,
     /// Finds the number of an entry by the hash of its key.
@@ -121,8 +120,8 @@ impl<K> Kept<K> {
         let due = now.saturating_add(idle_timeout);
         Self {
             capacity,
-            // Twice the capacity, because a table that is hardly ever more than half full does not have to
-            // be tidied up after many removals, which would take as long as growing it.
+            // Twice the capacity, because removals leave marks in a table that is more than half full. Clearing
+            // many marks takes as long as growing the table.
             numbers: HashTable::with_capacity(2 * reserved),
             entries: Vec::with_capacity(reserved),
             vacant: Vec::new(),
@@ -174,10 +173,10 @@ impl<K> Kept<K> {
                 Some(evicted) => removed.push(evicted),
                 None => return Err(entry),
             }
-        } else if self.has_enough_newcomers()
-            && let Some(oldest) = self.queues.first(Newcomers)
-        {
-            self.queues.move_to(Regulars, oldest);
+        } else if self.has_enough_newcomers() {
+            if let Some(oldest) = self.queues.first(Newcomers) {
+                self.queues.move_to(Regulars, oldest);
+            }
         }
         let hash = entry.hash;
         let queue = if self.ghosts.take(hash) { Regulars } else { Newcomers };
@@ -220,12 +219,12 @@ impl<K> Kept<K> {
 
     /// Evicts an entry that is at rest, if there is one among the next [`STEP`].
     ///
-    /// An entry that was used again goes to the end of the queue, and so does one that is busy. If all
-    /// entries at rest were used again, the first of them has to go nevertheless.
+    /// An entry that is busy or was used again becomes the last of the regulars. If all entries at rest were
+    /// used again, the first of them is evicted nevertheless.
     fn evict(&mut self) -> Option<Entry<K>> {
         let mut used_again = None;
         for look in 0..STEP {
-            // If the queue whose turn it is has none that can go, the other one may have.
+            // If there is no entry to evict in one queue, there may be one in the other.
             let is_first_half = look < STEP / 2;
             let newcomers_first = self.has_enough_newcomers() == is_first_half;
             let turns = if newcomers_first { [Newcomers, Regulars] } else { [Regulars, Newcomers] };
@@ -257,9 +256,9 @@ impl<K> Kept<K> {
 
     /// Takes a step of a sweep, or begins a new one if that is due. Returns whether there is more to do.
     ///
-    /// An entry is removed if nobody has used it since the sweep before. The next sweep is due
-    /// `idle_timeout` after the end of this one, so that at least this time is between the two looks at an
-    /// entry, whenever each of them is.
+    /// An entry is removed if nobody has used it since the last sweep looked at it. The next sweep is due
+    /// `idle_timeout` after the end of this one. So at least that much time passes between two looks at the
+    /// same entry, however slowly a sweep goes on.
     pub(super) fn sweep(&mut self, now: Tick, removed: &mut Vec<Entry<K>>) -> bool {
         if !self.is_sweep_due(now) {
             return false;
@@ -268,7 +267,7 @@ impl<K> Kept<K> {
         let end = self.entries.len().min(from + STEP);
         for number in from..end {
             let Some(entry) = &mut self.entries[number] else { continue };
-            // While a circuit is in use its mark stays, so its idle time begins afterwards.
+            // A circuit that is in use keeps its mark, so its idle time begins afterwards.
             if entry.is_idle(now) && !entry.take_mark(Entry::<K>::USED) {
                 removed.extend(self.remove_number(number as u32));
             }

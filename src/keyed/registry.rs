@@ -14,6 +14,7 @@ use crate::circuit::sync::{RwLock, read, write};
 use crate::circuit::{Permit, Rejected, catch_panic, clock};
 use crate::config::CircuitBreakerBuilder;
 use crate::machine::Nanos;
+use crate::observe::RegistryObserver;
 
 /// Circuits by key, all with the settings of one template. A cheap handle: clones share the circuits.
 ///
@@ -62,6 +63,7 @@ struct Shared<K> {
     capacity: usize,
     hasher: RandomState,
     kept: RwLock<Kept<K>>,
+    observer: RegistryObserver,
 }
 
 impl<K> CircuitBreakerRegistry<K> {
@@ -71,8 +73,9 @@ impl<K> CircuitBreakerRegistry<K> {
         idle_timeout: Nanos,
     ) -> Self {
         let kept = Kept::new(capacity, idle_timeout, clock::now());
+        let observer = template.observer_of_registry(capacity as u64);
         let (hasher, kept) = (RandomState::default(), RwLock::new(kept));
-        Self { shared: Arc::new(Shared { template, capacity, hasher, kept }) }
+        Self { shared: Arc::new(Shared { template, capacity, hasher, kept, observer }) }
     }
 }
 
@@ -131,8 +134,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
 
     /// Returns the circuit of a key. Creates it if the registry has none. This counts as use of the circuit.
     ///
-    /// If there is no capacity left, because all circuits are busy, the new circuit is not kept. Then the
-    /// next call with this key gets another one.
+    /// If there is no capacity left, because the circuits that it looks at are all busy, the new circuit is not
+    /// kept. Then the next call with this key gets another one. In the numbers of a
+    /// [full registry](crate::EventKind::RegistryFull), the handle counts as one call.
     pub fn get_or_create<Q>(&self, key: &Q) -> CircuitBreaker
     where
         K: Borrow<Q> + Display,
@@ -163,17 +167,23 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         let own = to_owned();
         let template = self.shared.template.for_key(&own);
         let breaker = template.build().expect("the template was validated");
-        let mut entry = Some(Entry::new(own, hash, breaker.clone()));
+        let mut unkept = Some(Entry::new(own, hash, breaker.clone()));
         let found = self.change(|kept, removed| {
             // Again, because another thread may have been faster.
             let found = find(kept);
             kept.sweep(clock::now(), removed);
-            if let (None, Some(new)) = (&found, entry.take()) {
-                entry = kept.insert(new, removed).err();
+            if found.is_none() {
+                unkept = unkept.take().and_then(|entry| kept.insert(entry, removed).err());
             }
             found
         });
-        found.unwrap_or(breaker)
+        if let Some(found) = found {
+            return found;
+        }
+        if unkept.is_some() {
+            self.shared.observer.call_unkept(clock::now());
+        }
+        breaker
     }
 
     /// Returns the circuit of a key, if the registry has one. For operators: this does not count as use of
@@ -265,7 +275,12 @@ impl<K> CircuitBreakerRegistry<K> {
     /// because that runs user code.
     fn change<R>(&self, change: impl FnOnce(&mut Kept<K>, &mut Vec<Entry<K>>) -> R) -> R {
         let mut removed = Vec::new();
-        let result = change(&mut write(&self.shared.kept), &mut removed);
+        let mut kept = write(&self.shared.kept);
+        let before = kept.len();
+        let result = change(&mut kept, &mut removed);
+        let grown = kept.len() as i64 - before as i64;
+        drop(kept);
+        self.shared.observer.resized(grown);
         for entry in removed {
             catch_panic(|| drop(entry));
         }

@@ -61,6 +61,11 @@ impl fmt::Display for Event<'_> {
             EventKind::Settled(settled) => write!(f, "{breaker}: {settled}"),
             EventKind::Lagged { missed: 1 } => write!(f, "{breaker}: missed 1 event"),
             EventKind::Lagged { missed } => write!(f, "{breaker}: missed {missed} events"),
+            EventKind::RegistryFull { capacity, unkept_calls } => {
+                let s = if unkept_calls == 1 { "" } else { "s" };
+                write!(f, "{breaker}: the registry is full (capacity {capacity}): ")?;
+                write!(f, "{unkept_calls} call{s} went through circuits that are not kept")
+            }
         }
     }
 }
@@ -88,6 +93,17 @@ pub enum EventKind<'a> {
         /// The number of events that were dropped.
         missed: u64,
     },
+    /// A registry of circuits has no capacity left: it could not keep a new circuit, because the circuits that
+    /// it looked at are all busy. Calls through such a circuit are made, and their results have no effect.
+    ///
+    /// Each registry reports this once a minute at most. The name of the breaker is that of the registry's
+    /// template. See [which circuits are kept](keyed/index.html#which-circuits-are-kept).
+    RegistryFull {
+        /// How many circuits the registry keeps at most.
+        capacity: u64,
+        /// How many calls were made through circuits that are not kept since the last event of this kind.
+        unkept_calls: u64,
+    },
 }
 
 impl EventKind<'_> {
@@ -97,7 +113,8 @@ impl EventKind<'_> {
             Self::Transition(_)
             | Self::OperatorAction(_)
             | Self::ProbeTimedOut
-            | Self::Lagged { .. } => Interest::Transitions,
+            | Self::Lagged { .. }
+            | Self::RegistryFull { .. } => Interest::Transitions,
             Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
             Self::Settled(_) => Interest::Calls,
         }

@@ -13,7 +13,8 @@
 //! The rates do not add up. They show the breaker of that name that was refreshed last.
 //!
 //! The circuits of a registry are counted under the name of the registry, because strangers
-//! may choose the keys. They have no rates.
+//! may choose the keys. They have no rates. The registry itself has metrics of its own, with its name, which add
+//! up as well.
 //!
 //! # The recorder
 //!
@@ -34,12 +35,16 @@
 mod handles;
 mod labels;
 mod ledger;
+#[cfg(feature = "keyed")]
+mod registry;
 mod series;
 
 use std::sync::Arc;
 
 use self::handles::Handles;
 use self::ledger::Ledger;
+#[cfg(feature = "keyed")]
+pub(super) use self::registry::RegistryMetrics;
 pub(crate) use self::series::Series;
 use super::{EventKind, Interest};
 use crate::circuit::sync::{Mutex, lock};
@@ -47,6 +52,7 @@ use crate::circuit::{catch_panic, pool};
 use crate::machine::{Change, Machine, Tick};
 
 /// Updates the metrics that change with time, of all breakers: the seconds in each state, and the rates.
+/// Also shows registries that have not changed since a recorder was installed.
 ///
 /// For a single breaker, every transition and every [`snapshot`](crate::CircuitBreaker::snapshot) does the
 /// same.
@@ -67,6 +73,8 @@ pub fn refresh() {
     for circuit in pool::all() {
         circuit.refresh();
     }
+    #[cfg(feature = "keyed")]
+    registry::refresh();
 }
 
 /// The metrics of one breaker.

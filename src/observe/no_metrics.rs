@@ -14,6 +14,22 @@ impl Series {
     }
 }
 
+#[cfg(feature = "keyed")]
+pub(super) struct RegistryMetrics;
+
+#[cfg(feature = "keyed")]
+impl RegistryMetrics {
+    pub(super) fn new(_: Series, _: u64) -> Arc<Self> {
+        Arc::new(Self)
+    }
+
+    pub(super) fn resized(&self, _: i64) {}
+
+    pub(super) fn call_unkept(&self) {}
+
+    pub(super) fn stop(&self) {}
+}
+
 pub(super) struct Metrics;
 
 impl Metrics {

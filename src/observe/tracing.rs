@@ -34,6 +34,14 @@ impl Listener for Tracing {
                 missed,
                 "{event}",
             ),
+            EventKind::RegistryFull { capacity, unkept_calls } => event!(
+                target: "tower_breaker",
+                Level::WARN,
+                breaker = Escaped(event.breaker()).to_string(),
+                capacity,
+                unkept_calls,
+                "{event}",
+            ),
             _ => {}
         }
     }

@@ -186,6 +186,28 @@ fn circuits_that_are_used_again_stay_while_keys_come_that_are_used_once() {
 }
 
 #[test]
+fn a_new_circuit_has_time_to_be_used_again_before_it_is_evicted() {
+    let circuits = numbered(1000);
+    for key in 0..2000 {
+        circuits.try_acquire(&key).unwrap().success();
+    }
+    let newest = 1950..2000;
+    assert!(newest.into_iter().all(|key| circuits.get(&key).is_some()));
+}
+
+#[test]
+fn a_new_circuit_is_kept_if_others_are_at_rest_even_if_all_of_them_were_used_again() {
+    let circuits = numbered(1000);
+    for key in (0..1000).chain(0..1000) {
+        circuits.try_acquire(&key).unwrap().success();
+    }
+    for key in 1000..1100 {
+        circuits.try_acquire(&key).unwrap().success();
+        assert!(circuits.get(&key).is_some());
+    }
+}
+
+#[test]
 fn circuits_that_are_not_used_any_more_make_way_for_new_ones() {
     let circuits = numbered(100);
     let (old, new) = (0..100, 100..200);

@@ -3,6 +3,7 @@
 
 mod bounded;
 mod flood;
+mod full;
 mod host;
 mod idle;
 mod keys;

@@ -23,8 +23,11 @@ const REJECTIONS: &str = "circuit_breaker_rejections_total";
 const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
 const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
 const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
+pub(super) const REGISTRY_CIRCUITS: &str = "circuit_breaker_registry_circuits";
+pub(super) const REGISTRY_CAPACITY: &str = "circuit_breaker_registry_capacity";
+pub(super) const REGISTRY_UNKEPT_CALLS: &str = "circuit_breaker_registry_unkept_calls_total";
 
-const GAUGES: [(&str, Unit, &str); 4] = [
+const GAUGES: [(&str, Unit, &str); 6] = [
     (STATE, Unit::Count, "The number of circuits in this state. Each circuit is in exactly one."),
     (STATE_SECONDS, Unit::Seconds, "The time spent in this state. It only grows."),
     (FAILURE_RATE, Unit::Count, "Failures / calls, from 0 to 1; NaN below the minimum of calls."),
@@ -33,8 +36,10 @@ const GAUGES: [(&str, Unit, &str); 4] = [
         Unit::Count,
         "Slow calls / calls, from 0 to 1; NaN below the minimum of calls.",
     ),
+    (REGISTRY_CIRCUITS, Unit::Count, "The number of circuits that the registry keeps."),
+    (REGISTRY_CAPACITY, Unit::Count, "The number of circuits that the registry can keep."),
 ];
-const COUNTERS: [(&str, Unit, &str); 5] = [
+const COUNTERS: [(&str, Unit, &str); 6] = [
     (TRANSITIONS_TOTAL, Unit::Count, "Changes of state, and what caused them."),
     (CALLS, Unit::Count, "Admitted calls that have ended, by how they ended."),
     (SLOW_CALLS, Unit::Count, "Ended calls that succeeded or failed and were slow."),
@@ -44,6 +49,11 @@ const COUNTERS: [(&str, Unit, &str); 5] = [
         "Ended calls whose result came too late to count for the circuit.",
     ),
     (REJECTIONS, Unit::Count, "Calls that were rejected."),
+    (
+        REGISTRY_UNKEPT_CALLS,
+        Unit::Count,
+        "Calls through circuits for which the registry had no capacity.",
+    ),
 ];
 const HISTOGRAMS: [(&str, Unit, &str); 1] =
     [(CALL_DURATION, Unit::Seconds, "How long admitted calls took, by how they ended.")];
@@ -143,17 +153,25 @@ impl Rates {
 }
 
 /// Registers the metrics of the breakers of one name.
-struct Registry<'a> {
-    recorder: &'a dyn Recorder,
-    breaker: &'a Arc<str>,
+pub(super) struct Registry<'a> {
+    pub(super) recorder: &'a dyn Recorder,
+    pub(super) breaker: &'a Arc<str>,
 }
 
 impl Registry<'_> {
-    fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
+    pub(super) fn gauge(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Gauge {
         self.recorder.register_gauge(&key(name, self.breaker, labels), &METADATA)
     }
 
-    fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+    pub(super) fn counter(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Counter {
         self.recorder.register_counter(&key(name, self.breaker, labels), &METADATA)
     }
 
