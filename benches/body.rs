@@ -14,14 +14,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use axum::body::Bytes;
-use criterion::Criterion;
 use http::Response;
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_breaker::CircuitBreakerLayer;
 use tower_breaker::http::HttpClassifier;
-use tower_breaker_benches::{Column, Group, Shape, consecutive, criterion, print_table};
+use tower_breaker_benches::{Shape, Table, consecutive};
 
 const PLAIN: &str = "no breaker";
 const AT_HEAD: &str = "verdict at the head";
@@ -32,37 +31,35 @@ const FRAMES: u32 = 1000;
 const DATA: Bytes = Bytes::from_static(&[b'x'; 1024]);
 
 fn main() {
-    let mut criterion = criterion();
-    let one_frame = bodies(&mut criterion, "a body of one frame", || Full::new(DATA));
-    let many_frames = bodies(&mut criterion, "a body of 1000 frames", || Frames(FRAMES));
-    criterion.final_summary();
-    if let (Some(at_head), Some(at_end)) = (many_frames.median(AT_HEAD), many_frames.median(AT_END))
-    {
-        let more = (at_end - at_head) / f64::from(FRAMES);
-        println!("a frame takes {more:.1} ns more if the verdict is at the end of the stream");
-    }
-    print_table(&[one_frame, many_frames], PLAIN);
+    println!("a body of one frame:");
+    measure(|| Full::new(DATA));
+    println!("a body of {FRAMES} frames:");
+    let table = measure(|| Frames(FRAMES));
+    let more = (table.median(AT_END) - table.median(AT_HEAD)) / f64::from(FRAMES);
+    println!("a frame takes {more:.1} ns more if the verdict is at the end of the stream");
 }
 
 /// Measures one kind of body without a breaker, and behind one with the verdict at either end.
-fn bodies<B: Body>(criterion: &mut Criterion, name: &str, body: impl Fn() -> B + Copy) -> Column {
-    let mut group = Group::new(criterion, name, Shape::ByHand);
+fn measure<B: Body + 'static>(body: impl Fn() -> B + Copy + 'static) -> Table<'static> {
+    let mut table = Table::new(&[Shape::ByHand]);
     let layer = || CircuitBreakerLayer::new(consecutive());
     let classifier = HttpClassifier::new();
-    measure(&mut group, PLAIN, Answer(body));
-    measure(&mut group, AT_HEAD, layer().classifier(classifier).layer(Answer(body)));
+    table.action(PLAIN, read(Answer(body)));
+    table.action(AT_HEAD, read(layer().classifier(classifier).layer(Answer(body))));
     let at_end = classifier.at_end_of_stream();
-    measure(&mut group, AT_END, layer().classifier(at_end).layer(Answer(body)));
-    group.finish()
+    table.action(AT_END, read(layer().classifier(at_end).layer(Answer(body))));
+    table.measure();
+    table.print(PLAIN);
+    table
 }
 
-/// Measures one call, and the body of its response read to the end.
-fn measure<S, B>(group: &mut Group<'_>, name: &'static str, mut service: S)
+/// Makes one call, and reads the body of its response to the end.
+fn read<S, B>(mut service: S) -> impl FnMut()
 where
     S: Service<(), Response = Response<B>>,
     B: Body,
 {
-    group.action(name, || {
+    move || {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut cx).is_ready());
         let Poll::Ready(Ok(response)) = pin!(service.call(())).poll(&mut cx) else {
@@ -72,7 +69,7 @@ where
         while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut cx) {
             black_box(frame.is_ok());
         }
-    });
+    }
 }
 
 /// A service that answers immediately, with a body that a closure makes.

@@ -8,19 +8,20 @@
 use std::time::Duration;
 
 use tower::Service;
-use tower_breaker_benches::{INNER, Shape, Visitor, quartiles, throughput, visit_services};
+use tower_breaker_benches::measure::{median, throughput};
+use tower_breaker_benches::{INNER, Shape, Visitor, visit_services};
 use tower_resilience_circuitbreaker::CircuitBreakerLayer as ResilienceLayer;
 
 /// How long the threads run in each round.
-const ROUND: Duration = Duration::from_millis(100);
-const ROUNDS: usize = 11;
+const ROUND: Duration = Duration::from_millis(3);
+const ROUNDS: usize = 301;
 const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 
 fn main() {
     let threads = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(2);
     println!("million calls per second on 1 and on {threads} threads, and the ratio of the two:");
     println!("medians of {ROUNDS} rounds\n");
-    print!("{:<48}", "");
+    print!("{:<52}", "");
     SHAPES.iter().for_each(|shape| print!("{:>26}", shape.name()));
     println!();
     let mut rows = Rows { threads };
@@ -35,8 +36,8 @@ struct Rows {
 }
 
 impl Visitor for Rows {
-    fn visit<S: Service<u32> + Clone + Send>(&mut self, name: &'static str, service: S) {
-        print!("{name:<48}");
+    fn visit<S: Service<u32> + Clone + Send + 'static>(&mut self, name: &'static str, service: S) {
+        print!("{name:<52}");
         for shape in SHAPES {
             // One thread and many in turn, so that whatever else the machine does affects both.
             let mut rates = [(); 2].map(|()| Vec::new());
@@ -45,7 +46,7 @@ impl Visitor for Rows {
                     rates.push(throughput(shape, threads, ROUND, &service));
                 }
             }
-            let [[_, one, _], [_, many, _]] = rates.map(quartiles);
+            let [one, many] = rates.map(median);
             print!("{one:>10.1} {many:>8.1} {:>6.2}", many / one);
         }
         println!();

@@ -15,18 +15,16 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tower_breaker::{Event, Interest, Listener};
-use tower_breaker_benches::{
-    BASELINE, INNER, Shape, behind, build, concurrency_limit, nanoseconds, quartiles, template,
-};
+use tower_breaker_benches::measure::{self, median};
+use tower_breaker_benches::{BASELINE, INNER, Shape, behind, build, concurrency_limit, template};
 
 struct Row {
     name: &'static str,
     features: &'static str,
-    /// See [`measure`].
+    /// See [`print_times`].
     set_up: &'static str,
 }
 
-#[rustfmt::skip]
 const ROWS: [Row; 8] = [
     Row { name: "no feature", features: "", set_up: "nothing" },
     Row { name: "a listener of transitions", features: "", set_up: "listener of transitions" },
@@ -40,7 +38,6 @@ const ROWS: [Row; 8] = [
 
 const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 const ROUNDS: usize = 101;
-const CALLS: u64 = 50_000;
 
 /// Nanoseconds per call: through tower's limit, and through the circuit.
 type Times = [f64; 2];
@@ -50,7 +47,7 @@ fn main() {
     if let [_, flag, set_up] = &args[..]
         && flag == MEASURE
     {
-        return measure(set_up);
+        return print_times(set_up);
     }
     let programs: BTreeMap<_, _> =
         ROWS.iter().map(|row| (row.features, program(row.features))).collect();
@@ -67,8 +64,8 @@ fn main() {
     for (row, results) in ROWS.iter().zip(&results) {
         print!("{:<40}", row.name);
         for times in results {
-            let [_, time, _] = quartiles(times.iter().map(|[_, time]| *time).collect());
-            let [_, ratio, _] = quartiles(times.iter().map(|[unit, time]| time / unit).collect());
+            let time = median(times.iter().map(|[_, time]| *time));
+            let ratio = median(times.iter().map(|[unit, time]| time / unit));
             print!(" {time:>9.1} {ratio:>6.2}");
         }
         println!();
@@ -104,7 +101,7 @@ fn run(program: &PathBuf, set_up: &str) -> Vec<Times> {
 }
 
 /// Prints the times in each shape.
-fn measure(set_up: &str) {
+fn print_times(set_up: &str) {
     let builder = match set_up {
         "nothing" => template(),
         "listener of transitions" => template().listener(Ears(Interest::Transitions)),
@@ -125,8 +122,8 @@ fn measure(set_up: &str) {
     let breaker = build(builder);
     let times = SHAPES.map(|shape| -> Times {
         [
-            nanoseconds(shape, CALLS, &mut concurrency_limit()),
-            nanoseconds(shape, CALLS, &mut behind(&breaker, INNER)),
+            measure::service(shape, concurrency_limit())(),
+            measure::service(shape, behind(&breaker, INNER))(),
         ]
     });
     println!("{}", serde_json::json!(times));

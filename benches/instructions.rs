@@ -84,7 +84,11 @@ struct Rows<'a> {
 }
 
 impl Visitor for Rows<'_> {
-    fn visit<S: Service<u32> + Clone + Send>(&mut self, name: &'static str, mut service: S) {
+    fn visit<S: Service<u32> + Clone + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        mut service: S,
+    ) {
         let name = format!("{}: {name}", self.shape.name());
         if name == self.row {
             self.shape.time(&mut service, self.calls.clone());

@@ -16,7 +16,7 @@ use quick_cache::sync::{Cache, EntryAction};
 use tower::{Layer, Service};
 use tower_breaker::keyed::{ByHost, CircuitBreakerRegistry, HostPort, KeyedLayer, PickCircuit};
 use tower_breaker::{CircuitBreakerLayer, Permit, Rejected};
-use tower_breaker_benches::{Column, Group, Shape, consecutive, criterion, template};
+use tower_breaker_benches::{Shape, Table, consecutive, template};
 
 const LOOP: &str = "nothing but going round the keys";
 const PLAIN: &str = "one circuit for all numbers";
@@ -36,42 +36,30 @@ fn main() {
     let requests: Vec<Request<()>> = numbers.iter().map(request).collect();
     let names: Vec<String> = numbers.iter().map(|n| format!("host-{n}.example.com:443")).collect();
 
-    let mut criterion = criterion();
-    let mut group = Group::new(&mut criterion, "one call with a key", Shape::ByHand);
+    let by_number = cache(&numbers);
+    let by_name = cache(&names);
+
+    let mut table = Table::new(&[Shape::ByHand]);
     let plain = || CircuitBreakerLayer::new(consecutive());
-    calls(&mut group, PLAIN, plain().layer(Inner), &numbers);
-    calls(&mut group, PLAIN_HOSTS, plain().layer(Inner), &requests);
-
-    each(&mut group, LOOP, &numbers, |n| {
-        black_box(n);
+    calls(&mut table, PLAIN, plain().layer(Inner), &numbers);
+    calls(&mut table, PLAIN_HOSTS, plain().layer(Inner), &requests);
+    each(&mut table, LOOP, &numbers, |n| n);
+    each(&mut table, LOOKUP, &numbers, |n| by_number.get(n));
+    each(&mut table, ENTRY, &numbers, |n| {
+        by_number.entry(n, None, |_, value| EntryAction::Retain(**value))
     });
-    let cache = cache(&numbers);
-    each(&mut group, LOOKUP, &numbers, |n| {
-        black_box(cache.get(n));
-    });
-    each(&mut group, ENTRY, &numbers, |n| {
-        black_box(cache.entry(n, None, |_, value| EntryAction::Retain(**value)));
-    });
-    let cache = self::cache(&names);
-    each(&mut group, LOOKUP_HOST, &names, |name| {
-        black_box(cache.get(name.as_str()));
-    });
-
-    each(&mut group, READ_HOST, &requests, |request| {
+    each(&mut table, LOOKUP_HOST, &names, |name| by_name.get(name.as_str()));
+    each(&mut table, READ_HOST, &requests, |request| {
         let uri = request.uri();
-        black_box((uri.host(), uri.port_u16(), uri.scheme_str()));
+        (uri.host(), uri.port_u16(), uri.scheme_str())
     });
+    calls(&mut table, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
+    calls(&mut table, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
 
-    calls(&mut group, KEYED, keyed(|n: &&u64| **n).layer(Inner), &numbers);
-    calls(&mut group, KEYED_HOSTS, keyed(ByHostOfReference).layer(Inner), &requests);
-    let column = group.finish();
-    criterion.final_summary();
-
-    println!("\none call with a key: medians\n");
-    [LOOP, ENTRY].into_iter().for_each(|row| print(&column, row));
-    println!();
-    compare(&column, &[LOOKUP, PLAIN], KEYED);
-    compare(&column, &[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
+    table.measure();
+    table.print(PLAIN);
+    compare(&table, &[LOOKUP, PLAIN], KEYED);
+    compare(&table, &[LOOKUP_HOST, READ_HOST, PLAIN_HOSTS], KEYED_HOSTS);
 }
 
 /// A service for any request, which is always ready and answers immediately.
@@ -125,44 +113,34 @@ fn cache<K: Clone + Eq + std::hash::Hash>(keys: &[K]) -> Cache<K, Arc<u64>> {
 }
 
 /// Measures one call, of another key each time.
-fn calls<'a, T, S: Service<&'a T>>(
-    group: &mut Group<'_>,
+fn calls<'a, T, S: Service<&'a T> + 'a>(
+    table: &mut Table<'a>,
     name: &'static str,
     mut service: S,
     requests: &'a [T],
 ) {
-    each(group, name, requests, |request| {
+    each(table, name, requests, move |request| {
         let mut cx = Context::from_waker(Waker::noop());
         let ready = service.poll_ready(&mut cx).is_ready();
         let done = pin!(service.call(request)).poll(&mut cx).is_ready();
-        black_box((ready, done));
+        (ready, done)
     });
 }
 
-fn each<'a, T>(
-    group: &mut Group<'_>,
+fn each<'a, T, R>(
+    table: &mut Table<'a>,
     name: &'static str,
     items: &'a [T],
-    mut action: impl FnMut(&'a T),
+    mut action: impl FnMut(&'a T) -> R + 'a,
 ) {
-    items.iter().for_each(&mut action); // sets up what is set up once
     let mut items = items.iter().cycle();
-    group.action(name, || action(black_box(items.next().expect("the cycle has no end"))));
-}
-
-fn print(column: &Column, row: &str) {
-    if let Some(time) = column.median(row) {
-        println!("{row:<50} {time:>8.1} ns");
-    }
+    table.action(name, move || action(black_box(items.next().expect("the cycle has no end"))));
 }
 
 /// Compares the whole with the sum of its parts. Each of them goes round the keys, so the time that
 /// this takes is subtracted everywhere.
-fn compare(column: &Column, parts: &[&str], whole: &str) {
-    parts.iter().chain([&whole]).for_each(|row| print(column, row));
-    let time = |row: &str| Some(column.median(row)? - column.median(LOOP)?);
-    let sum: Option<f64> = parts.iter().map(|row| time(row)).sum();
-    if let (Some(sum), Some(whole)) = (sum, time(whole)) {
-        println!("ratio to the sum, without going round: {:.2}\n", whole / sum);
-    }
+fn compare(table: &Table<'_>, parts: &[&str], whole: &str) {
+    let time = |row: &str| table.median(row) - table.median(LOOP);
+    let sum: f64 = parts.iter().map(|row| time(row)).sum();
+    println!("{whole}: {:.2} times the sum of: {}", time(whole) / sum, parts.join(", "));
 }

@@ -25,7 +25,7 @@ use tokio::task::{JoinSet, yield_now};
 use tower::{Layer, Service, ServiceExt};
 use tower_breaker::http::HttpClassifier;
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer};
-use tower_breaker_benches::quartiles;
+use tower_breaker_benches::measure::quartiles;
 
 const CONNECTIONS: usize = 16;
 /// For this long each client runs in each half of a round.

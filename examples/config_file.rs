@@ -1,10 +1,10 @@
-//! Circuit breakers from a file, and what they say of themselves.
+//! Builds circuit breakers from a file, and prints what they say about themselves.
 //!
 //! ```sh
 //! cargo run --example config_file --features serde
 //! ```
 //!
-//! The clock is paused and jumps to whatever is waited for next, so that nobody has to wait.
+//! The clock is paused and jumps ahead whenever the program waits, so the example runs at once.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,7 +14,7 @@ use tower_breaker::{CircuitBreaker, Config, Permit, State};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/circuits.toml");
 
-/// The breakers by the names of their tables.
+/// Builds a breaker for each table of the file, under the name of the table.
 fn load(text: &str) -> Result<BTreeMap<String, CircuitBreaker>, Box<dyn Error>> {
     let configs: BTreeMap<String, Config> = toml::from_str(text)?;
     let mut breakers = BTreeMap::new();
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     show(&breakers).await;
 
-    println!("with a probe each, as soon as the wait is over");
+    println!("with a probe each, as soon as the open period has elapsed");
     let mut probes = Vec::new();
     for breaker in breakers.values() {
         probes.push(breaker.acquire().await);
@@ -66,7 +66,7 @@ fn fail(breaker: &CircuitBreaker) {
     breaker.try_acquire().expect("it is closed").failure();
 }
 
-/// Half a second later, so that it is not all zeros.
+/// Prints all breakers, half a second later, so that their ages are not zero.
 async fn show(breakers: &BTreeMap<String, CircuitBreaker>) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     for (name, breaker) in breakers {

@@ -1,12 +1,12 @@
-//! What an operator sees of an outage: metrics for Prometheus and a log.
+//! Shows what an operator sees of an outage: metrics for Prometheus, and a log.
 //!
 //! ```sh
 //! cargo run --example observe --features metrics,tracing
 //! ```
 //!
-//! A shop asks a warehouse over HTTP, through a circuit breaker. The warehouse is well, then down,
-//! then well again. The shop serves its metrics, and the example scrapes them before, during and
-//! after the outage. It fails if they do not show what has happened.
+//! A shop calls a warehouse over HTTP, through a circuit breaker. The warehouse works, then fails, then works
+//! again. The shop serves its metrics, and the example scrapes them before, during and after the outage. It
+//! exits with an error if they do not show what happened.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ async fn warehouse(State(is_down): State<Arc<AtomicBool>>) -> Result<&'static st
     Ok("3 pieces\n")
 }
 
-/// For Prometheus. Times and rates are brought up to date before.
+/// Serves the metrics for Prometheus. Times and rates are updated first.
 async fn metrics(State(exporter): State<PrometheusHandle>) -> String {
     tower_breaker::metrics::refresh();
     exporter.render()
@@ -62,7 +62,7 @@ async fn customers(shop: &str, n: u32) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Shows the breaker's lines that are not 0.
+/// Prints the metrics of the breaker that are not 0.
 async fn scrape(shop: &str, when: &str) -> Result<String, BoxError> {
     let scraped = reqwest::get(format!("{shop}/metrics")).await?.text().await?;
     println!("\n{when}, {shop}/metrics:");
@@ -75,7 +75,7 @@ async fn scrape(shop: &str, when: &str) -> Result<String, BoxError> {
     Ok(scraped)
 }
 
-/// Whether the scrape has all these lines.
+/// Returns whether the scrape contains all these lines.
 fn shows(scraped: &str, lines: &[&str]) -> bool {
     let missing = lines.iter().filter(|wanted| !scraped.lines().any(|line| line == **wanted));
     missing.inspect(|line| println!("MISSING: {line}")).count() == 0

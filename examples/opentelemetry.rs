@@ -1,11 +1,11 @@
-//! The breaker's metrics through OpenTelemetry.
+//! Exports the metrics of a breaker through OpenTelemetry.
 //!
 //! ```sh
 //! cargo run --example opentelemetry --features metrics
 //! ```
 //!
-//! A recorder that hands everything on to OpenTelemetry's metrics API is all it takes, here that of
-//! the crate `metrics-opentelemetry`. The exporter is the one in memory; in its place goes OTLP's.
+//! This takes a recorder that forwards everything to OpenTelemetry's metrics API. The example uses the one of the
+//! crate `metrics-opentelemetry`. It exports to memory. A real program would use the OTLP exporter.
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
@@ -48,7 +48,7 @@ fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// All that was exported, as `name{labels}` and the value.
+/// Returns everything that was exported, as `name{labels}` and the value.
 fn values(exporter: &InMemoryMetricExporter) -> Result<Vec<(String, f64)>, BoxError> {
     let mut values = Vec::new();
     for resource in exporter.get_finished_metrics()? {

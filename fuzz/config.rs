@@ -1,5 +1,6 @@
-//! Any text as a file of settings, in three formats: nothing panics, an error says something, a file
-//! is accepted exactly if the builder accepts what it says, and then means the same.
+//! Reads any text as a settings file, in three formats. Nothing panics and every error has a message. A file is
+//! accepted exactly if the builder accepts its settings. Then it means the same, and reads back as equal after it
+//! has been written.
 #![no_main]
 
 use std::fmt::Display;
@@ -18,14 +19,18 @@ fuzz_target!(|text: &str| {
     check(serde_norway::from_str::<Config>(text), serde_norway::from_str(text).ok());
 });
 
-/// `value`: the same file without a meaning.
+/// Checks what was read from a file. `value` is the same file as plain data.
 fn check<E: Display>(config: Result<Config, E>, value: Option<Value>) {
     let config = config.map_err(|error| error.to_string());
     match &config {
-        Ok(config) => drop(config.build("fuzz").expect("what was read has been checked")),
+        Ok(config) => {
+            drop(config.build("fuzz").expect("settings that were read have been checked"));
+            let written = toml::to_string(config).expect("settings can be written");
+            assert_eq!(&toml::from_str::<Config>(&written).expect(&written), config);
+        }
         Err(message) => assert!(!message.trim().is_empty()),
     }
-    // What is not even of the right types says nothing about the checks.
+    // A file whose values do not even have the right types says nothing about the checks.
     let Some(unchecked) = value.and_then(Unchecked::read) else { return };
     let Some(builder) = unchecked.builder() else { return };
     match (config, builder.clone().build()) {
@@ -37,12 +42,16 @@ fn check<E: Display>(config: Result<Config, E>, value: Option<Value>) {
     }
 }
 
-/// A file as it is, of the right types, but not checked.
+/// A file whose values have the right types, but have not been checked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Unchecked {
     #[serde(deserialize_with = "present")]
     consecutive_failures: Option<u32>,
+    #[serde(deserialize_with = "present")]
+    failure_count_threshold: Option<u32>,
+    #[serde(deserialize_with = "present")]
+    no_trip_rules: Option<bool>,
     #[serde(deserialize_with = "present")]
     failure_rate_threshold: Option<f64>,
     #[serde(deserialize_with = "present")]
@@ -107,24 +116,28 @@ struct Probes {
     sample: Option<u32>,
 }
 
-/// Nothing is no value.
+/// `null` is not a value.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
     T::deserialize(d).map(Some)
 }
 
 impl Unchecked {
-    /// Serde would read a struct from a list, too.
+    /// Reads the settings from tables only. Serde would also read a struct from a list.
     fn read(value: Value) -> Option<Self> {
         let tables = ["sliding_window", "open_duration", "half_open"];
         let has_list = |table: &Value| tables.iter().any(|name| table[name].is_array());
         (value.is_object() && !has_list(&value)).then(|| serde_json::from_value(value).ok())?
     }
 
-    /// `None` if it does not say what a method could be given.
+    /// Returns `None` if the methods of the builder cannot express the settings.
     fn builder(&self) -> Option<CircuitBreakerBuilder> {
         type Builder = CircuitBreakerBuilder;
         let builder = CircuitBreaker::builder("fuzz");
         let builder = set(builder, self.consecutive_failures, Builder::consecutive_failures);
+        let builder = set(builder, self.failure_count_threshold, Builder::failure_count_threshold);
+        let builder = set(builder, self.no_trip_rules, |builder, no_rules| {
+            if no_rules { builder.no_trip_rules() } else { builder }
+        });
         let builder = set(builder, self.failure_rate_threshold, Builder::failure_rate_threshold);
         let builder =
             set(builder, self.slow_call_rate_threshold, Builder::slow_call_rate_threshold);
@@ -163,7 +176,7 @@ fn duration(text: &Option<String>) -> Option<Option<Duration>> {
     all(text.as_deref().map(|text| humantime::parse_duration(text).ok()))
 }
 
-/// What is there must be possible.
+/// A value that is present must be possible.
 fn all<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     value.map_or(Some(None), |value| value.map(Some))
 }

@@ -9,7 +9,7 @@
 //! # Where to start reading
 //!
 //! [`CircuitBreakerBuilder`] has a method for each setting, and [`checks`] the ranges. With the feature
-//! `serde`, [`file`] reads the same settings from a file.
+//! `serde`, [`file`](mod@file) reads the same settings from a file.
 
 mod builder;
 mod checks;

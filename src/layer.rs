@@ -73,7 +73,7 @@ impl CircuitBreakerLayer {
 impl<C, F> CircuitBreakerLayer<C, F> {
     /// Decides with `classifier` which results are failures: a closure
     /// `|result: Result<&Response, &Error>| -> Outcome`, or any other
-    /// [`Classifier`](crate::Classifier). It is cloned for each call.
+    /// [`Classifier`]. It is cloned for each call.
     #[must_use]
     pub fn classifier<D>(self, classifier: D) -> CircuitBreakerLayer<D, F> {
         let Self { breaker, fallback, backpressure, .. } = self;
@@ -81,7 +81,7 @@ impl<C, F> CircuitBreakerLayer<C, F> {
     }
 
     /// Answers calls that the circuit turns away with `fallback`: a closure
-    /// `|request, rejected| async { ... }`, or any other [`Fallback`](crate::Fallback). It gets the
+    /// `|request, rejected| async { ... }`, or any other [`Fallback`]. It gets the
     /// request as it came, because nothing was sent: no clone is needed. It is cloned for each
     /// service.
     ///

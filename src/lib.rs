@@ -57,7 +57,7 @@
 //! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
-//! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::try_acquire`], [`Permit`] |
+//! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
 //! | One circuit per key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
 //! | What counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | Failures of HTTP and gRPC calls | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html), with the features `http`, `grpc` and `tower-http` |

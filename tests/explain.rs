@@ -1,4 +1,4 @@
-//! A snapshot answers what an operator asks: which state, since when, why, what would change it.
+//! A snapshot answers an operator's questions: which state, since when, why, and what would change it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ fn assert_says(breaker: &CircuitBreaker, line: &str) {
 // ---- closed -------------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn closed_it_says_how_far_each_rule_is_the_nearest_first() {
+async fn a_closed_circuit_says_how_near_each_rule_is_the_nearest_first() {
     let breaker = both_rates().consecutive_failures(5).build().unwrap();
     assert_says(
         &breaker,
@@ -69,7 +69,7 @@ async fn closed_it_says_how_far_each_rule_is_the_nearest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_is_no_nearer_than_the_calls_that_it_takes_to_judge_it() {
+async fn the_progress_of_a_rate_is_limited_by_the_share_of_the_minimum_calls() {
     let breaker = builder()
         .consecutive_failures(5)
         .failure_rate_threshold(0.1)
@@ -98,7 +98,7 @@ async fn a_rule_that_is_off_is_not_mentioned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_has_come_all_the_way_when_it_would_trip() {
+async fn the_progress_of_a_rule_is_one_when_it_would_trip() {
     let breaker = both_rates().consecutive_failures(5).build().unwrap();
     breaker.force_closed();
     calls(&breaker, 7, 0);
@@ -112,7 +112,7 @@ async fn a_rule_has_come_all_the_way_when_it_would_trip() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closed_again_it_says_why_and_since_when() {
+async fn a_circuit_that_has_closed_again_says_why_and_since_when() {
     let breaker = builder().consecutive_failures(1).half_open(HalfOpen::consecutive_successes(1));
     let breaker = breaker.build().unwrap();
     assert_eq!(breaker.snapshot().cause(), None);
@@ -128,7 +128,7 @@ async fn closed_again_it_says_why_and_since_when() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_time_is_told_in_its_two_greatest_units() {
+async fn a_long_time_is_printed_in_its_two_largest_units() {
     let breaker = builder().consecutive_failures(1).build().unwrap();
     let mut ages = Vec::new();
     for seconds in [0, 59, 1, 3539, 1, 82_799, 1, 31_449_600] {
@@ -144,7 +144,7 @@ async fn a_long_time_is_told_in_its_two_greatest_units() {
 // ---- open ---------------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn open_it_says_why_which_attempt_it_is_and_when_it_probes() {
+async fn an_open_circuit_says_why_which_attempt_it_is_and_when_the_next_probe_is() {
     let backoff = Backoff::exponential(5 * SECOND, 60 * SECOND).jitter(0.0);
     let breaker = both_rates().open_duration(backoff).build().unwrap();
     calls(&breaker, 3, 1);
@@ -169,7 +169,7 @@ fn trip_rules_outlive_the_snapshot_that_they_are_taken_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_hold_is_said() {
+async fn a_snapshot_says_that_an_operator_holds_the_circuit() {
     let breaker = builder().consecutive_failures(2).build().unwrap();
     breaker.force_open();
     advance(12_000 * SECOND).await;
@@ -187,7 +187,7 @@ async fn an_operators_hold_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_of_a_closed_circuit_is_no_new_state() {
+async fn a_reset_of_a_closed_circuit_does_not_begin_a_new_state() {
     let breaker = builder().consecutive_failures(2).build().unwrap();
     calls(&breaker, 1, 0);
     advance(SECOND).await;
@@ -198,7 +198,7 @@ async fn a_reset_of_a_closed_circuit_is_no_new_state() {
 // ---- half-open ----------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn half_open_it_says_what_is_missing_to_close() {
+async fn a_half_open_circuit_says_what_is_missing_to_close() {
     let breaker = builder().consecutive_failures(1).probe_timeout(12 * SECOND).build().unwrap();
     breaker.trip();
     advance(5 * SECOND).await;
@@ -245,7 +245,7 @@ async fn a_sample_says_what_its_probes_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_timed_out_unnoticed_is_seen_and_looking_moves_nothing() {
+async fn a_probe_timeout_that_nobody_has_noticed_is_shown_and_reading_it_changes_nothing() {
     let told = Arc::new(AtomicUsize::new(0));
     let count = told.clone();
     let breaker = builder()
@@ -273,7 +273,7 @@ mod json {
     use super::*;
 
     #[track_caller]
-    fn assert_serialises(breaker: &CircuitBreaker, expected: &serde_json::Value) {
+    fn assert_serializes(breaker: &CircuitBreaker, expected: &serde_json::Value) {
         assert_eq!(&serde_json::to_value(breaker.snapshot()).unwrap(), expected);
     }
 
@@ -282,7 +282,7 @@ mod json {
         let breaker = both_rates().consecutive_failures(5).build().unwrap();
         calls(&breaker, 1, 4);
         advance(1500 * MS).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "closed", "forced": false, "age_seconds": 1.5, "cause": null,
@@ -311,7 +311,7 @@ mod json {
         let breaker = builder().consecutive_failures(1).build().unwrap();
         calls(&breaker, 1, 0);
         advance(SECOND).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "open", "forced": false, "age_seconds": 1.0,
@@ -332,7 +332,7 @@ mod json {
         advance(5 * SECOND).await;
         let _probes = [permit(&breaker), permit(&breaker)];
         advance(SECOND).await;
-        assert_serialises(
+        assert_serializes(
             &breaker,
             &json!({
                 "state": "half_open", "forced": false, "age_seconds": 1.0,
@@ -343,6 +343,36 @@ mod json {
                 "probes_in_flight": 2, "probes_to_close": 3,
                 "next_probe_timeout_seconds": 29.0,
             }),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transitions_as_json_say_how_long_ago_they_were() {
+        let breaker = builder().consecutive_failures(1).build().unwrap();
+        calls(&breaker, 1, 0);
+        advance(5 * SECOND).await;
+        let _probe = permit(&breaker);
+        advance(1500 * MS).await;
+        breaker.force_open();
+        assert_eq!(
+            serde_json::to_value(breaker.history()).unwrap(),
+            json!([
+                {
+                    "breaker": "explained", "from": "closed", "to": "open",
+                    "cause": { "kind": "consecutive_failures", "failures": 1 },
+                    "ago_seconds": 6.5, "open_duration_seconds": 5.0, "attempt": 1,
+                },
+                {
+                    "breaker": "explained", "from": "open", "to": "half_open",
+                    "cause": { "kind": "wait_over" },
+                    "ago_seconds": 1.5, "open_duration_seconds": null, "attempt": null,
+                },
+                {
+                    "breaker": "explained", "from": "half_open", "to": "open",
+                    "cause": { "kind": "force_open" },
+                    "ago_seconds": 0.0, "open_duration_seconds": null, "attempt": null,
+                },
+            ]),
         );
     }
 }

@@ -1,5 +1,5 @@
-//! A recorder that is installed after the breaker was built. A process has one of them, so this is a
-//! process of its own.
+//! A global recorder that is installed after the breaker was built. A process has only one global recorder, so this
+//! test has a process of its own.
 #![cfg(feature = "metrics")]
 
 #[path = "metrics/scrape.rs"]
@@ -16,7 +16,7 @@ use crate::scrape::Scrape;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_recorder_that_is_installed_later_misses_only_the_calls_before() {
+async fn a_recorder_that_is_installed_later_misses_only_earlier_calls_and_rejections() {
     let breakers = ["calls", "refreshed", "operated"].map(|name| {
         let breaker = CircuitBreaker::builder(name).consecutive_failures(1).build().unwrap();
         breaker.try_acquire().unwrap().failure();

@@ -1,4 +1,4 @@
-//! `subscribe`: a stream of transitions, for code that waits for them.
+//! `subscribe` returns a stream of transitions, for code that waits for them.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use tower_breaker::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// With a paused clock, whoever waits for ever fails at once.
+/// With a paused clock, a test that waits for ever fails at once.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Trips at the first failure, is open for a second, closes after one successful probe.
@@ -36,7 +36,7 @@ async fn next(transitions: &mut Transitions) -> Transition {
     next.expect("the breaker lives").expect("none was missed")
 }
 
-/// What is there already, up to a miss.
+/// Returns the transitions that can be received without waiting, up to the first that was missed.
 fn all_that_is_there(transitions: &mut Transitions) -> Vec<Transition> {
     let mut there = Vec::new();
     while let Poll::Ready(Some(Ok(transition))) = task::spawn(transitions.next()).poll() {
@@ -46,7 +46,7 @@ fn all_that_is_there(transitions: &mut Transitions) -> Vec<Transition> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_gets_every_transition_in_order_without_any_listener() {
+async fn a_subscriber_receives_every_transition_in_order_without_any_listener() {
     let breaker = breaker();
     let mut transitions = breaker.subscribe();
     breaker.try_acquire().unwrap().failure();
@@ -68,7 +68,7 @@ async fn a_subscriber_gets_every_transition_in_order_without_any_listener() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_gets_nothing_from_before_it_came() {
+async fn a_subscriber_receives_no_transition_from_before_it_subscribed() {
     let breaker = breaker();
     let mut early = breaker.subscribe();
     breaker.trip();
@@ -99,7 +99,7 @@ async fn a_test_or_a_balancer_waits_until_the_circuit_is_closed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_is_woken_by_the_transition() {
+async fn a_waiting_subscriber_is_woken_by_a_transition() {
     let breaker = breaker();
     let mut transitions = breaker.subscribe();
     let mut next = task::spawn(transitions.next());
@@ -112,7 +112,8 @@ async fn whoever_waits_is_woken_by_the_transition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_subscriber_is_told_how_many_it_missed_and_goes_on_with_the_oldest_that_is_kept() {
+async fn a_slow_subscriber_learns_how_many_transitions_it_missed_and_continues_with_the_oldest_kept()
+ {
     let breaker = breaker();
     let mut slow = breaker.subscribe();
     let mut in_time = breaker.subscribe();
@@ -130,7 +131,7 @@ async fn a_slow_subscriber_is_told_how_many_it_missed_and_goes_on_with_the_oldes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_that_keeps_up_with_sixteen_misses_none() {
+async fn a_subscriber_may_be_sixteen_transitions_behind() {
     let breaker = breaker();
     let mut transitions = breaker.subscribe();
     for _ in 0..8 {
@@ -154,7 +155,7 @@ fn a_subscriber_that_never_looks_blocks_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_ends_after_the_last_transition_when_the_breaker_is_gone() {
+async fn the_stream_ends_after_the_last_transition_once_the_breaker_has_been_dropped() {
     let breaker = breaker();
     let (mut reading, mut waiting) = (breaker.subscribe(), breaker.subscribe());
     let permit = breaker.try_acquire().unwrap();
@@ -185,7 +186,7 @@ async fn a_subscriber_does_not_keep_the_breaker_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_a_stream_like_any_other() {
+async fn it_works_with_stream_combinators() {
     let breaker = breaker();
     let transitions = breaker.subscribe();
     breaker.trip();
@@ -199,7 +200,7 @@ async fn it_is_a_stream_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_of_several_breakers_can_be_selected_from() {
+async fn streams_of_several_breakers_can_be_merged() {
     let (one, two) = (breaker(), CircuitBreaker::new("other"));
     let both = futures_util::stream::select(one.subscribe(), two.subscribe());
     two.trip();
@@ -212,7 +213,7 @@ async fn streams_of_several_breakers_can_be_selected_from() {
 }
 
 #[test]
-fn it_can_go_anywhere() {
+fn the_types_are_send_and_static() {
     fn goes_anywhere<T: Stream + Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
     goes_anywhere::<Transitions>();
     fn is_an_error<T: std::error::Error + Send + Sync + Copy + Eq + 'static>() {}
@@ -220,14 +221,14 @@ fn it_can_go_anywhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_given_up_loses_nothing() {
+async fn dropping_the_future_misses_no_transition() {
     let breaker = breaker();
     let mut transitions = breaker.subscribe();
     for _ in 0..3 {
         assert_pending!(task::spawn(transitions.next()).poll());
         assert!(timeout(SECOND, transitions.next()).await.is_err());
     }
-    // Woken, but given up before it looks.
+    // The future is dropped after it has been woken and before it is polled.
     let mut woken = task::spawn(transitions.next());
     assert_pending!(woken.poll());
     breaker.trip();
@@ -239,7 +240,7 @@ async fn a_wait_that_is_given_up_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_subscribers_get_the_same() {
+async fn many_subscribers_receive_the_same_transitions() {
     let breaker = breaker();
     let mut subscribers: Vec<Transitions> = (0..1000).map(|_| breaker.subscribe()).collect();
     subscribers.truncate(500);
@@ -268,7 +269,7 @@ fn transitions_of_many_threads_arrive_in_order() {
         tokio_test::block_on(async {
             while let Some(received) = transitions.next().await {
                 state = match received {
-                    // After a miss nothing is known of the state before.
+                    // After transitions were missed, the state is not known.
                     Err(_) => None,
                     Ok(transition) => {
                         assert!(state.is_none_or(|state| state == transition.from()));
@@ -324,7 +325,7 @@ async fn a_waker_that_panics_does_not_keep_other_subscribers_asleep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_when_the_breaker_goes_does_not_keep_other_subscribers_asleep() {
+async fn a_waker_that_panics_when_the_breaker_is_dropped_does_not_keep_other_subscribers_asleep() {
     let breaker = breaker();
     let panicking = Waker::from(Arc::new(Panicking));
     let (mut bad, mut after) = (breaker.subscribe(), breaker.subscribe());

@@ -58,9 +58,12 @@ fn names_are_as_documented() {
     let reasons = [RejectReason::Open, RejectReason::HalfOpen, RejectReason::ForcedOpen];
     assert_eq!(reasons.map(|reason| reason.name()), ["open", "half_open", "forced_open"]);
 
-    let endings = [Ending::Success, Ending::Failure, Ending::Ignored, Ending::Abandoned];
-    let names = endings.map(|ending| ending.to_string());
-    assert_eq!(names, ["success", "failure", "ignored", "abandoned"]);
+    let endings =
+        [Ending::Success, Ending::Failure, Ending::SoftFailure, Ending::Ignored, Ending::Abandoned];
+    let names = ["success", "failure", "soft_failure", "ignored", "abandoned"];
+    assert_eq!(endings.map(Ending::name), names);
+    let printed = endings.map(|ending| ending.to_string());
+    assert_eq!(printed, names.map(|name| name.replace('_', " ")));
 
     let actions = [
         OperatorAction::Trip,

@@ -1,4 +1,4 @@
-//! What the breakers tell through `tracing`.
+//! What breakers log through `tracing`.
 #![cfg(feature = "tracing")]
 
 use std::io;
@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What is written on this thread.
+/// The log of this thread.
 struct Log {
     written: Written,
     _subscriber: DefaultGuard,
@@ -49,7 +49,7 @@ impl Log {
         Self { written, _subscriber: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// The lines since this was last asked.
+    /// Takes the lines.
     fn lines(&self) -> Vec<String> {
         let written = std::mem::take(&mut *self.written.0.lock().unwrap());
         String::from_utf8(written).unwrap().lines().map(|line| line.trim().to_owned()).collect()
@@ -64,7 +64,7 @@ fn sensitive() -> CircuitBreakerBuilder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn opening_is_a_warning_and_every_other_transition_an_information() {
+async fn opening_is_logged_at_warn_and_every_other_transition_at_info() {
     let log = Log::new(Level::INFO);
     let breaker = sensitive().build().unwrap();
     breaker.try_acquire().unwrap().failure();
@@ -89,7 +89,7 @@ async fn opening_is_a_warning_and_every_other_transition_an_information() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_comes_with_its_counts() {
+async fn a_rate_is_logged_with_its_counts() {
     let log = Log::new(Level::WARN);
     let builder = sensitive()
         .consecutive_failures(100)
@@ -109,7 +109,7 @@ async fn a_rate_comes_with_its_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_is_there_for_debugging_and_a_healthy_call_is_silent() {
+async fn a_rejection_is_logged_at_debug_and_a_healthy_call_is_not_logged() {
     let log = Log::new(Level::TRACE);
     let breaker = sensitive().build().unwrap();
     breaker.try_acquire().unwrap().success();
@@ -147,7 +147,7 @@ async fn the_span_of_a_call_says_whether_it_was_rejected_or_a_probe() {
     assert!(close(&log).contains("call{circuit_breaker.probe=true}"));
 }
 
-/// Keeps the fields of events as they are given, without the quotes and escapes of `fmt`.
+/// Keeps the fields of events as they are, without the quotes and escapes of `fmt`.
 #[derive(Clone, Default)]
 struct Fields(Arc<Mutex<Vec<String>>>);
 
@@ -187,7 +187,7 @@ async fn a_hostile_name_is_escaped_in_the_message_and_in_the_fields() {
     }
 }
 
-/// Counts the events, and panics at each.
+/// A subscriber that panics at each event. It counts the events.
 struct Panics(Arc<AtomicUsize>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panics {
@@ -211,7 +211,7 @@ async fn a_subscriber_that_panics_fails_no_call_and_receives_the_next_event() {
 }
 
 #[test]
-fn events_that_are_dropped_for_a_slow_listener_are_a_warning() {
+fn events_that_are_dropped_because_of_a_slow_listener_are_logged_at_warn() {
     let log = Log::new(Level::WARN);
     let (is_reporting, reports) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
@@ -219,12 +219,12 @@ fn events_that_are_dropped_for_a_slow_listener_are_a_warning() {
     let breaker = sensitive()
         .on_transition(move |_| {
             is_reporting.send(()).unwrap();
-            let _ = may_go_on.lock().unwrap().recv(); // or the sender is gone
+            let _ = may_go_on.lock().unwrap().recv(); // an error means that it may go on for good
         })
         .build()
         .unwrap();
     let other = breaker.clone();
-    // The log is that of this thread, so this thread reports.
+    // Only events that this thread reports appear in its log.
     let meanwhile = thread::spawn(move || {
         reports.recv().unwrap();
         (0..100).for_each(|_| other.resume()); // without effect

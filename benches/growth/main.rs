@@ -22,9 +22,10 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use tower::{Layer, Service};
 use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
+use tower_breaker_benches::measure::throughput;
 use tower_breaker_benches::{
     BASELINE, HALF_FAILS, INNER, Inner, Shape, behind, call_by_hand as call, concurrency_limit,
-    consecutive, count_window, template, throughput, time_window,
+    consecutive, count_window, template, time_window,
 };
 
 use measure::{CALLS, Measure, ROUNDS, calls, in_turn, line, panel};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tower_breaker_benches::quartiles;
+use tower_breaker_benches::measure::median;
 
 use crate::plot::{Line, Panel};
 
@@ -63,10 +63,10 @@ pub(crate) fn panel(
             times.push(measure());
         }
     }
-    let median = |point: Point| (point.size, quartiles(point.times)[1]);
+    let middle = |point: Point| (point.size, median(point.times));
     let medians = |Series { name, points }: Series| Line {
         name,
-        points: points.into_iter().map(median).collect(),
+        points: points.into_iter().map(middle).collect(),
     };
     Panel { title, x_axis, lines: lines.into_iter().map(medians).collect() }
 }

@@ -40,7 +40,7 @@ impl Service<u32> for Inner {
 /// Something that is done with one service after the other. It is a trait because every service has
 /// a type of its own, and a closure cannot be generic.
 pub trait Visitor {
-    fn visit<S: Service<u32> + Clone + Send>(&mut self, name: &'static str, service: S);
+    fn visit<S: Service<u32> + Clone + Send + 'static>(&mut self, name: &'static str, service: S);
 }
 
 /// Visits tower's limit and one service behind each kind of circuit.

@@ -59,7 +59,7 @@ pub(crate) fn protected(breaker: CircuitBreaker) -> Client {
     let stack = ServiceBuilder::new()
         // Boxes the errors. The box contains the original error: an `Elapsed`, an error of hyper's client, or
         // a `Rejected`. The breaker leaves no wrapper around it.
-        .map_err(BoxError::from)
+        .map_err(CircuitBreakerError::<BoxError>::into_boxed)
         // The retry is outside the breaker, so that the breaker sees every attempt. Inside, it would hide
         // failures from the breaker and keep calling a backend that is down.
         .retry(RetryOnce::new())

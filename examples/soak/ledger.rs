@@ -11,7 +11,8 @@ use tower_breaker::{CircuitBreaker, Ending, Event, EventKind, Settled, State, Tr
 
 use crate::call::{Call, PROBE};
 use crate::findings::{Check, Findings};
-use crate::periods::{Period, judge};
+use crate::periods::{Period, Rules};
+use crate::settings::{LONGEST_PROBE, PROBE_TIMEOUT, is_sample};
 
 /// After this time, all calls that were admitted before have ended. The clients give up much earlier.
 const GRACE: Duration = Duration::from_secs(15);
@@ -26,6 +27,8 @@ pub(crate) struct Ledger {
     admitted: AtomicU64,
     endings: [AtomicU64; 4],
     rejected: AtomicU64,
+    /// The duration in nanoseconds of the probe that took longest to succeed too late.
+    late_success: AtomicU64,
     history: Mutex<History>,
     pub(crate) findings: Findings,
 }
@@ -59,6 +62,7 @@ impl Ledger {
             admitted: AtomicU64::new(0),
             endings: Default::default(),
             rejected: AtomicU64::new(0),
+            late_success: AtomicU64::new(0),
             history: Mutex::default(),
             findings: Findings::default(),
         })
@@ -118,11 +122,28 @@ impl Ledger {
         self.endings[settled.ending() as usize].fetch_add(1, Ordering::Relaxed);
         match Call::current() {
             None => self.find(Check::Once, "a call was settled outside a call"),
-            Some(call) if call.settled.set(settled).is_err() => {
-                self.find(Check::Once, "a call was settled twice");
+            Some(call) => {
+                if call.probe_since.get().is_some() {
+                    self.late_success(&settled);
+                }
+                if call.settled.set(settled).is_err() {
+                    self.find(Check::Once, "a call was settled twice");
+                }
             }
-            Some(_) => {}
         }
+    }
+
+    fn late_success(&self, settled: &Settled) {
+        if settled.is_stale() && settled.ending() == Ending::Success {
+            let took = settled.duration().unwrap_or_default().as_nanos() as u64;
+            self.late_success.fetch_max(took, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the longest time that a probe may have had so far.
+    pub(crate) fn longest_probe(&self) -> Duration {
+        let late = Duration::from_nanos(self.late_success.load(Ordering::Relaxed));
+        (2 * late).clamp(PROBE_TIMEOUT, LONGEST_PROBE)
     }
 
     fn arrived(&self, number: u64) {
@@ -152,8 +173,12 @@ impl Ledger {
             if blurred {
                 history.totals.blurred += 1;
             } else {
-                let find = |check, what| self.find(check, what);
-                judge(&period, &own, self.reserves, find);
+                let rules = Rules {
+                    reserves: self.reserves,
+                    is_sample: is_sample(self.circuit),
+                    longest_probe: self.longest_probe(),
+                };
+                rules.judge(&period, &own, |check, what| self.find(check, what));
             }
         }
         if at_the_end {

@@ -45,7 +45,7 @@ use crate::dice::Dice;
 use crate::ledger::{Ledger, Ledgers};
 use crate::protected::Panics;
 use crate::report::Run;
-use crate::settings::{LONGEST_WAIT, PROBE_TIMEOUT};
+use crate::settings::LONGEST_WAIT;
 
 /// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
@@ -134,7 +134,9 @@ async fn audit(ledgers: Ledgers) {
 async fn closed_after(ledgers: &Ledgers) -> Vec<Option<Duration>> {
     let start = Instant::now();
     let mut closed_after = vec![None; ledgers.0.len()];
-    while start.elapsed() < PROBE_TIMEOUT + LONGEST_WAIT + SLACK {
+    let longest_probe = ledgers.0.iter().map(|ledger| ledger.longest_probe()).max();
+    let longest = 2 * longest_probe.unwrap_or_default() + LONGEST_WAIT + SLACK;
+    while start.elapsed() < longest {
         for (ledger, after) in ledgers.0.iter().zip(&mut closed_after) {
             if after.is_none() && ledger.breaker().state() == State::Closed {
                 *after = Some(start.elapsed());

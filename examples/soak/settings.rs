@@ -7,12 +7,19 @@ use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Sl
 /// The probe slots of a half-open period.
 pub(crate) const PROBES: u64 = 3;
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
+/// Late successes extend the time of probes to at most this.
+pub(crate) const LONGEST_PROBE: Duration = PROBE_TIMEOUT.saturating_mul(10);
 /// The longest open period: the maximum of the backoff with its jitter, and the longest retry-after.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(300);
 /// An attempt that takes this long has failed.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(150);
 /// An abandoned call that took at least this long is a failure.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_millis(140);
+
+/// Whether the half-open rule of the circuit with this number is a sample.
+pub(crate) fn is_sample(circuit: usize) -> bool {
+    circuit % 3 == 1
+}
 
 /// Creates the settings of the circuit with this number.
 pub(crate) fn builder(name: &str, circuit: usize) -> CircuitBreakerBuilder {

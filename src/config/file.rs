@@ -1,16 +1,19 @@
 //! [`Config`]: settings from a file.
 
 mod groups;
+mod keys;
 mod setting;
 mod table;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use self::setting::Setting;
 use self::table::Table;
+use self::write::as_text;
 use super::builder::CircuitBreakerBuilder;
 use super::checks::{at_least_one, longer_than_zero, rate};
 use super::error::ConfigError;
@@ -45,6 +48,10 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 ///
 /// A duration is a string of numbers with units, such as `"30s"`, `"1m 30s"` or `"250ms"`. It is parsed by
 /// [`humantime::parse_duration`], so `m` means minutes and `M` means months.
+///
+/// A `Config` can also be written. What is written contains the settings that are present, and reads back as an
+/// equal `Config`. (In JSON, that requires the feature `float_roundtrip` of `serde_json` for rates with many
+/// digits.)
 ///
 /// # Errors
 /// Settings that [`CircuitBreakerBuilder::build`] would reject are rejected when the file is read. The error
@@ -87,10 +94,48 @@ impl Config {
         self.0.builder(name.into())
     }
 
+    /// Returns these settings, with those of `base` for the settings that are absent.
+    ///
+    /// The trip rules add up: a rule that is only in `base` stays on. To switch the rules of `base` off, set
+    /// `no_trip_rules`. Conversely, a trip rule replaces `no_trip_rules` of `base`.
+    ///
+    /// # Example
+    /// ```
+    /// use std::collections::HashMap;
+    /// use tower_breaker::Config;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Circuits {
+    ///     defaults: Config,
+    ///     #[serde(flatten)]
+    ///     by_name: HashMap<String, Config>,
+    /// }
+    ///
+    /// let file = r#"
+    ///     [defaults]
+    ///     failure_rate_threshold = 0.3
+    ///     probe_timeout = "10s"
+    ///
+    ///     [payments]
+    ///     failure_rate_threshold = 0.1
+    /// "#;
+    /// let circuits: Circuits = toml::from_str(file)?;
+    /// let payments = circuits.by_name["payments"].with_defaults(&circuits.defaults);
+    ///
+    /// let same = "failure_rate_threshold = 0.1\nprobe_timeout = '10s'";
+    /// assert_eq!(payments, toml::from_str(same)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_defaults(&self, base: &Self) -> Self {
+        Self(self.0.over(base.0))
+    }
+
     /// Builds a breaker with these settings.
     ///
     /// # Errors
-    /// Settings that were read from a file have been checked already, so this does not fail for them.
+    /// Settings that were read from a file have been checked already, so this does not fail for them. It
+    /// fails if settings that were combined by [`with_defaults`](Self::with_defaults) do not go together.
     pub fn build(&self, name: impl Into<Arc<str>>) -> Result<CircuitBreaker, ConfigError> {
         self.builder(name).build()
     }
@@ -106,40 +151,90 @@ impl<'de> Deserialize<'de> for Config {
 }
 
 /// The settings that the file contains.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Fields {
-    #[serde(deserialize_with = "consecutive_failures")]
+    #[serde(deserialize_with = "consecutive_failures", skip_serializing_if = "Option::is_none")]
     consecutive_failures: Option<u32>,
-    #[serde(deserialize_with = "failure_count_threshold")]
+    #[serde(deserialize_with = "failure_count_threshold", skip_serializing_if = "Option::is_none")]
     failure_count_threshold: Option<u32>,
-    #[serde(deserialize_with = "failure_rate_threshold")]
+    #[serde(deserialize_with = "failure_rate_threshold", skip_serializing_if = "Option::is_none")]
     failure_rate_threshold: Option<f64>,
-    #[serde(deserialize_with = "slow_call_rate_threshold")]
+    #[serde(
+        deserialize_with = "slow_call_rate_threshold",
+        skip_serializing_if = "Option::is_none"
+    )]
     slow_call_rate_threshold: Option<f64>,
-    #[serde(deserialize_with = "slow_call_duration_threshold")]
+    #[serde(
+        deserialize_with = "slow_call_duration_threshold",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     slow_call_duration_threshold: Option<Duration>,
-    #[serde(deserialize_with = "no_trip_rules")]
+    #[serde(deserialize_with = "no_trip_rules", skip_serializing_if = "Option::is_none")]
     no_trip_rules: Option<bool>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     sliding_window: Option<SlidingWindow>,
-    #[serde(deserialize_with = "minimum_calls")]
+    #[serde(deserialize_with = "minimum_calls", skip_serializing_if = "Option::is_none")]
     minimum_calls: Option<u32>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     open_duration: Option<Backoff>,
-    #[serde(deserialize_with = "group")]
+    #[serde(deserialize_with = "group", skip_serializing_if = "Option::is_none")]
     half_open: Option<HalfOpen>,
-    #[serde(deserialize_with = "probe_timeout")]
+    #[serde(
+        deserialize_with = "probe_timeout",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     probe_timeout: Option<Duration>,
-    #[serde(deserialize_with = "abandoned_after")]
+    #[serde(
+        deserialize_with = "abandoned_after",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     abandoned_after: Option<Duration>,
-    #[serde(deserialize_with = "max_retry_after")]
+    #[serde(
+        deserialize_with = "max_retry_after",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     max_retry_after: Option<Duration>,
-    #[serde(deserialize_with = "trip_on_retry_after")]
+    #[serde(deserialize_with = "trip_on_retry_after", skip_serializing_if = "Option::is_none")]
     trip_on_retry_after: Option<bool>,
 }
 
 impl Fields {
+    fn over(self, base: Self) -> Self {
+        let base = match self.no_trip_rules {
+            Some(true) => Self {
+                consecutive_failures: None,
+                failure_count_threshold: None,
+                failure_rate_threshold: None,
+                slow_call_rate_threshold: None,
+                ..base
+            },
+            None if self.has_trip_rule() => Self { no_trip_rules: None, ..base },
+            _ => base,
+        };
+        macro_rules! over {
+            ($($setting:ident)*) => { Self {$( $setting: self.$setting.or(base.$setting), )*} };
+        }
+        over! {
+            consecutive_failures failure_count_threshold failure_rate_threshold
+            slow_call_rate_threshold slow_call_duration_threshold no_trip_rules
+            sliding_window minimum_calls
+            open_duration half_open
+            probe_timeout abandoned_after max_retry_after trip_on_retry_after
+        }
+    }
+
+    fn has_trip_rule(&self) -> bool {
+        self.consecutive_failures.is_some()
+            || self.failure_count_threshold.is_some()
+            || self.failure_rate_threshold.is_some()
+            || self.slow_call_rate_threshold.is_some()
+    }
+
     fn builder(&self, name: Arc<str>) -> CircuitBreakerBuilder {
         let mut builder = CircuitBreaker::builder(name);
         macro_rules! set {

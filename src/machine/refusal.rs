@@ -6,6 +6,7 @@ use super::time::{NEVER, Tick};
 
 /// Why a call was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RejectReason {
     /// The circuit is open and its open period has not elapsed.
     Open,

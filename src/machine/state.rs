@@ -7,6 +7,7 @@ use std::fmt;
 /// `Display` prints the state for people, `half-open`. [`name`](Self::name) is for machines,
 /// `half_open`, and is what the state serializes as with the feature `serde`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum State {
     /// Calls are admitted and their results are counted.
     Closed,

@@ -27,7 +27,7 @@
 //! # When listeners are too slow
 //!
 //! At most [`CAPACITY`] notifications are pending. Beyond that the oldest is dropped, and counted. The
-//! newest transition is never dropped, so that whoever follows the state ends up with the right one.
+//! newest transition is never dropped, so a listener that follows the state ends up with the right one.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -16,6 +16,19 @@ use crate::machine::{Cause, Change, State};
 ///
 /// `Display` prints one line for a log. Control characters in the name of the breaker are escaped.
 ///
+/// # As JSON
+/// With the feature `serde` a transition serializes as a map. It says how long ago the transition was,
+/// because other processes do not know this one's [`Instant`]s. Durations are numbers of seconds. A value
+/// that does not exist is `null`.
+///
+/// ```json
+/// {
+///   "breaker": "payments", "from": "closed", "to": "open",
+///   "cause": { "kind": "consecutive_failures", "failures": 5 },
+///   "ago_seconds": 1.5, "open_duration_seconds": 5.2, "attempt": 1
+/// }
+/// ```
+///
 /// # Example
 /// ```
 /// use tower_breaker::CircuitBreaker;
@@ -103,5 +116,24 @@ impl fmt::Display for Transition {
             Some(wait) => write!(f, ", next probe in {wait:.1?}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Transition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let ago = Duration::from_nanos(clock::now().saturating_sub(self.change.at));
+        let open_duration = self.open_duration().map(|wait| wait.as_secs_f64());
+        let mut map = serializer.serialize_struct("Transition", 7)?;
+        map.serialize_field("breaker", self.breaker())?;
+        map.serialize_field("from", &self.from())?;
+        map.serialize_field("to", &self.to())?;
+        map.serialize_field("cause", &self.cause())?;
+        map.serialize_field("ago_seconds", &ago.as_secs_f64())?;
+        map.serialize_field("open_duration_seconds", &open_duration)?;
+        map.serialize_field("attempt", &self.attempt())?;
+        map.end()
     }
 }

@@ -1,4 +1,5 @@
-//! A file is refused exactly if the builder refuses, and else means the same.
+//! A file is rejected exactly if the builder rejects its settings. Otherwise it means the same, and it can be
+//! written and read again.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -6,11 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tower_breaker::{Backoff, CircuitBreakerBuilder, HalfOpen, SlidingWindow};
+use tower_breaker::{Backoff, CircuitBreakerBuilder, Config, HalfOpen, SlidingWindow};
 
 use crate::{Circuits, default, settings};
 
-/// Settings twice: as a file and as calls of the builder's methods.
+/// The same settings twice: as a file, and as calls of the builder's methods.
 #[derive(Debug, Clone)]
 struct Twice {
     file: Map<String, Value>,
@@ -33,21 +34,23 @@ impl Twice {
 }
 
 prop_compose! {
-    /// A few of the settings, of which few are wrong.
+    /// Some of the settings, few of which are out of range.
     fn twice()(
-        (run, failure_rate, slow_rate, slow_duration, window, minimum) in (
-            option(count()), option(rate()), option(rate()),
-            option(duration()), option(window()), option(count()),
+        (streak, failures, failure_rate, slow_rate, slow_duration, no_rules) in (
+            option(count()), option(count()), option(rate()), option(rate()),
+            option(duration()), prop::option::weighted(0.1, flag()),
         ),
-        (wait, half_open, probe_timeout, abandoned_after, max_retry_after, trip) in (
-            option(backoff()), option(half_open()), option(duration()),
-            option(duration()), option(duration()),
-            option(any::<bool>().prop_map(|trips| (json!(trips), trips))),
+        (window, minimum, wait, half_open) in (
+            option(window()), option(count()), option(backoff()), option(half_open()),
+        ),
+        (probe_timeout, abandoned_after, max_retry_after, trip) in (
+            option(duration()), option(duration()), option(duration()), option(flag()),
         ),
     ) -> Twice {
         type Builder = CircuitBreakerBuilder;
         Twice { file: Map::new(), builder: default() }
-            .set("consecutive_failures", run, Builder::consecutive_failures)
+            .set("consecutive_failures", streak, Builder::consecutive_failures)
+            .set("failure_count_threshold", failures, Builder::failure_count_threshold)
             .set("failure_rate_threshold", failure_rate, Builder::failure_rate_threshold)
             .set("slow_call_rate_threshold", slow_rate, Builder::slow_call_rate_threshold)
             .set(
@@ -55,6 +58,10 @@ prop_compose! {
                 slow_duration,
                 Builder::slow_call_duration_threshold,
             )
+            .set("no_trip_rules", no_rules, |builder, no_rules| match no_rules {
+                true => builder.no_trip_rules(),
+                false => builder,
+            })
             .set("sliding_window", window, Builder::sliding_window)
             .set("minimum_calls", minimum, Builder::minimum_calls)
             .set("open_duration", wait, Builder::open_duration)
@@ -70,12 +77,16 @@ fn option<T: Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Op
     prop::option::of(value)
 }
 
+fn flag() -> impl Strategy<Value = (Value, bool)> {
+    any::<bool>().prop_map(|set| (json!(set), set))
+}
+
 fn count() -> impl Strategy<Value = (Value, u32)> {
     prop_oneof![1 => Just(0), 20 => 1..=u32::MAX].prop_map(|n| (json!(n), n))
 }
 
-/// From one to the other in thousandths (serde_json reads longer decimals only nearly exactly), and
-/// now and then what may not be.
+/// A number in thousandths, because serde_json does not read longer decimals exactly. Now and then it is out of
+/// range.
 fn number(usual: RangeInclusive<u32>) -> impl Strategy<Value = (Value, f64)> {
     let wrong = prop::sample::select(vec![-0.5, 0.0, 1.001, 50.0]);
     let usual = usual.prop_map(|n| f64::from(n) / 1000.0);
@@ -137,7 +148,7 @@ fn half_open() -> impl Strategy<Value = (Value, HalfOpen)> {
 
 proptest! {
     #[test]
-    fn a_file_in_any_format_is_refused_exactly_if_the_builder_refuses_and_else_means_the_same(
+    fn a_file_in_any_format_is_rejected_exactly_if_the_builder_rejects_it_and_else_means_the_same(
         twice in twice(),
     ) {
         let Twice { file, builder } = twice;
@@ -160,5 +171,19 @@ proptest! {
                 _ => prop_assert!(false, "file: {:?}, builder: {:?}", read, by_builder),
             }
         }
+    }
+
+    #[test]
+    fn settings_that_are_written_in_any_format_read_back_as_equal(twice in twice()) {
+        let Ok(config) = serde_json::from_value::<Config>(Value::Object(twice.file)) else {
+            return Ok(());
+        };
+        let circuits = Circuits::from([("test".to_owned(), config)]);
+        let toml: Circuits = toml::from_str(&toml::to_string(&circuits).unwrap()).unwrap();
+        prop_assert_eq!(&toml, &circuits);
+        let yaml = serde_norway::to_string(&circuits).unwrap();
+        prop_assert_eq!(&serde_norway::from_str::<Circuits>(&yaml).unwrap(), &circuits);
+        let json = serde_json::to_string(&circuits).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Circuits>(&json).unwrap(), &circuits);
     }
 }

@@ -1,9 +1,11 @@
-//! Settings from a file: they are what the builder's methods are, and a wrong one is refused with its
-//! place in the file, its name, its value and what is allowed.
+//! Settings files: a file means the same as the builder's methods, and an error names the position in the file,
+//! the setting, its value and what is allowed.
 #![cfg(feature = "serde")]
 
 mod as_the_builder;
+mod defaults;
 mod messages;
+mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +17,10 @@ use tower_breaker::{
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A file of several circuits.
+/// A file with several circuits.
 type Circuits = BTreeMap<String, Config>;
 
-/// What is in a builder, to compare.
+/// The settings of a builder, for comparison.
 fn settings(builder: &CircuitBreakerBuilder) -> String {
     format!("{builder:?}")
 }
@@ -30,13 +32,14 @@ fn default() -> CircuitBreakerBuilder {
 #[track_caller]
 fn assert_same(config: &Config, builder: &CircuitBreakerBuilder) {
     assert_eq!(settings(&config.builder("test")), settings(builder));
-    config.build("test").expect("what has been read has been checked");
+    config.build("test").expect("settings that were read have been checked");
 }
 
 #[test]
-fn every_setting_is_called_and_means_what_the_builders_method_does() {
+fn every_setting_has_the_name_and_the_meaning_of_a_method_of_the_builder() {
     let file = r#"
         consecutive_failures = 7
+        failure_count_threshold = 15
         failure_rate_threshold = 0.25
         slow_call_rate_threshold = 1
         slow_call_duration_threshold = "1s 500ms"
@@ -52,6 +55,7 @@ fn every_setting_is_called_and_means_what_the_builders_method_does() {
     let backoff = Backoff::exponential(SECOND, 60 * SECOND).factor(3.0).jitter(0.0);
     let same = default()
         .consecutive_failures(7)
+        .failure_count_threshold(15)
         .failure_rate_threshold(0.25)
         .slow_call_rate_threshold(1.0)
         .slow_call_duration_threshold(1500 * MS)
@@ -82,7 +86,7 @@ fn a_window_a_wait_and_a_half_open_rule_can_be_written_in_every_form() {
 }
 
 #[test]
-fn what_is_absent_is_the_default() {
+fn a_setting_that_is_absent_has_its_default() {
     assert_same(&toml::from_str("").unwrap(), &default());
     assert_same(&serde_json::from_str("{}").unwrap(), &default());
     assert_same(&serde_norway::from_str("{}").unwrap(), &default());
@@ -90,7 +94,7 @@ fn what_is_absent_is_the_default() {
 }
 
 #[test]
-fn listeners_can_be_added_to_what_was_read() {
+fn listeners_can_be_added_to_settings_from_a_file() {
     let (sender, transitions) = std::sync::mpsc::channel();
     let config: Config = toml::from_str("consecutive_failures = 1").unwrap();
     let builder = config.builder("payments").on_transition(move |transition| {

@@ -1,4 +1,4 @@
-//! What a wrong file is refused with: the exact messages, because people read them.
+//! The exact messages for invalid files, because people read them.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use tower_breaker::Config;
 use crate::Circuits;
 
 fn text<T>(result: Result<T, impl Display>) -> String {
-    result.err().expect("it should be refused").to_string()
+    result.err().expect("it should be rejected").to_string()
 }
 
 fn toml<T: DeserializeOwned>(file: &str) -> String {
@@ -24,7 +24,7 @@ fn yaml<T: DeserializeOwned>(file: &str) -> String {
 }
 
 #[test]
-fn a_value_out_of_range_is_shown_where_it_stands_in_toml() {
+fn a_value_out_of_range_is_shown_at_its_position_in_toml() {
     let file = "[search]\n\n[payments]\nfailure_rate_threshold = 50\n";
     let message = "\
 TOML parse error at line 4, column 26
@@ -52,7 +52,7 @@ fn a_value_out_of_range_has_its_path_line_and_column_in_yaml() {
 }
 
 #[test]
-fn a_value_inside_of_a_setting_is_shown_where_it_stands_too() {
+fn a_value_inside_a_setting_is_shown_at_its_position() {
     let file = "open_duration = { initial = \"5s\", max = \"10s\", jitter = 2 }\n";
     let message = "\
 TOML parse error at line 1, column 57
@@ -73,7 +73,7 @@ invalid `open_duration`: a jitter of 2 (allowed: a jitter from 0.0 to 1.0)
 }
 
 #[test]
-fn every_value_out_of_range_is_shown_at_its_own_place() {
+fn every_value_out_of_range_is_shown_at_its_own_position() {
     let wrong = [
         ("consecutive_failures = ", "0", ""),
         ("failure_rate_threshold = ", "1.5", ""),
@@ -135,7 +135,7 @@ invalid `slow_call_rate_threshold`: 0.5 without a slow call duration \
 }
 
 #[test]
-fn a_form_that_is_missing_or_there_twice_is_refused() {
+fn a_form_that_is_missing_or_duplicated_is_rejected() {
     let wrong = |file: &str| yaml::<Config>(file);
     assert_eq!(
         wrong("sliding_window: {}"),
@@ -169,7 +169,7 @@ fn a_form_that_is_missing_or_there_twice_is_refused() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_named_with_what_is_expected() {
+fn a_value_of_the_wrong_type_is_shown_with_what_is_expected() {
     let wrong = |file: &str| json::<Config>(file);
     assert_eq!(
         wrong(r#"{"probe_timeout": 30}"#),
@@ -214,7 +214,7 @@ fn a_value_of_the_wrong_kind_is_named_with_what_is_expected() {
 }
 
 #[test]
-fn what_is_unknown_is_refused_with_what_is_known() {
+fn an_unknown_setting_is_rejected_with_a_list_of_the_known_ones() {
     let file = "[payments]\nfailure_treshold = 0.5\n";
     let message = "\
 TOML parse error at line 2, column 1
@@ -235,7 +235,7 @@ unknown field `failure_treshold`, expected one of `consecutive_failures`, \
 }
 
 #[test]
-fn a_value_of_another_kind_is_refused_with_what_is_expected() {
+fn a_value_of_another_type_is_rejected_for_every_setting() {
     let duration = "a duration with its unit, such as \"30s\" or \"1m 30s\",";
     let wrong = [
         ("trip_on_retry_after", "\"yes\"", "true or false"),
@@ -265,4 +265,27 @@ fn a_rate_may_be_a_whole_number_in_every_format() {
         serde_norway::from_str("failure_rate_threshold: 1").unwrap(),
     ];
     configs.iter().for_each(|config| crate::assert_same(config, &builder));
+}
+
+#[test]
+fn a_key_or_a_value_with_control_characters_is_escaped_in_the_message() {
+    let hostile = r"a\nb\u001b[2J\u202e";
+    let known = "consecutive_failures";
+    for file in [
+        format!(r#"{{"{hostile}": 1}}"#),
+        format!(r#"{{"open_duration": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"half_open": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"sliding_window": {{"{hostile}": 1}}}}"#),
+        format!(r#"{{"{known}": "{hostile}"}}"#),
+        format!(r#"{{"probe_timeout": "{hostile}"}}"#),
+        format!(r#"{{"open_duration": "{hostile}"}}"#),
+    ] {
+        for message in [json::<Config>(&file), yaml::<Config>(&file)] {
+            assert!(message.contains(r"a\nb\u{1b}[2J\u{202e}"), "{message:?}");
+            assert!(!message.contains(['\n', '\u{1b}', '\u{202e}']), "{message:?}");
+        }
+    }
+    let message = toml::<Config>(&format!("\"{hostile}\" = 1"));
+    assert!(message.contains(r"unknown field `a\nb\u{1b}[2J\u{202e}`"), "{message:?}");
+    assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message:?}");
 }

@@ -1,5 +1,5 @@
-//! The Grafana dashboard and the alert rules of the operators' page name only what there is: they
-//! are held against what the real exporter serves over HTTP after a real workload.
+//! The Grafana dashboard and the documented alert rules name only metrics, labels and values that exist. They are
+//! compared with what the real exporter serves over HTTP after a small outage.
 #![cfg(feature = "metrics")]
 
 #[path = "../metrics/http.rs"]
@@ -20,7 +20,7 @@ use crate::scrape::Scrape;
 const DASHBOARD: &str = include_str!("../../dashboards/circuit_breakers.json");
 const OPERATORS: &str = include_str!("../../src/docs/operators.md");
 
-/// What the exporter serves after a small outage.
+/// Returns what the exporter serves after a small outage.
 async fn after_an_outage() -> Scrape {
     let recorder = PrometheusBuilder::new().build_recorder();
     let addr = http::serve(recorder.handle()).await;
@@ -66,7 +66,6 @@ async fn the_dashboard_names_only_metrics_labels_and_values_that_exist() {
     check(breaker["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
 }
 
-/// Each metric is on the dashboard, too: it would be missed.
 #[tokio::test]
 async fn the_dashboard_shows_every_metric() {
     for series in after_an_outage().await.0 {
@@ -92,7 +91,7 @@ async fn the_alert_rules_name_only_metrics_labels_and_values_that_exist() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_found() {
+fn the_check_finds_a_name_that_does_not_exist() {
     let scrape = Scrape::parse(
         "m{a=\"1\",b=\"2\"} 0\n\
          m{a=\"3\",b=\"4\"} 0\n\

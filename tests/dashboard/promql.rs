@@ -1,10 +1,10 @@
-//! As much of PromQL as it takes to see what a query names.
+//! The part of PromQL that is needed to find the names in a query.
 
 use std::collections::BTreeSet;
 
 use crate::scrape::{Scrape, Series};
 
-/// The words that are neither metrics nor labels.
+/// Words that are neither metrics nor labels.
 const WORDS: [&str; 9] =
     ["by", "increase", "label_values", "max", "rate", "sum", "without", "and", "or"];
 
@@ -36,7 +36,7 @@ fn tokens(query: &str) -> Vec<Token> {
     tokens
 }
 
-/// What a query names: metrics with the values that they must have, and labels.
+/// The names in a query: metrics with the values that their labels must have, and other labels.
 #[derive(Debug, Default)]
 struct Names {
     metrics: Vec<(String, Vec<Matcher>)>,
@@ -100,8 +100,8 @@ fn matcher(tokens: &[Token]) -> Matcher {
     Matcher { label: label.clone(), values, negated: signs.contains(&Token::Sign('!')) }
 }
 
-/// Whether all that the query names is in the scrape, each value on the metric that it is asked of,
-/// and each label that is grouped by or shown on every metric of the query.
+/// Checks that everything in the query exists in the scrape: each metric, each value of a label on its metric, and
+/// on every metric the labels that are grouped by or `shown`.
 pub(crate) fn check(query: &str, shown: &[&str], scrape: &Scrape) -> Result<(), String> {
     let names = Names::of(query);
     if names.metrics.is_empty() {

@@ -1,4 +1,4 @@
-//! Which calls are told as rejected and which as probes.
+//! Which calls are reported as rejected, and which as probes.
 
 use std::future::Ready;
 use std::task::{Context, Poll};
@@ -8,24 +8,24 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{CircuitBreaker, CircuitBreakerLayer, Ending, HalfOpen, RejectReason};
 
-use crate::{Ended, Log, MS, SECOND, Told, advance, observed, permit, sensitive};
+use crate::{Ended, Log, MS, Reported, SECOND, advance, observed, permit, sensitive};
 
 fn rejections(log: &Log) -> Vec<RejectReason> {
-    let rejections = log.take().into_iter().filter_map(|told| match told {
-        Told::Rejected(rejected) => Some(rejected.reason()),
+    let rejections = log.take().into_iter().filter_map(|reported| match reported {
+        Reported::Rejected(rejected) => Some(rejected.reason()),
         _ => None,
     });
     rejections.collect()
 }
 
 fn probes(log: &Log) -> usize {
-    log.take().into_iter().filter(|told| *told == Told::ProbeAdmitted).count()
+    log.take().into_iter().filter(|reported| *reported == Reported::ProbeAdmitted).count()
 }
 
 // ---- rejections -------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_is_told_once_and_is_the_one_that_the_caller_gets() {
+async fn a_rejection_is_reported_once_and_is_the_one_that_the_caller_gets() {
     let (breaker, log) = observed(sensitive());
     let service = CircuitBreakerLayer::new(breaker.clone())
         .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
@@ -34,15 +34,15 @@ async fn a_rejection_is_told_once_and_is_the_one_that_the_caller_gets() {
     log.take();
 
     let rejected = breaker.try_acquire().unwrap_err();
-    assert_eq!(log.take(), [Told::Rejected(rejected)]);
+    assert_eq!(log.take(), [Reported::Rejected(rejected)]);
     let error = breaker.call(async { Ok::<(), ()>(()) }).await.unwrap_err();
-    assert_eq!(log.take(), [Told::Rejected(error.rejected().unwrap().clone())]);
+    assert_eq!(log.take(), [Reported::Rejected(error.rejected().unwrap().clone())]);
     let error = service.oneshot(()).await.unwrap_err();
-    assert_eq!(log.take(), [Told::Rejected(error.rejected().unwrap().clone())]);
+    assert_eq!(log.take(), [Reported::Rejected(error.rejected().unwrap().clone())]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_reason_of_a_rejection_is_told() {
+async fn every_reason_of_a_rejection_is_reported() {
     let (breaker, log) = observed(sensitive());
     breaker.trip();
     drop(breaker.try_acquire());
@@ -56,7 +56,7 @@ async fn every_reason_of_a_rejection_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_between_poll_ready_and_call_is_told_by_call() {
+async fn a_rejection_between_poll_ready_and_call_is_reported_by_call() {
     let (breaker, log) = observed(sensitive());
     for layer in [
         CircuitBreakerLayer::new(breaker.clone()),
@@ -73,7 +73,7 @@ async fn a_rejection_between_poll_ready_and_call_is_told_by_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_that_poll_ready_has_in_store_is_told_only_if_it_is_called_for() {
+async fn a_rejection_that_poll_ready_has_decided_is_reported_only_by_call() {
     let (breaker, log) = observed(sensitive());
     let mut service = CircuitBreakerLayer::new(breaker.clone())
         .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
@@ -84,7 +84,7 @@ async fn a_rejection_that_poll_ready_has_in_store_is_told_only_if_it_is_called_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_admission_is_not_rejected() {
+async fn a_caller_that_waits_for_admission_is_not_rejected() {
     let (breaker, log) = observed(sensitive());
     breaker.trip();
     let layer = CircuitBreakerLayer::new(breaker.clone()).backpressure();
@@ -104,7 +104,7 @@ async fn whoever_waits_for_admission_is_not_rejected() {
     assert_eq!(rejections(&log), []);
 }
 
-/// Fails to become ready, and trips the circuit meanwhile.
+/// A service that trips the circuit while it fails to become ready.
 struct Trips(CircuitBreaker);
 
 impl Service<()> for Trips {
@@ -123,18 +123,21 @@ impl Service<()> for Trips {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_poll_ready_that_is_not_counted_is_not_told_as_a_rejection() {
+async fn an_error_of_poll_ready_that_is_not_counted_is_not_reported_as_a_rejection() {
     let (breaker, log) = observed(sensitive());
     let service = CircuitBreakerLayer::new(breaker.clone()).layer(Trips(breaker));
     service.oneshot(()).await.unwrap_err();
-    let told = log.take();
-    assert!(matches!(&told[..], [Told::Action(_), Told::Transition(_)]), "{told:?}");
+    let reported = log.take();
+    assert!(
+        matches!(&reported[..], [Reported::Action(_), Reported::Transition(_)]),
+        "{reported:?}"
+    );
 }
 
 // ---- probes -----------------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_is_told_when_it_is_admitted() {
+async fn a_probe_is_reported_when_it_is_admitted() {
     let (breaker, log) = observed(sensitive().half_open(HalfOpen::consecutive_successes(9)));
     let service = CircuitBreakerLayer::new(breaker.clone())
         .layer(service_fn(|()| async { Ok::<(), ()>(()) }));
@@ -153,7 +156,7 @@ async fn a_probe_is_told_when_it_is_admitted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_has_its_place_from_poll_ready_is_told_when_its_call_begins() {
+async fn a_probe_whose_slot_was_taken_by_poll_ready_is_reported_when_its_call_begins() {
     let (breaker, log) = observed(sensitive());
     breaker.trip();
     advance(SECOND).await;
@@ -168,7 +171,7 @@ async fn a_probe_that_has_its_place_from_poll_ready_is_told_when_its_call_begins
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_is_given_back_was_no_probe() {
+async fn a_probe_slot_that_is_given_back_is_not_a_probe() {
     let (breaker, log) = observed(sensitive());
     breaker.trip();
     advance(SECOND).await;
@@ -182,7 +185,7 @@ async fn a_place_that_is_given_back_was_no_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_that_has_expired_was_no_probe_and_the_call_is_admitted_as_another() {
+async fn a_slot_that_has_expired_is_not_a_probe_and_the_call_is_admitted_as_another() {
     let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
     breaker.trip();
     advance(SECOND).await;
@@ -192,15 +195,18 @@ async fn a_slot_that_has_expired_was_no_probe_and_the_call_is_admitted_as_anothe
     advance(1500 * MS).await;
     log.take();
     service.call(()).await.unwrap();
-    let told = log.take();
+    let reported = log.take();
     assert!(
-        matches!(&told[..], [Told::ProbeAdmitted, Told::Transition(_), Told::Settled(_)]),
-        "{told:?}"
+        matches!(
+            &reported[..],
+            [Reported::ProbeAdmitted, Reported::Transition(_), Reported::Settled(_)]
+        ),
+        "{reported:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inner_service_that_fails_to_become_ready_is_a_call_that_is_told() {
+async fn an_inner_service_that_fails_to_become_ready_is_reported_as_a_call() {
     let (breaker, log) = observed(sensitive());
     let (inner, mut handle) = tower_test::mock::pair::<(), ()>();
     handle.send_error("not ready");
@@ -209,11 +215,15 @@ async fn an_inner_service_that_fails_to_become_ready_is_a_call_that_is_told() {
     log.take();
     let service = CircuitBreakerLayer::new(breaker).layer(inner);
     service.oneshot(()).await.unwrap_err();
-    let told = log.take();
-    let [Told::Transition(_), Told::ProbeAdmitted, Told::Transition(_), Told::Settled(ended)] =
-        &told[..]
+    let reported = log.take();
+    let [
+        Reported::Transition(_),
+        Reported::ProbeAdmitted,
+        Reported::Transition(_),
+        Reported::Settled(ended),
+    ] = &reported[..]
     else {
-        panic!("{told:?}");
+        panic!("{reported:?}");
     };
     assert_eq!(*ended, Ended::in_time(Ending::Failure, Duration::ZERO));
 }

@@ -1,4 +1,4 @@
-//! How calls end.
+//! Events about how calls end.
 
 use std::future::{Ready, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +13,14 @@ use tower_breaker::{
 
 use crate::{Ended, Log, MS, SECOND, advance, observed, permit, sensitive};
 
-/// All ways to end; without an outcome, the permit is dropped.
-const OUTCOMES: [Option<Outcome>; 4] =
-    [Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Ignored), None];
+/// All ways in which a call can end. `None` stands for a permit that is dropped.
+const OUTCOMES: [Option<Outcome>; 5] = [
+    Some(Outcome::Success),
+    Some(Outcome::Failure),
+    Some(Outcome::SoftFailure),
+    Some(Outcome::Ignored),
+    None,
+];
 
 fn end(call: Permit, outcome: Option<Outcome>) {
     match outcome {
@@ -25,7 +30,7 @@ fn end(call: Permit, outcome: Option<Outcome>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_way_to_end_is_told_with_its_duration() {
+async fn every_way_to_end_is_reported_with_its_duration() {
     let (breaker, log) = observed(sensitive().consecutive_failures(100));
     let mut expected = Vec::new();
     for (length, outcome, ending) in [
@@ -34,6 +39,8 @@ async fn every_way_to_end_is_told_with_its_duration() {
         (7 * MS, Some(Outcome::Ignored), Ending::Ignored),
         (Duration::from_nanos(1), None, Ending::Abandoned),
         (Duration::ZERO, Some(Outcome::Success), Ending::Success),
+        (MS, Some(Outcome::SoftFailure), Ending::SoftFailure),
+        (MS, Some(Outcome::FailureRetryAfter(SECOND)), Ending::Failure),
     ] {
         let call = permit(&breaker);
         advance(length).await;
@@ -48,7 +55,7 @@ async fn every_way_to_end_is_told_with_its_duration() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_of_the_service_is_timed_from_call_on_and_told_when_it_ends() {
+async fn a_call_of_the_service_is_timed_from_call_and_reported_when_it_ends() {
     let (breaker, log) = observed(sensitive());
     for half_open in [false, true] {
         if half_open {
@@ -101,7 +108,7 @@ async fn a_call_that_is_abandoned_so_late_that_it_counts_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_call_or_in_the_future_is_told_as_a_failure() {
+async fn a_panic_in_call_or_in_the_future_is_reported_as_a_failure() {
     let (breaker, log) = observed(sensitive().consecutive_failures(100));
     let in_call = service_fn(|()| -> Ready<Result<(), ()>> { panic!("on purpose") });
     let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(in_call);
@@ -148,7 +155,7 @@ async fn a_call_is_slow_if_it_has_an_outcome_and_takes_at_least_the_slow_call_du
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duration_is_not_told_if_nobody_wants_it_and_no_rule_needs_it() {
+async fn a_duration_is_not_reported_unless_a_listener_or_a_rule_needs_it() {
     let duration_of_a_call = async |builder: CircuitBreakerBuilder| {
         let log = Log::new(Interest::Calls);
         let breaker = builder.listener(log.clone()).build().unwrap();
@@ -178,14 +185,14 @@ async fn a_call_that_ends_after_its_period_is_stale_whatever_its_result() {
     type Act = fn(&CircuitBreaker);
     let acts: [Act; 4] = [
         |breaker| breaker.trip(),
-        |breaker| breaker.reset(), // which is no transition
+        |breaker| breaker.reset(), // not a transition
         |breaker| breaker.force_open(),
         |breaker| {
             breaker.trip();
             breaker.force_closed();
         },
     ];
-    // With rules under which a success changes nothing, is counted without the lock, or takes it.
+    // With these rules, a success has no effect, is counted without the lock, is logged, or takes the lock.
     let rules = [
         sensitive(),
         sensitive().failure_rate_threshold(1.0),
@@ -215,7 +222,7 @@ async fn a_call_that_ends_after_its_period_is_stale_whatever_its_result() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_ends_after_its_time_or_beside_a_failed_one_is_stale() {
+async fn a_probe_that_ends_after_its_time_or_after_another_has_failed_is_stale() {
     for outcome in OUTCOMES {
         let builder =
             sensitive().half_open(HalfOpen::consecutive_successes(3)).probe_timeout(SECOND);

@@ -1,4 +1,4 @@
-//! The last transitions of a circuit.
+//! The latest transitions of a circuit.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ async fn a_new_circuit_has_no_history() {
 #[tokio::test(start_paused = true)]
 async fn the_history_is_the_last_eight_transitions_oldest_first() {
     let (breaker, log) = observed(sensitive());
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for round in 0..10 {
         permit(&breaker).failure();
         advance(SECOND).await;
@@ -26,14 +26,14 @@ async fn the_history_is_the_last_eight_transitions_oldest_first() {
         } else {
             breaker.reset();
         }
-        told.extend(log.transitions());
-        assert_eq!(breaker.history(), told[told.len().saturating_sub(8)..]);
+        reported.extend(log.transitions());
+        assert_eq!(breaker.history(), reported[reported.len().saturating_sub(8)..]);
     }
-    assert_eq!((told.len(), breaker.history().len()), (25, 8));
+    assert_eq!((reported.len(), breaker.history().len()), (25, 8));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_history_is_kept_whether_or_not_anybody_listens() {
+async fn the_history_is_kept_even_if_there_are_no_listeners() {
     let breaker = sensitive().build().unwrap();
     permit(&breaker).failure();
     breaker.force_closed();
@@ -54,7 +54,7 @@ async fn a_breaker_does_not_inherit_the_history_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_history_already_holds_the_transition_that_a_listener_is_told() {
+async fn the_history_already_contains_the_transition_that_a_listener_receives() {
     let last = Arc::new(Mutex::new(None));
     let (own, log) = (Own::default(), Log::new(Interest::Transitions));
     let (used, kept) = (own.clone(), last.clone());
@@ -70,7 +70,7 @@ async fn the_history_already_holds_the_transition_that_a_listener_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_history_holds_a_probe_that_has_timed_out_before_anybody_notices() {
+async fn the_history_contains_a_probe_timeout_that_nobody_has_noticed_yet() {
     let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
     breaker.trip();
     advance(SECOND).await;

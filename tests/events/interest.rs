@@ -1,14 +1,14 @@
-//! How much is told depends on how much the listeners want to hear of.
+//! A listener receives the events that it is interested in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tower_breaker::{CircuitBreaker, Event, Interest, Listener, OperatorAction};
 
-use crate::{Log, SECOND, Told, advance, permit, sensitive};
+use crate::{Log, Reported, SECOND, advance, permit, sensitive};
 
-/// One of each kind: what is told to those who want to hear of that much.
-async fn told_to(interest: Interest) -> Vec<Told> {
+/// Makes one event of each kind, and returns those that a listener with this interest receives.
+async fn reported_to(interest: Interest) -> Vec<Reported> {
     let log = Log::new(interest);
     let breaker = sensitive().probe_timeout(SECOND).listener(log.clone()).build().unwrap();
     permit(&breaker).success();
@@ -21,48 +21,51 @@ async fn told_to(interest: Interest) -> Vec<Told> {
     log.take()
 }
 
-fn is_of_a_call(told: &Told) -> bool {
-    matches!(told, Told::Rejected(_) | Told::ProbeAdmitted | Told::Settled(_))
+fn is_of_a_call(reported: &Reported) -> bool {
+    matches!(reported, Reported::Rejected(_) | Reported::ProbeAdmitted | Reported::Settled(_))
 }
 
 #[tokio::test(start_paused = true)]
-async fn transitions_are_told_without_what_single_calls_do() {
-    let told = told_to(Interest::Transitions).await;
+async fn interest_in_transitions_excludes_what_single_calls_do() {
+    let reported = reported_to(Interest::Transitions).await;
     assert!(matches!(
-        &told[..],
+        &reported[..],
         [
-            Told::Action(OperatorAction::Trip),
-            Told::Transition(_),
-            Told::Transition(_),
-            Told::ProbeTimedOut,
-            Told::Transition(_),
+            Reported::Action(OperatorAction::Trip),
+            Reported::Transition(_),
+            Reported::Transition(_),
+            Reported::ProbeTimedOut,
+            Reported::Transition(_),
         ]
     ));
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_are_told_with_probes_and_without_calls_that_end() {
-    let mut told = told_to(Interest::Rejections).await;
-    told.retain(is_of_a_call);
+async fn interest_in_rejections_includes_probes_but_not_how_calls_end() {
+    let mut reported = reported_to(Interest::Rejections).await;
+    reported.retain(is_of_a_call);
     assert!(
-        matches!(&told[..], [Told::Rejected(_), Told::ProbeAdmitted, Told::Rejected(_)]),
-        "{told:?}"
+        matches!(
+            &reported[..],
+            [Reported::Rejected(_), Reported::ProbeAdmitted, Reported::Rejected(_)]
+        ),
+        "{reported:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_told_with_all_the_rest() {
+async fn interest_in_calls_includes_all_other_events() {
     for interest in [Interest::Calls, Interest::Durations] {
-        let mut told = told_to(interest).await;
-        assert_eq!(told.len(), 9, "{told:?}");
-        told.retain(is_of_a_call);
-        let [Told::Settled(ended), ..] = told[..] else { panic!("{told:?}") };
+        let mut reported = reported_to(interest).await;
+        assert_eq!(reported.len(), 9, "{reported:?}");
+        reported.retain(is_of_a_call);
+        let [Reported::Settled(ended), ..] = reported[..] else { panic!("{reported:?}") };
         assert_eq!(ended.duration.is_some(), interest == Interest::Durations);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_listener_hears_no_more_than_it_wants() {
+async fn each_listener_receives_only_what_it_is_interested_in() {
     let (little, much) = (Log::new(Interest::Transitions), Log::new(Interest::Calls));
     let breaker = sensitive().listener(much.clone()).listener(little.clone()).build().unwrap();
     permit(&breaker).success();
@@ -77,23 +80,23 @@ fn interests_are_ordered_by_what_they_include() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_hears_of_everything_and_on_transition_of_transitions_only() {
-    let told = Arc::new(AtomicU32::new(0));
-    let count = |told: &Arc<AtomicU32>| {
-        let told = told.clone();
+async fn a_closure_receives_all_events_and_on_transition_only_transitions() {
+    let reported = Arc::new(AtomicU32::new(0));
+    let count = |reported: &Arc<AtomicU32>| {
+        let reported = reported.clone();
         move |_: &Event<'_>| {
-            told.fetch_add(1, Ordering::Relaxed);
+            reported.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let breaker = sensitive().on_event(count(&told)).build().unwrap();
+    let breaker = sensitive().on_event(count(&reported)).build().unwrap();
     permit(&breaker).success();
-    assert_eq!(told.swap(0, Ordering::Relaxed), 1);
+    assert_eq!(reported.swap(0, Ordering::Relaxed), 1);
 
-    let breaker = sensitive().listener(count(&told)).build().unwrap();
+    let breaker = sensitive().listener(count(&reported)).build().unwrap();
     permit(&breaker).success();
-    assert_eq!(told.swap(0, Ordering::Relaxed), 1);
+    assert_eq!(reported.swap(0, Ordering::Relaxed), 1);
 
-    let transitions = told.clone();
+    let transitions = reported.clone();
     let breaker = sensitive()
         .on_transition(move |_| {
             transitions.fetch_add(1, Ordering::Relaxed);
@@ -102,9 +105,9 @@ async fn a_closure_hears_of_everything_and_on_transition_of_transitions_only() {
         .unwrap();
     permit(&breaker).success();
     breaker.force_closed(); // an action without effect
-    assert_eq!(told.swap(0, Ordering::Relaxed), 0);
+    assert_eq!(reported.swap(0, Ordering::Relaxed), 0);
     breaker.force_open();
-    assert_eq!(told.swap(0, Ordering::Relaxed), 1);
+    assert_eq!(reported.swap(0, Ordering::Relaxed), 1);
 }
 
 /// Counts how often it is asked for its interest.
@@ -136,7 +139,7 @@ async fn a_listener_is_asked_for_its_interest_once_when_the_breaker_is_built() {
 }
 
 #[test]
-fn a_breaker_without_listeners_has_nobody_to_tell() {
+fn a_breaker_works_without_listeners() {
     let breaker = CircuitBreaker::new("test");
     permit(&breaker).success();
     breaker.trip();

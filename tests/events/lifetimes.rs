@@ -1,4 +1,4 @@
-//! Who is told nothing any more, and what is freed.
+//! When events are no longer reported, and when listeners are freed.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -12,7 +12,7 @@ fn every_way_to_end() -> [fn(Permit); 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_outlives_its_breaker_tells_nobody() {
+async fn a_permit_that_outlives_its_breaker_is_not_reported() {
     for end in every_way_to_end() {
         let (breaker, log) = observed(sensitive());
         let late = permit(&breaker);
@@ -22,14 +22,14 @@ async fn a_permit_that_outlives_its_breaker_tells_nobody() {
     }
 }
 
-/// So many that one of them has the memory of whatever has just been dropped, unless another test
+/// Builds so many breakers that one of them reuses the circuit that has just been dropped, unless another test
 /// has taken it.
 fn many(of: impl Fn() -> (CircuitBreaker, Log)) -> Vec<(CircuitBreaker, Log)> {
     (0..30).map(|_| of()).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_outlives_its_breaker_does_not_tell_the_listeners_of_the_next_one() {
+async fn a_permit_that_outlives_its_breaker_is_not_reported_to_the_next_one() {
     let unobserved = || (sensitive().build().unwrap(), Log::new(Interest::Transitions));
     for end in every_way_to_end() {
         for was_observed in [false, true] {
@@ -41,7 +41,7 @@ async fn a_permit_that_outlives_its_breaker_does_not_tell_the_listeners_of_the_n
             for (other, other_log) in &others {
                 assert_eq!(other_log.take(), []);
                 permit(other).success();
-                assert_eq!(other_log.ended().len(), 1, "it is told of its own");
+                assert_eq!(other_log.ended().len(), 1, "it receives events of its own breaker");
             }
             drop(others);
             let _others = many(unobserved);
@@ -51,7 +51,7 @@ async fn a_permit_that_outlives_its_breaker_does_not_tell_the_listeners_of_the_n
     }
 }
 
-/// A listener and a way to see whether it has been freed.
+/// A listener, and a reference that shows whether it has been freed.
 fn listener() -> (impl Fn(&Event<'_>) + Send + Sync + 'static, Weak<()>) {
     let owned = Arc::new(());
     let weak = Arc::downgrade(&owned);
@@ -116,7 +116,7 @@ async fn a_listener_that_owns_a_handle_keeps_its_breaker_alive() {
     *handle.lock().unwrap() = Some(breaker.clone());
     drop(breaker);
     assert_eq!(weak.strong_count(), 1);
-    let handle = handle.lock().unwrap().take(); // the cycle is cut
+    let handle = handle.lock().unwrap().take(); // breaks the cycle
     drop(handle);
     assert_eq!(weak.strong_count(), 0);
 }
@@ -141,6 +141,6 @@ async fn a_listener_may_drop_the_last_handle_of_its_breaker() {
     *handle.lock().unwrap() = Some(breaker);
     own.success();
     assert!(handle.lock().unwrap().is_none());
-    assert_eq!(log.take().len(), 1, "the second listener is told of the call, too");
+    assert_eq!(log.take().len(), 1, "the second listener receives the event, too");
     assert_eq!(weak.strong_count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Everything that happens to a circuit is told, once and as it was; whoever listens cannot harm it.
+//! Everything that happens to a circuit is reported once and correctly, and a listener cannot do any harm.
 
 mod admission;
 mod endings;
@@ -39,9 +39,9 @@ async fn advance(time: Duration) {
     tokio::time::advance(time).await;
 }
 
-/// An event that is kept.
+/// An event, as a test keeps it.
 #[derive(Debug, Clone, PartialEq)]
-enum Told {
+enum Reported {
     Transition(Transition),
     Action(OperatorAction),
     ProbeTimedOut,
@@ -60,41 +60,41 @@ struct Ended {
 }
 
 impl Ended {
-    /// Neither slow nor stale.
+    /// A call that is neither slow nor stale.
     fn in_time(ending: Ending, duration: Duration) -> Self {
         Self { ending, duration: Some(duration), is_slow: false, is_stale: false }
     }
 }
 
-/// A listener that keeps what it is told.
+/// A listener that keeps the events that it receives.
 #[derive(Clone)]
 struct Log {
-    told: Arc<Mutex<Vec<Told>>>,
+    reported: Arc<Mutex<Vec<Reported>>>,
     interest: Interest,
 }
 
 impl Log {
     fn new(interest: Interest) -> Self {
-        Self { told: Arc::default(), interest }
+        Self { reported: Arc::default(), interest }
     }
 
-    fn take(&self) -> Vec<Told> {
-        std::mem::take(&mut self.told.lock().unwrap())
+    fn take(&self) -> Vec<Reported> {
+        std::mem::take(&mut self.reported.lock().unwrap())
     }
 
-    /// The transitions since it was last asked, and nothing else.
+    /// Takes the transitions, and forgets all other events.
     fn transitions(&self) -> Vec<Transition> {
-        let transitions = self.take().into_iter().filter_map(|told| match told {
-            Told::Transition(transition) => Some(transition),
+        let transitions = self.take().into_iter().filter_map(|reported| match reported {
+            Reported::Transition(transition) => Some(transition),
             _ => None,
         });
         transitions.collect()
     }
 
-    /// How calls have ended since it was last asked, and nothing else.
+    /// Takes the ends of calls, and forgets all other events.
     fn ended(&self) -> Vec<Ended> {
-        let ended = self.take().into_iter().filter_map(|told| match told {
-            Told::Settled(ended) => Some(ended),
+        let ended = self.take().into_iter().filter_map(|reported| match reported {
+            Reported::Settled(ended) => Some(ended),
             _ => None,
         });
         ended.collect()
@@ -104,19 +104,19 @@ impl Log {
 impl Listener for Log {
     fn on_event(&self, event: &Event<'_>) {
         assert_eq!(event.breaker(), "test");
-        self.told.lock().unwrap().push(match event.kind() {
-            EventKind::Transition(transition) => Told::Transition(transition.clone()),
-            EventKind::OperatorAction(action) => Told::Action(action),
-            EventKind::ProbeTimedOut => Told::ProbeTimedOut,
-            EventKind::Rejected(rejected) => Told::Rejected(rejected.clone()),
-            EventKind::ProbeAdmitted => Told::ProbeAdmitted,
-            EventKind::Settled(settled) => Told::Settled(Ended {
+        self.reported.lock().unwrap().push(match event.kind() {
+            EventKind::Transition(transition) => Reported::Transition(transition.clone()),
+            EventKind::OperatorAction(action) => Reported::Action(action),
+            EventKind::ProbeTimedOut => Reported::ProbeTimedOut,
+            EventKind::Rejected(rejected) => Reported::Rejected(rejected.clone()),
+            EventKind::ProbeAdmitted => Reported::ProbeAdmitted,
+            EventKind::Settled(settled) => Reported::Settled(Ended {
                 ending: settled.ending(),
                 duration: settled.duration(),
                 is_slow: settled.is_slow(),
                 is_stale: settled.is_stale(),
             }),
-            EventKind::Lagged { missed } => Told::Lagged(missed),
+            EventKind::Lagged { missed } => Reported::Lagged(missed),
             other => panic!("a kind that this test does not know: {other:?}"),
         });
     }
@@ -126,13 +126,13 @@ impl Listener for Log {
     }
 }
 
-/// A breaker and everything that happens to it.
+/// A breaker, and a log of everything that happens to it.
 fn observed(builder: CircuitBreakerBuilder) -> (CircuitBreaker, Log) {
     let log = Log::new(Interest::Durations);
     (builder.listener(log.clone()).build().unwrap(), log)
 }
 
-/// The breaker of a listener that uses it; set when it has been built.
+/// The breaker of a listener that uses its breaker. It is set once the breaker has been built.
 #[derive(Clone, Default)]
 struct Own(Arc<OnceLock<CircuitBreaker>>);
 

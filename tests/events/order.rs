@@ -1,4 +1,4 @@
-//! No lock is held while a listener runs, and what changes a circuit is told one at a time.
+//! No lock is held while a listener runs, and changes of a circuit are reported one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tower_breaker::{Event, EventKind, HalfOpen, Interest, Listener, State, Transition};
 
-use crate::{Log, Told, permit, sensitive};
+use crate::{Log, Reported, permit, sensitive};
 
-/// Longer than anything takes; who waits for a lock that is held waits for ever.
+/// Longer than anything takes that does not wait for ever.
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn while_a_listener_blocks_others_can_use_the_breaker() {
     for blocks_on in ["transition", "settled", "rejected"] {
-        let (is_told, told) = channel();
+        let (is_reported, reported) = channel();
         let (go_on, may_go_on) = channel::<()>();
         let may_go_on = Mutex::new(Some(may_go_on));
         let log = Log::new(Interest::Transitions);
@@ -31,7 +31,7 @@ fn while_a_listener_blocks_others_can_use_the_breaker() {
                 let blocker =
                     (kind == blocks_on).then(|| may_go_on.lock().unwrap().take()).flatten();
                 if let Some(may_go_on) = blocker {
-                    is_told.send(()).unwrap();
+                    is_reported.send(()).unwrap();
                     may_go_on.recv().unwrap();
                 }
             })
@@ -43,7 +43,7 @@ fn while_a_listener_blocks_others_can_use_the_breaker() {
                 permit(&breaker).failure();
                 drop(breaker.try_acquire());
             });
-            told.recv_timeout(LONG).expect("it is told");
+            reported.recv_timeout(LONG).expect("it is reported");
             let (done, is_done) = channel();
             scope.spawn({
                 let breaker = &breaker;
@@ -79,14 +79,14 @@ fn assert_a_chain(transitions: &[Transition]) -> State {
     state
 }
 
-/// The same, except that a transition may be missing where events were dropped.
+/// Checks the same, except that transitions may be missing where events were dropped.
 #[track_caller]
-fn assert_a_chain_with_gaps(told: &[Told]) -> Option<State> {
+fn assert_a_chain_with_gaps(reported: &[Reported]) -> Option<State> {
     let mut state = Some(State::Closed);
-    for event in told {
+    for event in reported {
         match event {
-            Told::Lagged(_) => state = None,
-            Told::Transition(transition) => {
+            Reported::Lagged(_) => state = None,
+            Reported::Transition(transition) => {
                 assert!(state.is_none_or(|state| state == transition.from()), "{transition}");
                 state = Some(transition.to());
             }
@@ -96,7 +96,7 @@ fn assert_a_chain_with_gaps(told: &[Told]) -> Option<State> {
     state
 }
 
-/// Notes whether two threads were in it at the same time.
+/// A listener that notes whether two threads were in it at the same time.
 struct Alone {
     is_occupied: AtomicBool,
     met_another: Arc<AtomicBool>,
@@ -152,29 +152,32 @@ fn what_changes_the_circuit_is_reported_one_at_a_time_in_order_and_what_is_dropp
             });
         }
     });
-    assert!(!met_another.load(Ordering::SeqCst), "two were told at the same time");
-    let told = log.take();
-    assert_eq!(assert_a_chain_with_gaps(&told), Some(breaker.state()));
-    let missed =
-        told.iter().map(|told| if let Told::Lagged(n) = told { *n } else { 0 }).sum::<u64>();
-    let actions = told.iter().filter(|told| matches!(told, Told::Action(_))).count() as u64;
+    assert!(!met_another.load(Ordering::SeqCst), "two events were reported at the same time");
+    let reported = log.take();
+    assert_eq!(assert_a_chain_with_gaps(&reported), Some(breaker.state()));
+    let missed = reported
+        .iter()
+        .map(|reported| if let Reported::Lagged(n) = reported { *n } else { 0 })
+        .sum::<u64>();
+    let actions =
+        reported.iter().filter(|reported| matches!(reported, Reported::Action(_))).count() as u64;
     let acted = acted.load(Ordering::Relaxed);
     assert!((acted - missed.min(acted)..=acted).contains(&actions), "{actions} of {acted}");
-    let transitions: Vec<Transition> = told
+    let transitions: Vec<Transition> = reported
         .into_iter()
-        .filter_map(
-            |told| if let Told::Transition(transition) = told { Some(transition) } else { None },
-        )
+        .filter_map(|reported| {
+            if let Reported::Transition(transition) = reported { Some(transition) } else { None }
+        })
         .collect();
     assert!(transitions.windows(2).all(|two| two[0].at() <= two[1].at()), "in order of time");
     assert_eq!(breaker.history().last(), transitions.last());
 }
 
 #[test]
-fn what_single_calls_do_is_told_by_several_threads_at_the_same_time() {
+fn what_single_calls_do_is_reported_by_several_threads_at_once() {
     let both = Arc::new(Barrier::new(2));
     let met = both.clone();
-    // Each waits in the listener for the other one.
+    // Each thread waits in the listener for the other one.
     let breaker = sensitive()
         .on_event(move |event: &Event<'_>| {
             if let EventKind::Settled(_) = event.kind() {
@@ -192,6 +195,6 @@ fn what_single_calls_do_is_told_by_several_threads_at_the_same_time() {
         });
     }
     for _ in 0..2 {
-        is_done.recv_timeout(LONG).expect("neither waits for the other to have been told");
+        is_done.recv_timeout(LONG).expect("neither waits for the other to have been reported");
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever user code does when it is called, woken or dropped: the call goes on, and the next event is
+//! User code may panic when it is called, woken or dropped. The call goes on all the same, and the next event is
 //! reported.
 
 use std::future::Future;
@@ -12,7 +12,7 @@ use tower_breaker::{CircuitBreaker, Event, State};
 
 use crate::{Log, observed, sensitive};
 
-/// Panics when it is dropped, and counts how often it was.
+/// Panics when it is dropped, and counts the drops.
 struct Bomb(Arc<AtomicUsize>);
 
 impl Drop for Bomb {
@@ -22,7 +22,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A waker that panics when it is woken or only when it is dropped.
+/// A waker that panics when it is dropped, and perhaps also when it is woken.
 struct Panics {
     when_woken: bool,
     _when_dropped: Bomb,

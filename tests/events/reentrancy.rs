@@ -10,9 +10,9 @@ use tower_breaker::{
     CircuitBreaker, CircuitBreakerLayer, Ending, Event, EventKind, Interest, OperatorAction, State,
 };
 
-use crate::{Log, MS, Own, SECOND, Told, advance, observed, permit, sensitive};
+use crate::{Log, MS, Own, Reported, SECOND, advance, observed, permit, sensitive};
 
-/// A breaker with a listener that does something with it, and one that keeps what is told.
+/// A breaker with a listener that uses the breaker, and with a log.
 fn using(
     act: impl Fn(&CircuitBreaker, EventKind<'_>) + Send + Sync + 'static,
 ) -> (CircuitBreaker, Log) {
@@ -24,7 +24,7 @@ fn using(
     (breaker, log)
 }
 
-/// Something of every kind.
+/// Makes events of every kind.
 async fn all_kinds(breaker: &CircuitBreaker) {
     permit(breaker).success();
     drop(breaker.try_acquire());
@@ -42,7 +42,7 @@ async fn all_kinds(breaker: &CircuitBreaker) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_looks_at_the_circuit_changes_nothing() {
+async fn a_listener_that_reads_the_state_changes_nothing() {
     let (plain, log) = observed(sensitive());
     all_kinds(&plain).await;
     let expected = log.take().len();
@@ -55,7 +55,7 @@ async fn a_listener_that_looks_at_the_circuit_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_makes_a_call_for_every_event_is_not_told_of_them() {
+async fn calls_that_a_listener_makes_are_not_reported() {
     let (breaker, log) = using(|breaker, _| {
         let _ = breaker.try_acquire().map(|call| call.success());
         drop(breaker.try_acquire());
@@ -80,15 +80,15 @@ async fn a_listener_that_makes_a_call_takes_part_in_the_recovery() {
     assert_eq!(breaker.state(), State::Open);
     advance(SECOND).await;
     let probe = permit(&breaker);
-    drop(breaker.try_acquire()); // half-open without a place, for the listener as well
+    drop(breaker.try_acquire()); // half-open without a free slot, for the listener as well
     drop(probe);
     assert_eq!(breaker.state(), State::HalfOpen);
-    let probes = log.take().iter().filter(|told| **told == Told::ProbeAdmitted).count();
+    let probes = log.take().iter().filter(|reported| **reported == Reported::ProbeAdmitted).count();
     assert_eq!(probes, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_a_listener_keeps_is_told_when_it_ends_elsewhere() {
+async fn a_permit_that_a_listener_keeps_is_reported_when_it_ends_elsewhere() {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keeper = kept.clone();
     let (breaker, log) = using(move |breaker, kind| {
@@ -96,14 +96,14 @@ async fn a_permit_that_a_listener_keeps_is_told_when_it_ends_elsewhere() {
             keeper.lock().unwrap().push(permit(breaker));
         }
     });
-    breaker.resume(); // without effect, but told
+    breaker.resume(); // without effect, but reported
     assert_eq!(log.ended(), []);
     kept.lock().unwrap().drain(..).for_each(|permit| permit.success());
     assert_eq!(log.ended().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_listener_operates_is_told_as_a_transition_but_not_as_an_action() {
+async fn operator_actions_of_a_listener_are_not_reported_but_their_transitions_are() {
     let (breaker, log) = using(|breaker, kind| {
         if let EventKind::Settled(_) = kind {
             breaker.force_open();
@@ -114,16 +114,24 @@ async fn what_a_listener_operates_is_told_as_a_transition_but_not_as_an_action()
         }
     });
     permit(&breaker).success();
-    let told = log.take();
-    assert!(!told.iter().any(|told| matches!(told, Told::Action(_))), "{told:?}");
-    let transitions = told.iter().filter(|told| matches!(told, Told::Transition(_)));
+    let reported = log.take();
+    assert!(
+        !reported.iter().any(|reported| matches!(reported, Reported::Action(_))),
+        "{reported:?}"
+    );
+    let transitions =
+        reported.iter().filter(|reported| matches!(reported, Reported::Transition(_)));
     assert_eq!(transitions.count(), 4);
     breaker.resume();
-    assert_eq!(log.take(), [Told::Action(OperatorAction::Resume)], "others are told as ever");
+    assert_eq!(
+        log.take(),
+        [Reported::Action(OperatorAction::Resume)],
+        "actions outside a listener are still reported"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn transitions_that_a_listener_causes_are_told_after_the_one_that_it_was_told() {
+async fn transitions_that_a_listener_causes_are_reported_after_the_one_that_it_is_receiving() {
     let (breaker, log) = using(|breaker, kind| match kind {
         EventKind::Transition(transition) if transition.to() == State::Open => breaker.reset(),
         _ => {}
@@ -135,24 +143,24 @@ async fn transitions_that_a_listener_causes_are_told_after_the_one_that_it_was_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn transitions_that_a_listener_of_calls_causes_are_told_before_it_returns() {
+async fn transitions_that_a_listener_of_calls_causes_are_reported_before_its_own_method_returns() {
     let (own, log) = (Own::default(), Log::new(Interest::Durations));
     let (used, inner) = (own.clone(), log.clone());
-    let told_meanwhile = Arc::new(Mutex::new(Vec::new()));
-    let told = told_meanwhile.clone();
+    let reported_meanwhile = Arc::new(Mutex::new(Vec::new()));
+    let reported = reported_meanwhile.clone();
     let breaker = sensitive()
         .listener(log.clone())
         .on_event(move |event: &Event<'_>| {
             if let EventKind::Settled(_) = event.kind() {
                 used.get().trip();
-                told.lock().unwrap().extend(inner.transitions());
+                reported.lock().unwrap().extend(inner.transitions());
             }
         })
         .build()
         .unwrap();
     own.set(&breaker);
     permit(&breaker).success();
-    assert_eq!(*told_meanwhile.lock().unwrap(), breaker.history());
+    assert_eq!(*reported_meanwhile.lock().unwrap(), breaker.history());
 }
 
 #[test]
@@ -170,9 +178,9 @@ fn a_listener_that_resets_while_threads_trip_comes_to_an_end() {
             });
         }
     });
-    let told = log.transitions();
-    assert!(!told.is_empty());
-    for (transition, expected) in told.iter().zip([State::Open, State::Closed].iter().cycle()) {
+    let reported = log.transitions();
+    assert!(!reported.is_empty());
+    for (transition, expected) in reported.iter().zip([State::Open, State::Closed].iter().cycle()) {
         assert_eq!(transition.to(), *expected);
     }
     assert_eq!(breaker.state(), State::Closed);
@@ -207,7 +215,7 @@ async fn two_breakers_whose_listeners_call_each_other_come_to_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_panics_at_every_event_changes_nothing_for_anybody() {
+async fn a_listener_that_panics_at_every_event_changes_nothing_for_anybody_else() {
     let (calm, calm_log) = observed(sensitive());
     all_kinds(&calm).await;
     let log = Log::new(Interest::Durations);
@@ -220,8 +228,8 @@ async fn a_listener_that_panics_at_every_event_changes_nothing_for_anybody() {
     let mut subscriber = breaker.subscribe();
     all_kinds(&breaker).await;
     let kinds = |log: &Log| {
-        let told = log.take().into_iter();
-        told.map(|told| std::mem::discriminant(&told)).collect::<Vec<_>>()
+        let reported = log.take().into_iter();
+        reported.map(|reported| std::mem::discriminant(&reported)).collect::<Vec<_>>()
     };
     assert_eq!(kinds(&log), kinds(&calm_log));
     assert_eq!(breaker.state(), calm.state());
@@ -254,7 +262,7 @@ async fn a_listener_that_panics_while_a_permit_is_dropped_by_a_panic_harms_nobod
     assert_eq!(log.ended()[0].ending, Ending::Abandoned);
 }
 
-/// What some listener panics with.
+/// A panic payload that panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {

@@ -1,4 +1,4 @@
-//! A listener that is slow holds up no call for long, and what is dropped for it is counted.
+//! A slow listener does not hold up any call for long, and events that are dropped because of it are counted.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -6,9 +6,9 @@ use std::thread::{self, ThreadId};
 
 use tower_breaker::{CircuitBreaker, Event, Interest, Listener, OperatorAction, State, Transition};
 
-use crate::{Log, Told, sensitive};
+use crate::{Log, Reported, sensitive};
 
-/// Announces each event, and blocks until it may go on.
+/// A listener that announces each event and then blocks until it may go on.
 struct Gated {
     announced: Sender<ThreadId>,
     may_go_on: Mutex<Receiver<()>>,
@@ -17,7 +17,7 @@ struct Gated {
 impl Listener for Gated {
     fn on_event(&self, _: &Event<'_>) {
         self.announced.send(thread::current().id()).unwrap();
-        let _ = self.may_go_on.lock().unwrap().recv(); // or the gate is open for good
+        let _ = self.may_go_on.lock().unwrap().recv(); // an error means that the gate stays open
     }
 
     fn interest(&self) -> Interest {
@@ -25,7 +25,7 @@ impl Listener for Gated {
     }
 }
 
-/// A breaker whose listeners pass a gate, and then a log.
+/// Controls when the events of a breaker pass.
 struct Gate {
     announced: Receiver<ThreadId>,
     go_on: Sender<()>,
@@ -41,7 +41,7 @@ impl Gate {
         (breaker, Self { announced: announcements, go_on }, log)
     }
 
-    /// The thread that is at the gate.
+    /// Waits for the next event and returns the thread that reports it.
     fn reporter(&self) -> ThreadId {
         self.announced.recv().unwrap()
     }
@@ -55,15 +55,15 @@ impl Gate {
     }
 }
 
-/// How many events were reported, and how many were dropped.
+/// Returns how many events were reported or dropped.
 fn reported_or_missed(log: &Log) -> u64 {
-    let told = log.take().into_iter();
-    told.map(|told| if let Told::Lagged(missed) = told { missed } else { 1 }).sum()
+    let reported = log.take().into_iter();
+    reported.map(|reported| if let Reported::Lagged(missed) = reported { missed } else { 1 }).sum()
 }
 
-fn transitions(told: &[Told]) -> Vec<Transition> {
-    let transitions = told.iter().filter_map(|told| match told {
-        Told::Transition(transition) => Some(transition.clone()),
+fn transitions(reported: &[Reported]) -> Vec<Transition> {
+    let transitions = reported.iter().filter_map(|reported| match reported {
+        Reported::Transition(transition) => Some(transition.clone()),
         _ => None,
     });
     transitions.collect()
@@ -81,9 +81,11 @@ fn while_a_listener_blocks_nobody_else_waits_and_the_oldest_events_are_dropped_a
         }
         gate.open();
     });
-    let told = log.take();
-    let [Told::Action(OperatorAction::Trip), Told::Lagged(missed), kept @ ..] = &told[..] else {
-        panic!("{:?}", &told[..3]);
+    let reported = log.take();
+    let [Reported::Action(OperatorAction::Trip), Reported::Lagged(missed), kept @ ..] =
+        &reported[..]
+    else {
+        panic!("{:?}", &reported[..3]);
     };
     assert_eq!((kept.len(), *missed), (64, 40_002 - 1 - 64));
     let kept = transitions(kept);
@@ -92,7 +94,7 @@ fn while_a_listener_blocks_nobody_else_waits_and_the_oldest_events_are_dropped_a
 }
 
 #[test]
-fn a_subscriber_is_told_how_many_transitions_were_dropped_for_a_slow_listener() {
+fn a_subscriber_learns_how_many_transitions_were_dropped_because_of_a_slow_listener() {
     let (breaker, gate, _log) = Gate::new();
     let mut subscriber = breaker.subscribe();
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What is told adds up to what callers see, whatever they do.
+//! The reported events add up to what callers see, whatever they do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tower_breaker::{
     EventKind, HalfOpen, Interest, Listener, Permit, SlidingWindow, State,
 };
 
-/// Counts what it is told.
+/// A listener that counts events.
 #[derive(Clone, Default)]
 struct Sums(Arc<Counters>);
 
@@ -22,7 +22,7 @@ struct Sums(Arc<Counters>);
 struct Counters {
     rejected: AtomicU64,
     probes: AtomicU64,
-    /// By the ending.
+    /// Indexed by the ending.
     settled: [AtomicU64; 4],
     stale: AtomicU64,
     transitions: AtomicU64,
@@ -51,7 +51,7 @@ impl Listener for Sums {
     }
 }
 
-/// What the callers have seen.
+/// Counts what the callers see.
 #[derive(Default)]
 struct Seen {
     rejected: AtomicU64,
@@ -76,13 +76,13 @@ fn value(counter: &AtomicU64) -> u64 {
 
 #[track_caller]
 fn assert_they_add_up(sums: &Sums, seen: &Seen) {
-    let (told, seen_endings) = (sums.0.settled.each_ref(), seen.by_ending.each_ref());
-    assert_eq!(told.map(value), seen_endings.map(value));
-    assert_eq!(told.map(value).iter().sum::<u64>(), value(&seen.admitted));
+    let (reported, seen_endings) = (sums.0.settled.each_ref(), seen.by_ending.each_ref());
+    assert_eq!(reported.map(value), seen_endings.map(value));
+    assert_eq!(reported.map(value).iter().sum::<u64>(), value(&seen.admitted));
     assert_eq!(value(&sums.0.rejected), value(&seen.rejected));
 }
 
-/// A sequence of numbers that look random.
+/// A sequence of pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -92,7 +92,7 @@ impl Random {
     }
 }
 
-/// Trips, recovers and is operated all the time.
+/// A circuit that trips and recovers all the time.
 fn restless() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("sums")
         .consecutive_failures(4)
@@ -103,8 +103,8 @@ fn restless() -> CircuitBreakerBuilder {
         .probe_timeout(Duration::from_millis(2))
 }
 
-/// One call, made and ended in one of many ways, or an operator's action. Permits that are `kept`
-/// end later, mostly in another period.
+/// Makes and ends one call in one of many ways, or operates the circuit. Permits that are `kept` end later, mostly
+/// in another period.
 fn something(breaker: &CircuitBreaker, seen: &Seen, random: &mut Random, kept: &mut Vec<Permit>) {
     match random.below(200) {
         0 => breaker.trip(),
@@ -189,7 +189,7 @@ fn one_service_call(breaker: &CircuitBreaker, seen: &Seen, random: &mut Random) 
 }
 
 #[test]
-fn what_is_told_adds_up_after_a_hundred_thousand_calls_on_four_threads() {
+fn reported_events_add_up_after_a_hundred_thousand_calls_on_four_threads() {
     const THREADS: u64 = 4;
     let (sums, seen) = (Sums::default(), Seen::default());
     let breaker = restless().listener(sums.clone()).build().unwrap();
@@ -206,7 +206,7 @@ fn what_is_told_adds_up_after_a_hundred_thousand_calls_on_four_threads() {
         }
     });
     assert_they_add_up(&sums, &seen);
-    // Or nothing was tested.
+    // Otherwise nothing was tested.
     let Counters { rejected, probes, stale, transitions, .. } = &*sums.0;
     for counter in [rejected, probes, stale, transitions] {
         assert!(value(counter) > 100, "{}", value(counter));
@@ -214,7 +214,7 @@ fn what_is_told_adds_up_after_a_hundred_thousand_calls_on_four_threads() {
 }
 
 #[test]
-fn every_probe_is_told_and_no_other_call() {
+fn every_probe_is_reported_as_admitted_and_no_other_call_is() {
     let (sums, seen) = (Sums::default(), Seen::default());
     let breaker = restless().listener(sums.clone()).build().unwrap();
     let (mut random, mut kept, mut probes) = (Random(7), Vec::new(), 0);
@@ -222,7 +222,7 @@ fn every_probe_is_told_and_no_other_call() {
         let (state, before) = (breaker.state(), value(&seen.admitted) + kept.len() as u64);
         something(&breaker, &seen, &mut random, &mut kept);
         let admitted = value(&seen.admitted) + kept.len() as u64 - before;
-        // With nobody else there, a call is a probe if the circuit was not closed when it came.
+        // Without other threads, a call is a probe if the circuit was not closed before it.
         probes += if state == State::Closed { 0 } else { admitted };
     }
     kept.into_iter().for_each(|permit| end(permit, &seen, &mut random));
@@ -232,7 +232,7 @@ fn every_probe_is_told_and_no_other_call() {
 }
 
 #[test]
-fn every_probe_is_told_when_threads_compete_for_them() {
+fn every_probe_is_reported_when_threads_compete_for_them() {
     let (sums, admitted) = (Sums::default(), AtomicU64::new(0));
     let breaker = restless().probe_timeout(Duration::MAX).listener(sums.clone()).build().unwrap();
     breaker.trip();
@@ -240,7 +240,7 @@ fn every_probe_is_told_when_threads_compete_for_them() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for round in 0..10_000 {
-                    // It never closes, so every call is a probe.
+                    // The circuit never closes, so every call is a probe.
                     let Ok(probe) = breaker.try_acquire() else { continue };
                     admitted.fetch_add(1, Ordering::Relaxed);
                     if round % 2 == 0 { drop(probe) } else { probe.ignore() }

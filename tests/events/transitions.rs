@@ -1,4 +1,4 @@
-//! Transitions, actions of operators and probes that time out.
+//! Events about transitions, operator actions and probe timeouts.
 
 use tokio::time::Instant;
 use tower_breaker::{
@@ -6,9 +6,9 @@ use tower_breaker::{
     SlidingWindow, State, Transition,
 };
 
-use crate::{Log, MS, SECOND, Told, advance, observed, permit, sensitive};
+use crate::{Log, MS, Reported, SECOND, advance, observed, permit, sensitive};
 
-/// The one transition that `action` causes.
+/// Runs `action`, and returns the one transition that it causes.
 #[track_caller]
 fn only(log: &Log, action: impl FnOnce()) -> Transition {
     log.take();
@@ -21,7 +21,7 @@ fn states(transition: &Transition) -> (State, State) {
     (transition.from(), transition.to())
 }
 
-/// The cause of the transition after these calls, each of them failed and of that length or not.
+/// Makes these calls, each of which is `(failed, slow)`, and returns the cause of the transition that follows.
 async fn cause_of(builder: CircuitBreakerBuilder, calls: &[(bool, bool)]) -> Cause {
     let builder = builder.slow_call_duration_threshold(SECOND);
     let (breaker, log) = observed(builder.sliding_window(SlidingWindow::count(4)));
@@ -36,7 +36,7 @@ async fn cause_of(builder: CircuitBreakerBuilder, calls: &[(bool, bool)]) -> Cau
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transition_says_which_run_of_failures_crossed_the_threshold() {
+async fn a_transition_says_which_failure_streak_reached_the_limit() {
     let builder = CircuitBreaker::builder("test").consecutive_failures(3);
     let cause = cause_of(builder, &[(true, false); 3]).await;
     assert_eq!(cause, Cause::ConsecutiveFailures { failures: 3 });
@@ -44,7 +44,7 @@ async fn a_transition_says_which_run_of_failures_crossed_the_threshold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transition_says_which_failure_rate_crossed_the_threshold() {
+async fn a_transition_says_which_failure_rate_reached_the_threshold() {
     let builder = CircuitBreaker::builder("test").failure_rate_threshold(0.6);
     let calls = [(true, false), (false, true), (true, false), (true, true)];
     let cause = cause_of(builder, &calls).await;
@@ -53,7 +53,7 @@ async fn a_transition_says_which_failure_rate_crossed_the_threshold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transition_says_which_rate_of_slow_calls_crossed_the_threshold() {
+async fn a_transition_says_which_slow_call_rate_reached_the_threshold() {
     let builder = CircuitBreaker::builder("test").slow_call_rate_threshold(0.5);
     let calls = [(true, false), (false, true), (true, false), (false, true)];
     let cause = cause_of(builder, &calls).await;
@@ -78,7 +78,7 @@ async fn a_transition_says_which_rate_a_sample_of_probes_had() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transition_knows_the_wait_and_the_number_of_the_attempt_until_it_closes() {
+async fn a_transition_to_open_has_the_wait_and_the_number_of_the_attempt() {
     let wait = Backoff::exponential(SECOND, 3 * SECOND).jitter(0.0);
     let (breaker, log) = observed(sensitive().open_duration(wait));
     for _ in 0..2 {
@@ -133,12 +133,13 @@ async fn a_transition_says_when_it_happened() {
     advance(3 * MS).await;
     at.push(Instant::now());
     probe.success();
-    let told: Vec<Instant> = log.transitions().iter().map(Transition::at).collect();
-    assert_eq!(told, at);
+    let reported: Vec<Instant> = log.transitions().iter().map(Transition::at).collect();
+    assert_eq!(reported, at);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_times_out_is_told_before_its_transition_and_dated_to_the_end_of_its_time() {
+async fn a_probe_timeout_is_reported_before_its_transition_and_dated_to_the_end_of_the_probes_time()
+{
     let (breaker, log) = observed(sensitive().probe_timeout(10 * SECOND));
     breaker.trip();
     advance(SECOND).await;
@@ -148,9 +149,11 @@ async fn a_probe_that_times_out_is_told_before_its_transition_and_dated_to_the_e
     advance(10 * SECOND + 300 * MS).await;
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(rejected.retry_after(), Some(700 * MS));
-    let told = log.take();
-    let [Told::ProbeTimedOut, Told::Transition(opened), Told::Rejected(_)] = &told[..] else {
-        panic!("{told:?}");
+    let reported = log.take();
+    let [Reported::ProbeTimedOut, Reported::Transition(opened), Reported::Rejected(_)] =
+        &reported[..]
+    else {
+        panic!("{reported:?}");
     };
     assert_eq!(states(opened), (State::HalfOpen, State::Open));
     assert_eq!((opened.cause(), opened.at()), (Cause::ProbeTimedOut, end));
@@ -158,7 +161,7 @@ async fn a_probe_that_times_out_is_told_before_its_transition_and_dated_to_the_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_times_out_is_told_once_however_many_were_in_flight() {
+async fn a_probe_timeout_is_reported_once_however_many_probes_were_in_flight() {
     let builder = sensitive().half_open(HalfOpen::consecutive_successes(3)).probe_timeout(SECOND);
     let (breaker, log) = observed(builder);
     breaker.trip();
@@ -166,12 +169,12 @@ async fn a_probe_that_times_out_is_told_once_however_many_were_in_flight() {
     let _hang = [permit(&breaker), permit(&breaker), permit(&breaker)];
     advance(1500 * MS).await;
     (0..3).for_each(|_| drop(breaker.try_acquire()));
-    let timed_out = log.take().into_iter().filter(|told| *told == Told::ProbeTimedOut);
+    let timed_out = log.take().into_iter().filter(|reported| *reported == Reported::ProbeTimedOut);
     assert_eq!(timed_out.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn looking_does_not_tell() {
+async fn reading_the_state_reports_nothing() {
     let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
     breaker.trip();
     advance(SECOND).await;
@@ -183,7 +186,7 @@ async fn looking_does_not_tell() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operator_does_is_told_before_the_transition_that_it_causes() {
+async fn an_operator_action_is_reported_before_the_transition_that_it_causes() {
     use OperatorAction::{ForceClosed, ForceOpen, Reset, Resume, Trip};
     use State::{Closed, HalfOpen, Open};
     type Act = fn(&CircuitBreaker);
@@ -199,40 +202,41 @@ async fn what_an_operator_does_is_told_before_the_transition_that_it_causes() {
     let (breaker, log) = observed(sensitive());
     for (act, action, cause, change) in steps {
         act(&breaker);
-        let told = log.take();
-        let [Told::Action(told_action), Told::Transition(transition)] = &told[..] else {
-            panic!("{told:?}");
+        let reported = log.take();
+        let [Reported::Action(reported_action), Reported::Transition(transition)] = &reported[..]
+        else {
+            panic!("{reported:?}");
         };
-        assert_eq!(*told_action, action);
+        assert_eq!(*reported_action, action);
         assert_eq!((transition.cause(), states(transition)), (cause, change));
     }
-    // An open circuit that is held open is the one change between equal states.
+    // This is the only transition between equal states.
     let held = only(&log, || breaker.force_open());
     assert_eq!((held.cause(), states(&held)), (Cause::ForceOpen, (Open, Open)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operator_does_is_told_if_it_has_no_effect() {
+async fn an_operator_action_is_reported_even_if_it_has_no_effect() {
     use OperatorAction::{ForceClosed, ForceOpen, Reset, Resume, Trip};
     let (breaker, log) = observed(sensitive());
-    let told_by = |act: fn(&CircuitBreaker)| {
+    let reported_by = |act: fn(&CircuitBreaker)| {
         act(&breaker);
         log.take()
     };
-    assert_eq!(told_by(CircuitBreaker::resume), [Told::Action(Resume)]);
-    assert_eq!(told_by(CircuitBreaker::reset), [Told::Action(Reset)]);
-    assert_eq!(told_by(CircuitBreaker::force_closed), [Told::Action(ForceClosed)]);
-    assert_eq!(told_by(CircuitBreaker::force_closed), [Told::Action(ForceClosed)]);
-    assert_eq!(told_by(CircuitBreaker::trip), [Told::Action(Trip)]);
+    assert_eq!(reported_by(CircuitBreaker::resume), [Reported::Action(Resume)]);
+    assert_eq!(reported_by(CircuitBreaker::reset), [Reported::Action(Reset)]);
+    assert_eq!(reported_by(CircuitBreaker::force_closed), [Reported::Action(ForceClosed)]);
+    assert_eq!(reported_by(CircuitBreaker::force_closed), [Reported::Action(ForceClosed)]);
+    assert_eq!(reported_by(CircuitBreaker::trip), [Reported::Action(Trip)]);
     breaker.force_open();
     log.take();
-    assert_eq!(told_by(CircuitBreaker::force_open), [Told::Action(ForceOpen)]);
-    assert_eq!(told_by(CircuitBreaker::trip), [Told::Action(Trip)]);
-    assert_eq!(told_by(CircuitBreaker::reset), [Told::Action(Reset)]);
+    assert_eq!(reported_by(CircuitBreaker::force_open), [Reported::Action(ForceOpen)]);
+    assert_eq!(reported_by(CircuitBreaker::trip), [Reported::Action(Trip)]);
+    assert_eq!(reported_by(CircuitBreaker::reset), [Reported::Action(Reset)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_whose_time_was_over_before_an_operator_acted_is_told_before_the_action() {
+async fn a_probe_timeout_that_precedes_an_operator_action_is_reported_first() {
     let (breaker, log) = observed(sensitive().probe_timeout(SECOND));
     breaker.trip();
     advance(SECOND).await;
@@ -240,27 +244,27 @@ async fn a_probe_whose_time_was_over_before_an_operator_acted_is_told_before_the
     advance(5 * SECOND).await;
     log.take();
     breaker.reset();
-    let told = log.take();
+    let reported = log.take();
     let [
-        Told::ProbeTimedOut,
-        Told::Transition(opened),
-        Told::Action(OperatorAction::Reset),
-        Told::Transition(closed),
-    ] = &told[..]
+        Reported::ProbeTimedOut,
+        Reported::Transition(opened),
+        Reported::Action(OperatorAction::Reset),
+        Reported::Transition(closed),
+    ] = &reported[..]
     else {
-        panic!("{told:?}");
+        panic!("{reported:?}");
     };
     assert_eq!(states(opened), (State::HalfOpen, State::Open));
     assert_eq!(states(closed), (State::Open, State::Closed));
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_listener_is_told_in_the_order_in_which_they_were_added() {
+async fn listeners_are_called_in_the_order_in_which_they_were_added() {
     let (first, second) = (Log::new(Interest::Durations), Log::new(Interest::Durations));
-    let told_first = first.clone();
+    let reported_first = first.clone();
     let breaker = sensitive()
         .listener(first.clone())
-        .on_transition(move |_| assert_eq!(told_first.transitions().len(), 1))
+        .on_transition(move |_| assert_eq!(reported_first.transitions().len(), 1))
         .listener(second.clone())
         .build()
         .unwrap();
@@ -270,14 +274,14 @@ async fn every_listener_is_told_in_the_order_in_which_they_were_added() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_are_a_line_each_for_a_log() {
+async fn each_event_prints_as_one_line_for_a_log() {
     use std::sync::{Arc, Mutex};
     let lines = Arc::new(Mutex::new(Vec::new()));
-    let told = lines.clone();
+    let reported = lines.clone();
     let breaker = sensitive()
         .slow_call_duration_threshold(SECOND)
         .probe_timeout(SECOND)
-        .on_event(move |event| told.lock().unwrap().push(event.to_string()))
+        .on_event(move |event| reported.lock().unwrap().push(event.to_string()))
         .build()
         .unwrap();
     let (slow, ignored, stale) = (permit(&breaker), permit(&breaker), permit(&breaker));

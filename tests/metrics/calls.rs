@@ -1,8 +1,9 @@
-//! Calls and rejections.
+//! The metrics of calls and rejections.
 
 use std::time::Duration;
 
 use tokio::time::advance;
+use tower_breaker::Outcome;
 
 use crate::*;
 
@@ -19,6 +20,7 @@ async fn calls_are_counted_by_how_they_end() {
     (0..3).for_each(|_| permit(&breaker).failure());
     (0..2).for_each(|_| permit(&breaker).ignore());
     drop(permit(&breaker));
+    (0..6).for_each(|_| permit(&breaker).record(Outcome::SoftFailure));
     let late = permit(&breaker);
     let slow = permit(&breaker);
     advance(SECOND).await;
@@ -27,15 +29,15 @@ async fn calls_are_counted_by_how_they_end() {
     slow.success();
 
     let scrape = exporter.scrape();
-    let counted = ["success", "failure", "ignored", "abandoned"]
+    let counted = ["success", "failure", "ignored", "abandoned", "soft_failure"]
         .map(|outcome| scrape.value(CALLS, &of_test(&[("outcome", outcome)])));
-    assert_eq!(counted, [5.0, 4.0, 2.0, 1.0]);
+    assert_eq!(counted, [5.0, 4.0, 2.0, 1.0, 6.0]);
     assert_eq!(scrape.value(SLOW_CALLS, &of_test(&[])), 1.0);
     assert_eq!(scrape.value(STALE_RESULTS, &of_test(&[])), 0.0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_comes_too_late_is_counted_and_said_to_be_stale() {
+async fn a_result_that_comes_too_late_is_counted_as_stale() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();
     let late = permit(&breaker);
@@ -47,7 +49,7 @@ async fn a_result_that_comes_too_late_is_counted_and_said_to_be_stale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_are_counted_by_reason_and_are_no_calls() {
+async fn rejections_are_counted_by_reason_and_not_as_calls() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();
     breaker.trip();
@@ -70,7 +72,7 @@ async fn rejections_are_counted_by_reason_and_are_no_calls() {
 fn a_call_that_is_recorded_allocates_nothing() {
     let exporter = Exporter::new();
     let breaker = CircuitBreaker::builder("test").consecutive_failures(100).build().unwrap();
-    permit(&breaker).success(); // what is only set up once: the thread's stripe
+    permit(&breaker).success(); // sets up what a thread allocates once
     let allocated = allocation_counter::measure(|| {
         permit(&breaker).success();
         permit(&breaker).failure();
@@ -81,7 +83,7 @@ fn a_call_that_is_recorded_allocates_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_a_histogram_of_durations_only_if_asked_for() {
+async fn there_is_a_histogram_of_durations_only_if_it_is_enabled() {
     let exporter = Exporter::new();
     let without = sensitive().build().unwrap();
     permit(&without).success();

@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing is counted twice, whatever many threads do at once.
+//! No count is lost and nothing is counted twice, whatever many threads do at once.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,7 +21,7 @@ const THREADS: u64 = 4;
 const CALLS_EACH: usize = 25_000;
 const MICROS: Duration = Duration::from_micros(1);
 
-/// What the callers saw.
+/// Counts what the callers see.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
     admitted: u64,
@@ -29,7 +29,7 @@ struct Seen {
     ended: [u64; 4],
     /// open, half-open, forced open
     rejected: [u64; 3],
-    /// What an operator did.
+    /// The operator actions.
     actions: u64,
 }
 
@@ -46,11 +46,12 @@ impl Seen {
             RejectReason::Open => 0,
             RejectReason::HalfOpen => 1,
             RejectReason::ForcedOpen => 2,
+            other => panic!("a reason that this test does not know: {other}"),
         }] += 1;
     }
 }
 
-/// A caller who does everything that one can do, at random.
+/// A caller that does everything that is possible, at random.
 fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
     let mut random = seed;
     let mut next = move |n: u64| {
@@ -77,7 +78,7 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
                 }
             },
         }
-        // Some are held for a while, so that their results are stale.
+        // Some permits are held for a while, so that their results are stale.
         while held.len() as u64 > next(4) {
             let permit = held.swap_remove(next(held.len() as u64) as usize);
             let ending = [0, 0, 0, 0, 0, 1, 1, 2, 3][next(9) as usize];
@@ -109,7 +110,7 @@ fn panicking_call(breaker: &CircuitBreaker, seen: &mut Seen) {
     }
 }
 
-/// What a listener received. Where it is too slow, events are dropped and counted.
+/// A listener that keeps transitions and counts other events. If it is too slow, events are dropped and counted.
 #[derive(Clone, Default)]
 struct Log {
     transitions: Arc<Mutex<Vec<Transition>>>,
@@ -133,7 +134,7 @@ impl Listener for Log {
     }
 }
 
-/// What was seen from outside, and what a listener received.
+/// What callers saw, and what a listener received.
 struct Run {
     breaker: CircuitBreaker,
     seen: Seen,
@@ -176,7 +177,7 @@ fn run() -> Run {
     Run { breaker, seen, log, began }
 }
 
-/// The scrape was taken between the two times.
+/// `before` and `after` are the times between which the scrape was taken.
 fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
     let Run { breaker, seen, log, began } = run;
     let transitions = log.transitions.lock().unwrap();
@@ -190,10 +191,10 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
     assert_eq!(scrape.sum(CALLS, &[]) as u64, seen.admitted);
     assert_eq!(counts(REJECTIONS, "reason", &["open", "half_open", "forced_open"]), seen.rejected);
 
-    let mut told: BTreeMap<_, u64> = BTreeMap::new();
+    let mut received: BTreeMap<_, u64> = BTreeMap::new();
     for transition in transitions.iter() {
         let labels = (label(transition.from()), label(transition.to()), transition.cause().name());
-        *told.entry(labels).or_default() += 1;
+        *received.entry(labels).or_default() += 1;
     }
     let shown: BTreeMap<_, u64> = scrape
         .of(TRANSITIONS, &[])
@@ -202,7 +203,7 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
             ((&*labels["from"], &*labels["to"], &*labels["cause"]), *value as u64)
         })
         .collect();
-    assert!(told.iter().all(|(labels, n)| *n <= shown[labels]), "{told:?} of {shown:?}");
+    assert!(received.iter().all(|(labels, n)| *n <= shown[labels]), "{received:?} of {shown:?}");
     assert_eq!(breaker.history().last(), transitions.last());
     let timeouts = scrape.sum(TRANSITIONS, &[("cause", "probe_timed_out")]) as u64;
     let received = [transitions.len() as u64, value(&log.others), value(&log.missed)];
@@ -221,7 +222,7 @@ fn assert_conserved(run: &Run, scrape: &Scrape, [before, after]: [Instant; 2]) {
 }
 
 #[tokio::test]
-async fn whatever_many_threads_do_the_exporter_serves_what_they_saw() {
+async fn whatever_many_threads_do_the_exporter_serves_what_they_have_seen() {
     let exporter = Exporter::new();
     let run = run();
     let addr = serve(exporter.handle.clone()).await;
@@ -231,7 +232,7 @@ async fn whatever_many_threads_do_the_exporter_serves_what_they_saw() {
 }
 
 #[test]
-fn whatever_many_threads_do_a_debugging_recorder_has_what_they_saw() {
+fn whatever_many_threads_do_a_debugging_recorder_has_what_they_have_seen() {
     let _alone = Exporter::new();
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {

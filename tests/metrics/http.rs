@@ -1,4 +1,4 @@
-//! The exporter behind real HTTP.
+//! The exporter, served over real HTTP.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::scrape::Scrape;
 
-/// Serves what the exporter has, brought up to date, as a user would.
+/// Serves the metrics as a user would, with a refresh before each scrape.
 pub(crate) async fn serve(handle: PrometheusHandle) -> SocketAddr {
     let render = move || async move {
         tower_breaker::metrics::refresh();

@@ -1,4 +1,4 @@
-//! Metrics beside listeners that do what they like.
+//! Metrics next to listeners that use the breaker, panic or block.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -24,10 +24,10 @@ fn with_listener(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_calls_and_rejections_of_a_listener_are_counted_and_not_told_to_it() {
+async fn calls_and_rejections_of_a_listener_are_counted_but_not_reported_to_it() {
     let exporter = Exporter::new();
-    let told = Arc::new(AtomicUsize::new(0));
-    let counter = told.clone();
+    let received = Arc::new(AtomicUsize::new(0));
+    let counter = received.clone();
     let breaker = with_listener(move |breaker, event| {
         counter.fetch_add(1, Ordering::Relaxed);
         if let EventKind::Settled(_) = event.kind() {
@@ -42,11 +42,11 @@ async fn the_calls_and_rejections_of_a_listener_are_counted_and_not_told_to_it()
     assert_eq!(scrape.value(CALLS, &of_test(&[("outcome", "success")])), 2.0);
     assert_eq!(scrape.value(CALLS, &of_test(&[("outcome", "failure")])), 1.0);
     assert_eq!(scrape.value(REJECTIONS, &of_test(&[("reason", "open")])), 1.0);
-    assert_eq!(told.load(Ordering::Relaxed), 3); // two calls and a transition
+    assert_eq!(received.load(Ordering::Relaxed), 3); // two calls and a transition
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_wants_transitions_is_not_told_of_calls_because_metrics_are() {
+async fn a_listener_that_wants_transitions_does_not_receive_calls_because_of_the_metrics() {
     struct Quiet(Arc<AtomicUsize>);
     impl Listener for Quiet {
         fn on_event(&self, _: &Event<'_>) {
@@ -58,13 +58,13 @@ async fn a_listener_that_wants_transitions_is_not_told_of_calls_because_metrics_
         }
     }
     let _exporter = Exporter::new();
-    let told = Arc::new(AtomicUsize::new(0));
-    let breaker = sensitive().listener(Quiet(told.clone())).listener(|_: &Event<'_>| {});
+    let received = Arc::new(AtomicUsize::new(0));
+    let breaker = sensitive().listener(Quiet(received.clone())).listener(|_: &Event<'_>| {});
     let breaker = breaker.build().unwrap();
     permit(&breaker).success();
     permit(&breaker).failure();
     breaker.try_acquire().unwrap_err();
-    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(received.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn a_listener_that_resets_leaves_one_state_and_every_transition_counted() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_panics_costs_no_count() {
+async fn a_listener_that_panics_loses_no_count() {
     let exporter = Exporter::new();
     let breaker = with_listener(|_, _| std::panic::resume_unwind(Box::new("a listener")));
     permit(&breaker).success();
@@ -97,9 +97,8 @@ async fn a_listener_that_panics_costs_no_count() {
     assert_eq!(scrape.sum(TRANSITIONS, &[]), 1.0);
 }
 
-/// Listeners are told one after the other, so those that are told later wait. Metrics do not.
 #[test]
-fn a_listener_that_blocks_keeps_no_transition_from_being_shown() {
+fn a_listener_that_blocks_does_not_delay_the_metrics_of_a_transition() {
     let exporter = Exporter::new();
     let (is_blocking, blocks) = mpsc::channel();
     let (go_on, gate) = mpsc::channel::<()>();

@@ -1,5 +1,4 @@
-//! What the breakers record through the `metrics` facade, as the Prometheus exporter and a debugging
-//! recorder have it.
+//! What breakers record through the `metrics` facade, as seen by the Prometheus exporter and a debugging recorder.
 #![cfg(feature = "metrics")]
 
 mod calls;
@@ -33,12 +32,12 @@ const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
 const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
 const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
 
-/// The breakers that this thread builds record here.
+/// The recorder of the breakers that this thread builds.
 struct Exporter {
     handle: PrometheusHandle,
     _recorder: LocalRecorderGuard<'static>,
-    /// A refresh is for all breakers of the process, also those that have found no recorder yet, and
-    /// paused clocks differ: one test at a time.
+    /// Lets one test run at a time. A refresh concerns all breakers of the process, and each test has a clock of
+    /// its own.
     _alone: MutexGuard<'static, ()>,
 }
 

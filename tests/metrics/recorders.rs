@@ -1,4 +1,4 @@
-//! Other recorders than the exporter.
+//! Recorders other than the exporter.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use metrics_util::debugging::DebuggingRecorder;
 use crate::*;
 
 #[test]
-fn every_metric_has_a_unit_and_a_text() {
+fn every_metric_has_a_unit_and_a_description() {
     let recorder = DebuggingRecorder::new();
     let snapshot = metrics::with_local_recorder(&recorder, || {
         let breaker = sensitive().call_duration_histogram().build().unwrap();
@@ -26,7 +26,7 @@ fn every_metric_has_a_unit_and_a_text() {
 }
 
 #[test]
-fn what_was_counted_by_a_recorder_that_was_found_stays_there() {
+fn a_breaker_keeps_the_recorder_that_it_has_found() {
     let (first, second) = (DebuggingRecorder::new(), DebuggingRecorder::new());
     let breaker = metrics::with_local_recorder(&first, || sensitive().build().unwrap());
     metrics::with_local_recorder(&second, || {
@@ -37,7 +37,7 @@ fn what_was_counted_by_a_recorder_that_was_found_stays_there() {
     assert!(!first.snapshotter().snapshot().into_vec().is_empty());
 }
 
-/// All its counters panic.
+/// A recorder whose counters panic.
 struct Panics;
 
 impl CounterFn for Panics {
@@ -77,7 +77,7 @@ fn a_recorder_that_panics_harms_no_call() {
     permit(&breaker).success();
 }
 
-/// A recorder whose handles panic when they are dropped, and which counts that.
+/// A recorder whose counters panic when they are dropped. It counts the drops.
 #[derive(Clone, Default)]
 struct PanicsWhenDropped(Arc<AtomicUsize>);
 
@@ -92,7 +92,7 @@ impl CounterFn for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        // One panic. Several handles are dropped together, and two would abort the process.
+        // Only the first one panics. The handles are dropped together, and a second panic would abort.
         if self.0.load(Ordering::Relaxed) == 1 {
             std::panic::resume_unwind(Box::new("a handle"));
         }

@@ -1,6 +1,7 @@
-//! What an exporter serves, as numbers.
+//! Parses what an exporter serves.
 
 use std::collections::BTreeMap;
+
 /// A line of the exporter's output.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
@@ -10,7 +11,7 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// `name{key="value",key="value"} number`; the labels' values are plain here.
+    /// Parses `name{key="value",key="value"} number`. The values in these tests contain no quotes or commas.
     fn parse(line: &str) -> Self {
         let (series, value) = line.rsplit_once(' ').expect(line);
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
@@ -41,7 +42,7 @@ impl Scrape {
         Self(lines.map(Series::parse).collect())
     }
 
-    /// The one series with these labels, and no others.
+    /// Returns the value of the series with exactly these labels.
     #[track_caller]
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let mut found = self.of(name, labels).filter(|series| series.labels.len() == labels.len());
@@ -52,7 +53,7 @@ impl Scrape {
         }
     }
 
-    /// The sum of all series with these labels.
+    /// Returns the sum of all series that have these labels.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.of(name, labels).map(|series| series.value).sum()
     }

@@ -1,4 +1,4 @@
-//! States, the time in them, transitions and rates.
+//! The metrics of states, the time in each state, transitions and rates.
 
 use tokio::time::advance;
 use tower_breaker::{CircuitBreaker, SlidingWindow};
@@ -61,7 +61,7 @@ async fn exactly_one_state_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn breakers_of_one_name_add_up_and_one_that_is_dropped_takes_itself_out() {
+async fn breakers_with_the_same_name_add_up_and_one_that_is_dropped_leaves_the_states() {
     let exporter = Exporter::new();
     let (one, other) = (sensitive().build().unwrap(), sensitive().build().unwrap());
     assert_eq!(states(&exporter.scrape()), [2.0, 0.0, 0.0]);
@@ -73,7 +73,7 @@ async fn breakers_of_one_name_add_up_and_one_that_is_dropped_takes_itself_out() 
     assert_eq!(states(&exporter.scrape()), [1.0, 0.0, 0.0]);
     drop(other);
     assert_eq!(states(&exporter.scrape()), [0.0; 3]);
-    assert_eq!(seconds(&exporter.scrape()), [1.0, 1.0, 0.0]); // which stay
+    assert_eq!(seconds(&exporter.scrape()), [1.0, 1.0, 0.0]); // the counts stay
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn the_seconds_in_all_states_sum_to_the_age_of_the_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_probe_opens_the_circuit_when_its_time_is_over_though_nobody_has_noticed() {
+async fn a_probe_that_hangs_shows_as_open_once_its_time_has_passed_even_if_nobody_has_noticed() {
     let exporter = Exporter::new();
     let breaker = sensitive().probe_timeout(SECOND * 3).build().unwrap();
     permit(&breaker).failure();
@@ -115,7 +115,7 @@ async fn a_hanging_probe_opens_the_circuit_when_its_time_is_over_though_nobody_h
     assert_eq!(exporter.scrape().value(TRANSITIONS, &of_test(&timed_out)), 0.0);
 
     advance(SECOND).await;
-    let probe = permit(&breaker); // notices
+    let probe = permit(&breaker); // notices the timeout
     assert_eq!(states(&exporter.scrape()), [0.0, 0.0, 1.0]);
     assert_eq!(seconds(&exporter.scrape()), [0.0, 9.0, 3.0]);
     assert_eq!(exporter.scrape().value(TRANSITIONS, &of_test(&timed_out)), 1.0);
@@ -123,7 +123,7 @@ async fn a_hanging_probe_opens_the_circuit_when_its_time_is_over_though_nobody_h
 }
 
 #[tokio::test(start_paused = true)]
-async fn transitions_are_counted_by_where_from_where_to_and_why() {
+async fn transitions_are_counted_by_both_states_and_the_cause() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();
     permit(&breaker).failure();
@@ -143,7 +143,7 @@ async fn transitions_are_counted_by_where_from_where_to_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rates_are_those_of_the_snapshot_and_nan_where_it_has_none() {
+async fn the_rates_equal_those_of_the_snapshot_and_are_nan_where_it_has_none() {
     let exporter = Exporter::new();
     let breaker = CircuitBreaker::builder("test")
         .failure_rate_threshold(1.0)
@@ -170,7 +170,7 @@ async fn the_rates_are_those_of_the_snapshot_and_nan_where_it_has_none() {
 
 #[cfg(feature = "keyed")]
 #[test]
-fn circuits_of_keys_are_counted_under_the_name_of_their_template() {
+fn circuits_of_keys_are_counted_under_the_name_of_their_registry() {
     use tower_breaker::keyed::CircuitBreakerRegistry;
 
     let exporter = Exporter::new();

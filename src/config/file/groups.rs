@@ -7,6 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::keys::EscapedKeys;
 use super::readers;
 use super::setting::Setting;
 use super::table::Table;
@@ -98,7 +99,7 @@ impl<'de> Visitor<'de> for BackoffVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Backoff, A::Error> {
-        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(map))?;
+        let fields = BackoffFields::deserialize(MapAccessDeserializer::new(EscapedKeys(map)))?;
         fields.backoff().map_err(A::Error::custom)
     }
 }

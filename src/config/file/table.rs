@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Error, MapAccess, Visitor};
 
+use super::keys::EscapedKeys;
 use crate::config::error::ConfigError;
 
 /// Reads `Fields` and turns them into a `T` at once. The format is still at the table then, so its error
@@ -22,7 +23,7 @@ impl<'de, Fields: Deserialize<'de>, T> Visitor<'de> for Table<Fields, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+        let fields = Fields::deserialize(MapAccessDeserializer::new(EscapedKeys(map)))?;
         (self.make)(fields).map_err(A::Error::custom)
     }
 }

@@ -1,6 +1,6 @@
 //! The values of the labels. Each list has every value that there can be, because all series are registered
-//! in advance. Except for the transitions, a value is the name of an enum's variant, and stands at the
-//! variant's place.
+//! in advance. Except for the transitions, a value is the name of an enum's variant, at the index of the
+//! variant.
 
 use crate::machine::State::{self, Closed, HalfOpen, Open};
 use crate::machine::{Change, RejectReason};
@@ -47,7 +47,7 @@ pub(super) const TRANSITIONS: [(State, State, &str); 24] = [
     (HalfOpen, Open, "force_open"),
 ];
 
-/// Returns the place of a change in [`TRANSITIONS`].
+/// Returns the index of a change in [`TRANSITIONS`].
 pub(super) fn index(change: &Change) -> Option<usize> {
     let transition = (change.from, change.to, change.cause.name());
     TRANSITIONS.iter().position(|listed| *listed == transition)
