@@ -32,6 +32,8 @@ mod idle;
 mod in_flight;
 mod lifetime;
 mod locked;
+#[cfg(tower_breaker_loom)]
+pub mod model;
 mod observer;
 mod permit;
 pub(crate) mod pool;

@@ -173,9 +173,15 @@ impl Permit {
 // For response bodies that carry the permit.
 #[cfg(feature = "http")]
 impl Permit {
-    /// Returns the current time if it matters when the call last showed a sign of life, and 0 otherwise.
-    pub(crate) fn sign_of_life(&self) -> Tick {
-        if self.0.status.is(StatusWord::COUNTS_ABANDONED) { clock::now() } else { 0 }
+    /// Returns the current time if it matters when the call last showed a sign of life.
+    #[inline]
+    pub(crate) fn sign_of_life(&self) -> Option<Tick> {
+        /// Not inlined, so that bodies can be inlined where they are polled (`cargo bench --bench body`).
+        #[cold]
+        fn now() -> Tick {
+            clock::now()
+        }
+        self.0.status.is(StatusWord::COUNTS_ABANDONED).then(now)
     }
 
     /// Settles an abandoned call as failed if it showed its last [sign of life](Self::sign_of_life) at
