@@ -21,14 +21,14 @@ use crate::machine::{OperatorAction, Refusal, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
-/// A circuit breaker: a cheap handle to a circuit, whose clones are the same circuit.
+/// A circuit breaker: a cheap handle to a circuit, which all clones of the handle share.
 ///
-/// Put it into a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) to protect a Tower service, or
-/// use [`call`](Self::call) and [`try_acquire`](Self::try_acquire) around anything else. Keep a
-/// clone to look at the circuit and to operate it.
+/// Pass it to a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) to protect a Tower service, or use
+/// [`call`](Self::call) and [`try_acquire`](Self::try_acquire) to protect anything else. Keep a clone to
+/// inspect the circuit and to operate it.
 ///
-/// When the last handle is dropped, the circuit is gone, and the results of calls that are still in
-/// flight with it.
+/// Dropping the last handle ends the circuit. Results of calls that are still in flight then have no
+/// effect.
 ///
 /// # Example
 /// ```
@@ -54,7 +54,7 @@ pub struct CircuitBreaker {
     lease: Arc<Lease>,
 }
 
-/// A circuit of the pool, for as long as there are handles.
+/// Holds a circuit of the pool, and gives it back when the last handle is dropped.
 struct Lease {
     circuit: &'static Circuit,
     listeners: Arc<Listeners>,
@@ -83,21 +83,23 @@ impl CircuitBreaker {
         Self { lease: Arc::new(lease) }
     }
 
-    /// Its name.
+    /// Returns the name of the breaker, as it was given.
     #[must_use]
     pub fn name(&self) -> &str {
         self.lease.listeners.name()
     }
 
-    /// The present state. Looking never moves it: a circuit whose wait is over is open until a call
-    /// asks for admission.
+    /// Returns the current state.
+    ///
+    /// Reading the state never changes it. An open circuit whose wait has elapsed stays open until the next
+    /// call asks for admission.
     #[must_use]
     pub fn state(&self) -> State {
-        // What time can do by itself, it does to probes.
+        // Time alone never changes a closed circuit. While half-open, a probe may have timed out.
         if self.circuit().is_closed() { State::Closed } else { self.snapshot().state() }
     }
 
-    /// One consistent look at the circuit.
+    /// Returns the state and the counts of the circuit at one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::new(self.circuit().view());
@@ -105,10 +107,11 @@ impl CircuitBreaker {
         snapshot
     }
 
-    /// Asks for admission of one call: for code that is no [`Service`](tower_service::Service).
+    /// Asks for admission of one call. The [`Permit`] reports its result. Use this, or [`call`](Self::call),
+    /// if your code is not a Tower [`Service`](tower_service::Service).
     ///
     /// # Errors
-    /// [`Rejected`] if the circuit is open, or half-open with all its probes in flight.
+    /// Returns [`Rejected`] if the circuit is open, or if it is half-open and no probe slot is free.
     ///
     /// # Example
     /// ```
@@ -135,12 +138,14 @@ impl CircuitBreaker {
         self.admit().map_err(|refusal| self.reject(refusal))
     }
 
-    /// Waits until a call is admitted.
+    /// Waits until the circuit admits a call, and returns the permit of the call.
     ///
-    /// Cancel safe: who stops waiting has taken nothing.
+    /// # Cancel safety
+    /// This method is cancel safe. A future that is dropped before it completes holds neither a permit nor
+    /// a probe slot.
     ///
     /// # Panics
-    /// If it has to wait outside of a tokio runtime, or in one without timers.
+    /// Panics if it has to wait outside of a tokio runtime, or in a runtime without timers.
     ///
     /// # Example
     /// ```
@@ -280,51 +285,55 @@ impl CircuitBreaker {
         WeakCircuitBreaker::new(&self.lease)
     }
 
-    /// Opens the circuit now, to recover as usual: for a signal from outside, such as a failed
-    /// health check. Without effect if it is open already or held by an operator.
+    /// Opens the circuit now, to recover as after any other trip. Use this for a signal from outside, such as
+    /// a failed health check.
+    ///
+    /// This has no effect while the wait of an open circuit is running, or while an operator forces the
+    /// circuit open or closed. An open circuit whose wait has elapsed opens anew.
     pub fn trip(&self) {
         self.circuit().operate(OperatorAction::Trip);
     }
 
-    /// Closes the circuit and forgets everything, the backoff too. A circuit that an operator holds
-    /// open or closed stays so, but forgets as well.
+    /// Closes the circuit and clears its counts and its backoff. A circuit that an operator forces open or
+    /// closed stays forced, but its counts and its backoff are cleared as well.
     pub fn reset(&self) {
         self.circuit().operate(OperatorAction::Reset);
     }
 
-    /// Opens the circuit until [`resume`](Self::resume) or
-    /// [`force_closed`](Self::force_closed): an operator's switch. It is no open period for the
-    /// backoff.
+    /// Opens the circuit until [`resume`](Self::resume) or [`force_closed`](Self::force_closed) is called.
+    /// This is a switch for operators. The backoff does not count it as an open period.
     pub fn force_open(&self) {
         self.circuit().operate(OperatorAction::ForceOpen);
     }
 
-    /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open): an
-    /// operator's switch. Everything is admitted and still recorded, but nothing trips. If it was
-    /// closed already, its counts stay.
+    /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open) is called.
+    /// This is a switch for operators. All calls are admitted and recorded, but no result trips the circuit.
+    /// A circuit that is already closed keeps its counts.
     pub fn force_closed(&self) {
         self.circuit().operate(OperatorAction::ForceClosed);
     }
 
-    /// Ends [`force_open`](Self::force_open): the circuit is half-open, so the next call is a probe.
-    /// Ends [`force_closed`](Self::force_closed): the circuit is closed and keeps its counts, which
-    /// the next result may trip. Without effect if it is not forced.
+    /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed). This has no effect if
+    /// the circuit is not forced.
+    ///
+    /// A circuit that was forced open becomes half-open, so the next call is a probe. A circuit that was
+    /// forced closed stays closed and keeps its counts, so the next result may trip it.
     pub fn resume(&self) {
         self.circuit().operate(OperatorAction::Resume);
     }
 
-    /// The transitions from now on, as a stream: for code that waits for them, such as a test, a
-    /// balancer or a health endpoint. A subscriber that is slow keeps nobody waiting.
+    /// Returns a stream of the transitions from now on, for code that waits for them, such as a test, a
+    /// balancer or a health endpoint. A slow subscriber does not delay anything else.
     ///
-    /// A transition happens when somebody uses the circuit: that a wait is over, or that a probe has
-    /// timed out, is noticed by the next call.
+    /// A transition happens when the circuit is used: the next call that asks for admission notices that a
+    /// wait has elapsed or that a probe has timed out.
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         self.lease.listeners.subscribe()
     }
 
-    /// The last transitions, up to 8, oldest first. Looking does not tell anybody: if a probe has
-    /// timed out and nobody has asked for admission since, this shows it before listeners hear of it.
+    /// Returns the last transitions, up to 8, oldest first. Reading them notifies no listener: if a probe has
+    /// timed out and no call has asked for admission since, the history shows that before listeners do.
     #[must_use]
     pub fn history(&self) -> Vec<Transition> {
         let listeners = &self.lease.listeners;
@@ -336,7 +345,7 @@ impl CircuitBreaker {
         self.lease.circuit
     }
 
-    /// Admits a call or says why not, without telling anybody that it did not.
+    /// Admits a call, or returns why not. A refusal is not reported to listeners.
     pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
         let (permit, is_probe) = self.circuit().admit()?;
         if is_probe {
@@ -345,7 +354,7 @@ impl CircuitBreaker {
         Ok(permit)
     }
 
-    /// Begins the call of a probe that has its place, unless it is too late.
+    /// Begins the call of a probe, unless its slot has expired or was given to another caller.
     pub(crate) fn begin(&self, slot: ProbeSlot) -> Option<Permit> {
         let permit = slot.begin()?;
         self.lease.listeners.probe_admitted();
@@ -360,17 +369,20 @@ impl CircuitBreaker {
     }
 }
 
-// A panic of a listener is caught, and no user code runs under a lock of the circuit.
+// A panic cannot leave a circuit in a broken state: a panic of a listener is caught, and no user code runs
+// while the lock of the circuit is held.
 impl UnwindSafe for CircuitBreaker {}
 impl RefUnwindSafe for CircuitBreaker {}
 
-/// What a registry needs to know.
+// For the registry of per-key circuits.
 #[cfg(feature = "keyed")]
 impl CircuitBreaker {
-    /// Whether there are other handles. What those did that are gone is seen afterwards.
+    /// Returns whether there are other handles. If there are none, everything that was done through other
+    /// handles is visible afterwards.
     pub(crate) fn is_shared(&self) -> bool {
         let is_shared = Arc::strong_count(&self.lease) > 1;
-        fence(Ordering::Acquire); // as the count is read without
+        // `strong_count` reads the count without synchronizing with the threads that dropped their handles.
+        fence(Ordering::Acquire);
         is_shared
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! # What belongs here
 //!
-//! Everything about speed, threads and lifetimes: the lock, the words that are read without it, permits,
-//! the pool in which circuits live, waiting callers, the clock, and the wrapper around atomics behind
-//! which the model checker stands. What a result means for a circuit is decided by the
-//! [`machine`](crate::machine), which is the only layer that this one imports.
+//! Everything about speed, threads and lifetimes: the lock, the words that are read without it, permits, the
+//! pool of circuits, waiting callers, the clock, and a wrapper around atomics that a model checker replaces.
+//! The [`machine`](crate::machine) decides what a result means for a circuit. It is the only layer that this
+//! one imports.
 //!
 //! # Where to start reading
 //!
@@ -15,14 +15,14 @@
 //!
 //! # How it works
 //!
-//! The [`Machine`] is behind a lock. Next to the lock stands a [`StatusWord`], which says what a call
-//! needs to know if it is to change nothing. Most calls change nothing: a closed circuit admits them, and
+//! The [`Machine`] is behind a lock. Next to the lock is a [`StatusWord`], which is all that a call needs to
+//! read if it changes nothing. Most calls change nothing: a closed circuit admits them, and
 //! their success adds nothing to a failure streak of zero and to a window without failures. Such a call
 //! reads the status word twice and writes nothing. A call that finds the circuit open also reads the end
 //! of the wait, and is rejected without the lock.
 //!
 //! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
-//! the machine, and publishes what is true then.
+//! the machine, and publishes the new state.
 
 mod catch_panic;
 pub(crate) mod clock;
@@ -32,6 +32,8 @@ mod idle;
 mod in_flight;
 mod lifetime;
 mod locked;
+#[cfg(tower_breaker_loom)]
+pub mod model;
 mod observer;
 mod permit;
 pub(crate) mod pool;
@@ -63,7 +65,7 @@ use crate::machine::{Admission, Machine, OperatorAction, Refusal, Report, Tick, 
 pub(crate) struct Circuit {
     published: PublishedState,
     locked: Mutex<LockedState>,
-    /// Who watches calls, if anybody does.
+    /// The observer of calls, if calls are observed.
     watch: ArcSwapOption<Watch>,
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
@@ -237,8 +239,8 @@ impl Circuit {
         report: Report,
     ) -> bool {
         let locked = lock(&self.locked);
-        // Somebody may have begun a new slice while this thread waited for the lock. If each waiting
-        // thread ended the slice of the one before, no slice would collect anything.
+        // Another thread may have begun a new slice while this thread waited for the lock. If each waiting
+        // thread ended the slice of the thread before it, no slice would collect anything.
         let latest = self.slice();
         if latest.number != slice.number {
             let slices = &self.published.slices;
@@ -258,7 +260,7 @@ impl Circuit {
         self.with_machine(|machine| machine.operate(action, now));
     }
 
-    /// Shows the circuit as it is now, and lets the observer take a reading.
+    /// Returns the current state of the circuit, and lets the observer take a reading.
     pub(crate) fn view(&self) -> View {
         let now = clock::now();
         let view = self.with_locked(lock(&self.locked), |breaker| {
@@ -303,7 +305,7 @@ impl Circuit {
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
-    /// and, once the lock has been released, wakes those who wait and notifies the observer. Returns
+    /// and, once the lock has been released, wakes the waiters and notifies the observer. Returns
     /// `None` if the circuit works for no breaker.
     fn with_locked<R>(
         &self,
@@ -339,7 +341,7 @@ impl Circuit {
         }
     }
 
-    /// Makes the state visible to those who come without the lock, and begins a slice if they can settle
+    /// Makes the state visible to calls that do not take the lock, and begins a slice if they can settle
     /// results in one.
     fn publish(&self, locked: &LockedState) {
         let PublishedState { status, open_until, slices } = &self.published;
@@ -362,14 +364,14 @@ fn beginning(status: StatusWord) -> Tick {
     if status.is(StatusWord::TIMED) { clock::now() } else { 0 }
 }
 
-/// Writes only a value that is new, so that the cores that read it keep their copy of the cache line.
+/// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.
 fn update(atomic: &AtomicU64, value: u64) {
     if atomic.load(Ordering::Relaxed) != value {
         atomic.store(value, Ordering::Release);
     }
 }
 
-/// What the tests of the layers below ask.
+// For tests of the layers below.
 #[cfg(test)]
 impl Circuit {
     pub(crate) fn hold_lock(&self) -> impl Drop + use<'_> {

@@ -40,8 +40,7 @@
 //! A `CANCELLED` that arrives as a status is the answer of the server. If the *caller* cancels, it drops the
 //! call, and no status arrives.
 //!
-//! A call lasts until its status arrives. Therefore a stream that outlives [`probe_timeout`] makes every
-//! probe fail. Give calls that subscribe to something a circuit of their own, and settle them at the head
+//! A call lasts until its status arrives. Therefore a probe whose stream outlives [`probe_timeout`] fails. Give calls that subscribe to something a circuit of their own, and settle them at the head
 //! with an [`HttpClassifier`](crate::http::HttpClassifier).
 //!
 //! # What a rejected caller sees

@@ -58,13 +58,13 @@
 //! the head, and the body is not watched.
 //!
 //! A call that is settled at the end of its body lasts as long as the body. Therefore
-//! [`slow_call_duration_threshold`] also measures how fast the caller reads, and a stream that outlives
-//! [`probe_timeout`], such as server-sent events, makes every probe fail. Settle such calls at the head.
+//! [`slow_call_duration_threshold`] also measures how fast the caller reads, and a probe whose stream
+//! outlives [`probe_timeout`], such as server-sent events, fails. Settle such calls at the head.
 //!
 //! A body that stalls is usually dropped by a timeout around the reading. To the breaker this looks like
 //! a caller who has seen enough, unless [`abandoned_after`] is set to a little less than that timeout. The
-//! silence is counted from the head or from the last frame, so a caller who stops reading a stream that is
-//! alive trips nothing.
+//! silence is counted from the head or from the last frame, so a caller that stops reading a healthy
+//! stream does not trip the circuit.
 //!
 //! [`abandoned_after`]: crate::CircuitBreakerBuilder::abandoned_after
 //! [`probe_timeout`]: crate::CircuitBreakerBuilder::probe_timeout

@@ -91,10 +91,10 @@
 //! With the feature `metrics`, there are also the number of its circuits, its capacity, and a counter of the
 //! calls that were not protected.
 //!
-//! The registry also drops circuits that nobody has used for the
+//! The registry also drops circuits that have not been used for the
 //! [`idle_timeout`](CircuitBreakerRegistryBuilder::idle_timeout), unless their open wait has not elapsed,
 //! an operator holds them, they have calls in flight, or there are handles to them. An open or half-open
-//! circuit that nobody has asked since its wait elapsed is dropped, and its backoff is forgotten.
+//! circuit that has not been used since its wait elapsed is dropped, and its backoff is forgotten.
 //!
 //! # Cost
 //!
@@ -104,7 +104,7 @@
 //! are read from where they are in the request, and nothing is copied.
 //!
 //! A new circuit takes the lock for writing, while it looks at up to 64 circuits to find one that it can
-//! replace, and at up to 64 to drop those that nobody uses any more. No call does more than that, however
+//! replace, and at up to 64 to drop those that are not used any more. No call does more than that, however
 //! many circuits there are.
 //!
 //! Events and transitions carry the name of the circuit, `template/key`. All circuits share the listeners

@@ -2,14 +2,14 @@
 //!
 //! # What belongs here
 //!
-//! What is Tower's: how readiness is granted, how a response becomes an outcome, and who answers a call
-//! that was rejected. This layer imports all layers above it in the list of `lib.rs`, and knows no
-//! protocol.
+//! Everything that is specific to Tower: how a service becomes ready, how a response becomes an outcome, and
+//! what answers a call that was rejected. This layer imports all layers above it in the list of `lib.rs`. It
+//! knows no protocol.
 //!
 //! # Where to start reading
 //!
-//! [`CircuitBreakerService`] is short: `poll_ready` and `call`. What they do to the circuit is in
-//! [`readiness`], and what happens to the result in [`ResponseFuture`].
+//! Start with `poll_ready` and `call` of [`CircuitBreakerService`], which are short. [`readiness`] is what
+//! they do to the circuit, and [`ResponseFuture`] is what happens to the result.
 
 mod classifier;
 mod fallback;
@@ -32,9 +32,9 @@ use crate::breaker::CircuitBreaker;
 
 /// Puts a [`CircuitBreaker`] in front of a service.
 ///
-/// The layer holds the circuit. All services that it makes share it, so it does not matter how often
-/// [`layer`](Layer::layer) runs; axum runs it once per route, or even per request. Make one breaker
-/// per dependency, not one per request.
+/// All services that a layer makes share its circuit, so it does not matter how often
+/// [`layer`](Layer::layer) runs. axum runs it once per route, or even once per request. Create one breaker
+/// for each dependency, not one for each request.
 ///
 /// # Example
 /// ```
@@ -63,7 +63,7 @@ pub struct CircuitBreakerLayer<C = ErrorsAsFailures, F = NoFallback> {
 }
 
 impl CircuitBreakerLayer {
-    /// A layer that counts every `Err` as a failure and rejects calls while the circuit is open.
+    /// Creates a layer that counts every `Err` as a failure and rejects calls while the circuit is open.
     #[must_use]
     pub fn new(breaker: CircuitBreaker) -> Self {
         Self { breaker, classifier: ErrorsAsFailures, fallback: NoFallback, backpressure: false }
@@ -71,21 +71,22 @@ impl CircuitBreakerLayer {
 }
 
 impl<C, F> CircuitBreakerLayer<C, F> {
-    /// Decides with `classifier` which results are failures: a closure
-    /// `|result: Result<&Response, &Error>| -> Outcome`, or any other
-    /// [`Classifier`]. It is cloned for each call.
+    /// Sets the classifier, which decides which results are failures. It is cloned for each call.
+    ///
+    /// A classifier is a closure `|result: Result<&Response, &Error>| -> Outcome`, or any other
+    /// [`Classifier`].
     #[must_use]
     pub fn classifier<D>(self, classifier: D) -> CircuitBreakerLayer<D, F> {
         let Self { breaker, fallback, backpressure, .. } = self;
         CircuitBreakerLayer { breaker, classifier, fallback, backpressure }
     }
 
-    /// Answers calls that the circuit turns away with `fallback`: a closure
-    /// `|request, rejected| async { ... }`, or any other [`Fallback`]. It gets the
-    /// request as it came, because nothing was sent: no clone is needed. It is cloned for each
-    /// service.
+    /// Sets the fallback, which answers the calls that the circuit rejects. It is cloned for each service.
     ///
-    /// Failures of the inner service do not go there; tower's `then`, `or_else` and `map_result` are
+    /// A fallback is a closure `|request, rejected| async { ... }`, or any other [`Fallback`]. It receives the
+    /// original request, because the request was not sent. The request does not have to implement `Clone`.
+    ///
+    /// Failures of the inner service do not reach the fallback. Use tower's `then`, `or_else` or `map_result`
     /// for those.
     ///
     /// # Example
@@ -113,21 +114,26 @@ impl<C, F> CircuitBreakerLayer<C, F> {
         CircuitBreakerLayer { breaker, classifier, fallback, backpressure }
     }
 
-    /// Makes an open circuit "not ready" instead of rejecting: `poll_ready` is pending until a probe
-    /// may be admitted.
+    /// Makes `poll_ready` wait until a call can be admitted, instead of rejecting calls.
     ///
-    /// For callers that would rather wait or go elsewhere, such as a load balancer, or `load_shed`,
-    /// which turns it into an immediate error of its own. A call is still rejected if the circuit
-    /// trips between its `poll_ready` and its `call`.
+    /// `poll_ready` is then pending while the circuit is open, and while it is half-open without a free probe
+    /// slot. Use this for callers that wait or go elsewhere, such as a load balancer, or `load_shed`, which
+    /// turns "not ready" into an error of its own.
     ///
-    /// Waiting needs a tokio runtime with timers; `poll_ready` panics without.
+    /// A call is still rejected if the circuit opens after the last `poll_ready` and before `call`. If
+    /// `poll_ready` is called again in between, it is pending again, although it has returned `Ready` before.
+    /// That departs from the letter of `Service::poll_ready`, and happens in this mode only, because tower's
+    /// balancer asks again before each call and expects it. The inner service stays ready for a later call.
+    ///
+    /// # Panics
+    /// `poll_ready` of the services panics if it has to wait outside of a tokio runtime with timers.
     #[must_use]
     pub fn backpressure(mut self) -> Self {
         self.backpressure = true;
         self
     }
 
-    /// The breaker that all its services share.
+    /// Returns the breaker that all services of this layer share.
     #[must_use]
     pub fn breaker(&self) -> &CircuitBreaker {
         &self.breaker

@@ -106,7 +106,7 @@ pub mod keyed;
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
-pub use crate::circuit::clock::model;
+pub use crate::circuit::model;
 pub use crate::circuit::{Outcome, Permit, Rejected};
 #[cfg(feature = "serde")]
 pub use crate::config::Config;

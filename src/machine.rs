@@ -2,10 +2,9 @@
 //!
 //! # What belongs here
 //!
-//! Every decision about a circuit, and nothing else. The machine is plain data with plain methods. It is
-//! given the time as a number and never reads a clock; it takes no lock, waits for nothing and calls
-//! nobody. That is what makes it possible to search its states exhaustively and to compare it with a
-//! naive model.
+//! Every decision about a circuit, and nothing else. The machine is plain data with plain methods. It
+//! receives the time as a number and never reads a clock. It takes no lock, does not wait, and calls no code
+//! outside of this layer. So its states can be searched exhaustively and compared with a naive model.
 //!
 //! This layer imports nothing from the rest of the crate.
 //!
@@ -24,9 +23,9 @@
 //!
 //! # What time changes by itself
 //!
-//! Only one thing: a probe that has not reported within its time has failed, from that moment on.
-//! [`Machine::advance`] applies this before anything else is decided, so everybody who comes later finds
-//! it so, whether or not somebody was there when it happened.
+//! Time changes nothing but probe slots. A probe that has not reported within its time has failed at that
+//! moment, and an idle slot becomes free. [`Machine::advance`] applies this before anything else is decided,
+//! so the result does not depend on when a slot's expiry is noticed.
 
 mod backoff;
 mod cause;

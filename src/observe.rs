@@ -19,7 +19,7 @@
 //! which thread does that.
 //!
 //! What a single call does is reported at once by the thread that makes the call. A call pays for that only
-//! if somebody is interested: a flag in the status word says so, and the permit carries the flag to the end
+//! if a listener or the metrics ask for it: a flag in the status word says so, and the permit carries the flag to the end
 //! of the call.
 //!
 //! The metrics are not a listener. They must also count what listeners do themselves, and they must not wait

@@ -51,7 +51,7 @@ use crate::machine::{Cause, State, View};
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
-///   "attempt": null, "retry_after_seconds": 12.0,
+///   "attempt": null, "retry_after_seconds": 10.4,
 ///   "probes_in_flight": 2, "probes_to_close": 2, "next_probe_timeout_seconds": 12.0
 /// }
 /// ```
@@ -183,8 +183,8 @@ impl Snapshot {
         rules.into_iter().flatten().flatten()
     }
 
-    /// Returns how many probes are in flight: admitted, and not reported yet. This is 0 unless the circuit
-    /// is half-open.
+    /// Returns how many probe slots are taken: by probes that have not reported yet, and by services whose
+    /// `poll_ready` has taken a slot for their next call. This is 0 unless the circuit is half-open.
     #[must_use]
     pub fn probes_in_flight(&self) -> u64 {
         self.0.probes_in_flight
@@ -200,10 +200,11 @@ impl Snapshot {
         (self.0.state == State::HalfOpen).then(|| probes - self.calls())
     }
 
-    /// Returns how long it takes until the oldest probe in flight
-    /// [times out](crate::CircuitBreakerBuilder::probe_timeout), which opens the circuit again.
+    /// Returns how long it takes until the time of the first probe
+    /// [ends](crate::CircuitBreakerBuilder::probe_timeout). If the probe has not reported by then, it has
+    /// failed.
     ///
-    /// Returns `None` if no probe is in flight.
+    /// Returns `None` if no probe slot is taken.
     #[must_use]
     pub fn next_probe_timeout(&self) -> Option<Duration> {
         self.0.next_probe_timeout.map(Duration::from_nanos)

@@ -2,7 +2,7 @@
 //! them to read, and so checks the atomic shell around the state machine. Run it with
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg tower_breaker_loom" \
+//! RUSTFLAGS="--cfg tower_breaker_loom -C debug-assertions -C overflow-checks" \
 //!     cargo test --release --features keyed --test loom --target-dir target/loom
 //! ```
 //!
@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use loom::sync::Arc;
 use loom::thread;
-use tower_breaker::model::set_time;
+use tower::{Layer, Service, service_fn};
+use tower_breaker::model::{set_time, use_stripe};
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Permit, RejectReason, SlidingWindow, State,
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, HalfOpen, Permit, RejectReason,
+    SlidingWindow, State,
 };
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
@@ -499,6 +501,118 @@ fn a_waiting_caller_is_woken() {
 }
 
 /// A registry drops a circuit only if that loses nothing. The circuits of keys count their calls for this.
+#[test]
+fn a_call_that_begins_and_ends_around_a_reset_counts_in_one_period() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || permit(&breaker).failure())
+        };
+        breaker.reset();
+        let after = breaker.snapshot();
+        other.join().unwrap();
+        let (calls, failures) = (breaker.snapshot().calls(), breaker.snapshot().failures());
+        assert_eq!(calls, failures, "the success was before the reset");
+        assert!(after.calls() <= calls && calls <= 1);
+        permit(&breaker).failure();
+        assert_eq!(breaker.snapshot().consecutive_failures(), calls + 1);
+    });
+}
+
+#[test]
+fn a_late_result_of_a_breaker_has_no_effect_on_the_next_one_in_its_circuit() {
+    model(|| {
+        let earlier = time_window();
+        permit(&earlier).success();
+        let (a, b) = (permit(&earlier), permit(&earlier));
+        let others = [spawn(move || a.success()), spawn(move || b.failure())];
+        drop(earlier); // its circuit goes back to the pool
+        let breaker = time_window();
+        permit(&breaker).success();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.calls(), snapshot.failures()), (1, 0));
+    });
+}
+
+#[test]
+fn successes_in_two_stripes_are_all_counted_in_their_period() {
+    model(|| {
+        let breaker = time_window();
+        permit(&breaker).success();
+        let (a, b) = (permit(&breaker), permit(&breaker));
+        let others = [(a, 0), (b, 1)].map(|(permit, stripe)| {
+            spawn(move || {
+                use_stripe(stripe);
+                permit.success();
+            })
+        });
+        permit(&breaker).failure(); // ends the slice
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!((breaker.snapshot().calls(), breaker.snapshot().failures()), (4, 1));
+        breaker.reset();
+        assert_eq!(breaker.snapshot().calls(), 0);
+    });
+}
+
+#[test]
+fn whoever_sees_an_open_circuit_sees_the_end_of_this_wait_and_not_of_an_earlier_one() {
+    model(|| {
+        let breaker = CircuitBreaker::builder("model")
+            .consecutive_failures(1)
+            .open_duration(SECOND)
+            .build()
+            .unwrap();
+        permit(&breaker).failure_retry_after(100 * SECOND);
+        breaker.reset();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || breaker.trip())
+        };
+        if let Err(rejected) = breaker.try_acquire() {
+            assert!(rejected.retry_after().unwrap() <= SECOND, "{rejected}");
+        }
+        other.join().unwrap();
+    });
+}
+
+/// Polls a service once, and checks that it is woken if it has to wait although the circuit has changed.
+fn is_woken<S: Service<()>>(mut service: S, act: impl FnOnce() + 'static) {
+    let other = spawn(act);
+    let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+    let waker = Waker::from(flag.clone());
+    let first = service.poll_ready(&mut Context::from_waker(&waker)).is_pending();
+    other.join().unwrap();
+    if first {
+        assert!(flag.0.load(Ordering::SeqCst), "the service was not woken");
+    }
+    assert!(service.poll_ready(&mut Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
+fn a_service_that_waits_for_the_circuit_is_woken() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        breaker.force_open();
+        let inner = service_fn(|()| std::future::ready(Ok::<(), ()>(())));
+        let layer = CircuitBreakerLayer::new(breaker.clone()).backpressure();
+        is_woken(layer.layer(inner), move || breaker.force_closed());
+    });
+}
+
+#[test]
+fn a_service_that_waits_for_the_inner_service_is_woken_by_a_trip() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        let never = std::future::pending::<Result<tower::util::BoxService<(), (), ()>, ()>>();
+        let inner = tower::util::future_service(Box::pin(never));
+        let service = CircuitBreakerLayer::new(breaker.clone()).layer(inner);
+        is_woken(service, move || breaker.trip());
+    });
+}
+
 #[cfg(feature = "keyed")]
 mod keyed {
     use tower_breaker::keyed::CircuitBreakerRegistry;

@@ -51,13 +51,14 @@ fn which(u: Bytes<'_, '_>) -> Result<Which> {
 }
 
 fn ending(u: Bytes<'_, '_>) -> Result<Ending> {
-    Ok(match u.int_in_range(0..=7)? {
+    Ok(match u.int_in_range(0..=8)? {
         0..=1 => Ending::Success,
         2..=3 => Ending::Failure,
         4 => Ending::FailureRetryAfter(duration(u)?),
         5 => Ending::Ignored,
         6 => Ending::Dropped,
-        _ => Ending::Never,
+        7 => Ending::Never,
+        _ => Ending::SoftFailure,
     })
 }
 
@@ -98,8 +99,10 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         abandoned_after: option(u, duration)?,
         max_retry_after: option(u, duration)?,
         trip_on_retry_after: u.arbitrary()?,
+        failure_count: option(u, number)?,
+        no_trip_rules: u.ratio(1, 16)?,
     };
-    Ok(settings.with_valid_sample())
+    Ok(settings.made_valid())
 }
 
 fn option<T>(u: Bytes<'_, '_>, some: fn(Bytes<'_, '_>) -> Result<T>) -> Result<Option<T>> {

@@ -8,16 +8,17 @@ use crate::circuit::Rejected;
 /// The boxed error of Tower's middleware.
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The error of a call through a breaker: the breaker turned it away, or the inner service failed.
+/// The error of a call through a breaker: either the breaker rejected the call, or the inner service failed.
 ///
-/// `E` is not bounded, so a breaker fits around any service. Match on it where it is handled at
-/// once. Where layers box their errors it turns into a `BoxError` without leaving
-/// a trace: [`Inner`](Self::Inner) becomes what the inner service returned, so a
-/// `downcast_ref::<tower::timeout::error::Elapsed>()` on the outside works, however many breakers
-/// are in between.
+/// `E` has no bounds, so a breaker fits around any service. Match on the error if you handle it where the
+/// call is made.
 ///
-/// That conversion is why it does not implement [`std::error::Error`]: Rust does not allow both.
-/// Use [`Rejected`], which does, or the boxed form.
+/// The error also converts into Tower's `BoxError` without adding a wrapper. [`Inner`](Self::Inner) becomes
+/// the error that the inner service returned, so `downcast_ref::<tower::timeout::error::Elapsed>()` works
+/// through any number of breakers.
+///
+/// This type does not implement [`std::error::Error`], because Rust does not allow that together with this
+/// conversion. Use [`Rejected`], which implements it, or the boxed error.
 ///
 /// # Example
 /// ```
@@ -34,15 +35,17 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CircuitBreakerError<E> {
-    /// The breaker turned the call away; the inner service was not called.
+    /// The breaker rejected the call. The inner service was not called.
     Rejected(Rejected),
-    /// What the inner service returned.
+    /// The inner service returned this error.
     Inner(E),
 }
 
 impl<E> CircuitBreakerError<E> {
-    /// The rejection, if it is one: what a retry policy asks, since a rejected call is safe to retry
-    /// but not worth it before [`Rejected::retry_after`].
+    /// Returns the rejection, if the breaker rejected the call.
+    ///
+    /// A retry policy can decide by this. A rejected call is safe to retry, because nothing was sent, but a
+    /// retry before [`Rejected::retry_after`] is likely to be rejected as well.
     #[must_use]
     pub fn rejected(&self) -> Option<&Rejected> {
         match self {
@@ -53,7 +56,7 @@ impl<E> CircuitBreakerError<E> {
 }
 
 impl<E> CircuitBreakerError<E> {
-    /// Returns the error of the inner service, if it is one.
+    /// Returns the error of the inner service, if the breaker did not reject the call.
     #[must_use]
     pub fn into_inner(self) -> Option<E> {
         match self {
@@ -62,7 +65,7 @@ impl<E> CircuitBreakerError<E> {
         }
     }
 
-    /// Converts the error of the inner service, and keeps a rejection as it is.
+    /// Converts the error of the inner service with `f`. A rejection stays as it is.
     pub fn map_inner<F>(self, f: impl FnOnce(E) -> F) -> CircuitBreakerError<F> {
         match self {
             Self::Rejected(rejected) => CircuitBreakerError::Rejected(rejected),
@@ -72,7 +75,7 @@ impl<E> CircuitBreakerError<E> {
 }
 
 impl CircuitBreakerError<BoxError> {
-    /// Converts into the boxed error of Tower's middleware, like the [`From`] implementation does.
+    /// Converts into the boxed error of Tower's middleware, as the [`From`] implementation does.
     ///
     /// Use it in `map_err` on a `ServiceBuilder` whose client is used in a spawned task:
     /// `.map_err(CircuitBreakerError::into_boxed)`. With `.map_err(BoxError::from)` the compiler reports

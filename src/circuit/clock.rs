@@ -1,4 +1,4 @@
-//! Reading the clock. This is the only place that does.
+//! Reading the clock. No other module of the crate reads it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -27,25 +27,7 @@ pub(crate) fn now() -> Tick {
 /// In a model, time passes only when the model says so.
 #[cfg(tower_breaker_loom)]
 pub(crate) fn now() -> Tick {
-    model::NOW.get()
-}
-
-/// The clock of the models in `tests/loom.rs`.
-#[cfg(tower_breaker_loom)]
-#[doc(hidden)]
-pub mod model {
-    use std::cell::Cell;
-    use std::time::Duration;
-
-    thread_local! {
-        /// All threads of a model are one thread of the system, and each model runs in its own.
-        pub(super) static NOW: Cell<u64> = const { Cell::new(super::MIDDLE) };
-    }
-
-    /// Sets the clock to this long after the beginning of the model.
-    pub fn set_time(since: Duration) {
-        NOW.set(super::MIDDLE + super::nanos(since));
-    }
+    super::model::now(MIDDLE)
 }
 
 /// Converts a tick to the instant that users see.

@@ -5,10 +5,10 @@ use std::fmt;
 /// Prints a name on one line, with every character escaped that could change how the line around it is
 /// read.
 ///
-/// The name of a breaker may contain what a stranger has sent, such as a host or a key. Printed as it is, a
-/// line break would add a line to the log that nobody wrote, an escape sequence would reach the terminal,
-/// and a bidirectional control character would reorder the rest of the line ([Trojan Source]). The escapes
-/// are those of Rust's string literals. A backslash is escaped as well, so that different names always look
+/// The name of a breaker may contain what a stranger has sent, such as a host or a key. Without escaping, a
+/// line break would add a false line to the log, an escape sequence would reach the terminal, and a
+/// bidirectional control character would reorder the rest of the line ([Trojan Source]). The escapes are
+/// those of Rust's string literals. A backslash is escaped as well, so that different names always look
 /// different.
 ///
 /// [Trojan Source]: https://trojansource.codes

@@ -1,4 +1,4 @@
-//! What a registry asks before it drops a circuit.
+//! What a registry checks before it drops a circuit.
 
 use super::sync::Ordering;
 use super::{Circuit, StatusWord};
@@ -12,7 +12,7 @@ impl Circuit {
         status.is_some_and(|status| status.is(StatusWord::CLOSED) && !status.is(StatusWord::FORCED))
     }
 
-    /// Whether nothing will happen to the circuit unless somebody asks it: no operator holds it, its open
+    /// Whether the circuit stays as it is until a call asks for admission: no operator holds it, its open
     /// period has elapsed if it is open, and no call is in flight.
     pub(crate) fn is_idle(&self, now: Tick) -> bool {
         let waits = |status: StatusWord| {

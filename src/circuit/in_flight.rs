@@ -2,9 +2,9 @@
 
 use super::sync::{AtomicU64, Ordering};
 
-/// Counts those who need a circuit: the breaker that it works for and, if somebody wants to know how many
-/// there are, the calls in flight. The circuit is not reused before they have all ended, so no call is ever
-/// subtracted from the count of another breaker.
+/// Counts what needs a circuit: the breaker that it works for and, if calls in flight are counted, each of
+/// these calls. The circuit is not reused before all of them have ended, so no call is ever subtracted from
+/// the count of another breaker.
 #[derive(Default)]
 pub(crate) struct InFlight(AtomicU64);
 
@@ -21,13 +21,13 @@ impl InFlight {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Subtracts a call, or the breaker. Returns whether nobody needs the circuit any longer.
+    /// Subtracts a call, or the breaker. Returns whether the circuit is no longer needed.
     #[inline]
     pub(crate) fn remove(&self) -> bool {
         self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Whether no calls are in flight. Called only by those who hold the breaker.
+    /// Whether no calls are in flight. The caller must hold a handle to the breaker.
     #[cfg(feature = "keyed")]
     pub(crate) fn is_none(&self) -> bool {
         self.0.load(Ordering::Acquire) == BREAKER

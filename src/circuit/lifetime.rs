@@ -58,7 +58,7 @@ impl Circuit {
         circuit
     }
 
-    /// Ends the work for a breaker. The permits that are left find no period of theirs any more.
+    /// Ends the work for a breaker. The results of calls that are still in flight have no effect.
     pub(crate) fn stop(&'static self) {
         let mut locked = lock(&self.locked);
         self.end_slice(&mut locked);
@@ -75,8 +75,8 @@ impl Circuit {
         self.release();
     }
 
-    /// The breaker, or a call in flight that is counted, no longer needs the circuit. When nobody does,
-    /// the circuit goes back to the pool.
+    /// Called when the breaker, or a call in flight that is counted, no longer needs the circuit. When none
+    /// of them does, the circuit goes back to the pool.
     #[inline]
     pub(super) fn release(&'static self) {
         if self.in_flight.remove() {

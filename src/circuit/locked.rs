@@ -1,4 +1,4 @@
-//! What is behind the lock of a circuit.
+//! [`LockedState`]: the data behind the lock of a circuit.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::machine::{Machine, Rules, Ticket};
 pub(super) struct LockedState {
     /// The breaker that the circuit works for at present, if there is one.
     pub(super) breaker: Option<LockedBreaker>,
-    /// The last ticket of the breakers before. A ticket is never given twice.
+    /// The last ticket of the former breakers. No ticket is given twice.
     pub(super) last_ticket: Ticket,
 }
 
@@ -38,7 +38,7 @@ impl LockedBreaker {
         Self { machine, observer, fixed_flags }
     }
 
-    /// Records what has happened. Returns the observer if there is somebody to notify.
+    /// Records what has happened. Returns the observer if it has to be notified.
     pub(super) fn record(&mut self) -> Option<Arc<dyn Observer>> {
         let notify = self.observer.record(&self.machine);
         self.machine.clear_occurrences();

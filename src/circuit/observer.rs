@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::machine::{Machine, Nanos, Report, Rules, Tick, Ticket, Verdict};
 
-/// Receives what a circuit reports. The circuit does not know who listens; the `observe` layer does.
+/// Receives what a circuit reports. The `observe` layer implements this trait, so the circuit does not have
+/// to know about listeners.
 ///
-/// A healthy call that nobody watches never gets here.
+/// No method is called for a healthy call that is not watched.
 pub(crate) trait Observer: Send + Sync {
     /// How much it wants to know about calls. Asked once, when the circuit starts.
     fn watches(&self) -> Watches;

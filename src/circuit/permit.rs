@@ -1,4 +1,4 @@
-//! [`Permit`]: the only way to be admitted and the only way to report.
+//! [`Permit`]: the admission of a call, and the only way to report its result.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,9 +18,8 @@ pub enum Outcome {
     /// [`Permit::failure_retry_after`].
     FailureRetryAfter(Duration),
     /// The dependency is overloaded, not broken: HTTP's 429 or gRPC's `RESOURCE_EXHAUSTED`. This is a
-    /// failure to the rates and to a probe, but in a series of
-    /// [consecutive failures](crate::CircuitBreakerBuilder::consecutive_failures) it is neither the next
-    /// one nor the end.
+    /// failure to the rates and to a probe, but it neither continues nor ends a streak of
+    /// [consecutive failures](crate::CircuitBreakerBuilder::consecutive_failures).
     SoftFailure,
     /// The result says nothing about the dependency. The call is not counted, and a probe gives its slot
     /// back.
@@ -56,7 +55,7 @@ pub struct Permit(Call);
 
 const _: () = assert!(size_of::<Permit>() <= 24);
 
-/// An admitted call. Whoever holds it has to settle it.
+/// An admitted call. Its holder has to settle it.
 #[derive(Clone, Copy)]
 struct Call {
     circuit: &'static Circuit,
@@ -102,8 +101,8 @@ impl Permit {
     /// If the circuit opens before `wait` has passed, on this failure or a later one, it stays open at
     /// least until then. `wait` is capped by
     /// [`max_retry_after`](crate::CircuitBreakerBuilder::max_retry_after), and then lengthened by up to the
-    /// jitter of the [backoff](crate::Backoff::jitter) (0.1 if the open duration is constant), so that many
-    /// clients that were told the same do not return at once. With
+    /// jitter of the [backoff](crate::Backoff::jitter) (0.1 if the open duration is constant), so that
+    /// clients with the same retry-after do not return at once. With
     /// [`trip_on_retry_after`](crate::CircuitBreakerBuilder::trip_on_retry_after) the circuit opens on this
     /// failure. A `wait` of zero is no request at all.
     pub fn failure_retry_after(self, wait: Duration) {
@@ -171,7 +170,7 @@ impl Permit {
     }
 }
 
-/// What a response body needs that carries the permit.
+// For response bodies that carry the permit.
 #[cfg(feature = "http")]
 impl Permit {
     /// Returns the current time if it matters when the call last showed a sign of life.
@@ -227,19 +226,20 @@ impl ProbeSlot {
         Self { circuit, ticket }
     }
 
-    /// Returns when the slot expires, or `None` if it has expired or was given to somebody else.
+    /// Returns when the slot expires, or `None` if it has expired or was given to another caller.
     pub(crate) fn deadline(&self) -> Option<Tick> {
         let now = clock::now();
         self.with_machine(|machine, ticket| machine.slot_deadline(now, ticket)).flatten()
     }
 
-    /// The inner service is ready for the call. Until the call begins, the slot yields to other callers.
+    /// Marks the slot as idle, because the inner service is ready. Until the call begins, the slot goes to any
+    /// caller that finds no free slot.
     pub(crate) fn set_ready(&self) {
         let now = clock::now();
         self.with_machine(|machine, ticket| machine.slot_is_ready(now, ticket));
     }
 
-    /// Begins the call of the probe, unless the slot has expired or was given to somebody else.
+    /// Begins the call of the probe, unless the slot has expired or was given to another caller.
     pub(crate) fn begin(self) -> Option<Permit> {
         let now = clock::now();
         let begun = self.with_machine(|machine, ticket| machine.begin_probe(now, ticket));

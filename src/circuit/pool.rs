@@ -4,7 +4,7 @@
 //! on a counter that all cores share would cost more than everything else that a call does. So the
 //! circuit has to outlive every permit. It does, because it is never freed: when the last handle to a
 //! breaker is dropped, its circuit goes into the pool, for the next breaker that is built. The permits of
-//! the former breaker do no harm to the new one. Tickets are never given twice, so their results are
+//! the former breaker do not affect the new one. No ticket is given twice, so their results are
 //! stale, as after any transition.
 //!
 //! The circuits of a registry count their calls in flight, because the registry must not drop them
@@ -15,49 +15,56 @@
 //! such as its window, its name and its listeners, is freed with the breaker.
 
 use super::Circuit;
+use super::sync::{Mutex, lock};
+
+struct Pool {
+    free: Vec<&'static Circuit>,
+    #[cfg(feature = "metrics")]
+    all: Vec<&'static Circuit>,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        Self {
+            free: Vec::new(),
+            #[cfg(feature = "metrics")]
+            all: Vec::new(),
+        }
+    }
+}
 
 #[cfg(not(tower_breaker_loom))]
-static FREE: std::sync::Mutex<Vec<&'static Circuit>> = std::sync::Mutex::new(Vec::new());
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
-#[cfg(not(tower_breaker_loom))]
+// In a model, every run starts with an empty pool.
+#[cfg(tower_breaker_loom)]
+loom::lazy_static! {
+    static ref POOL: Mutex<Pool> = Mutex::new(Pool::new());
+}
+
+fn pool() -> &'static Mutex<Pool> {
+    &POOL
+}
+
 pub(crate) fn take() -> &'static Circuit {
-    let free = super::sync::lock(&FREE).pop();
+    let free = lock(pool()).free.pop();
     free.unwrap_or_else(make)
 }
 
-#[cfg(not(tower_breaker_loom))]
 fn make() -> &'static Circuit {
     let circuit: &'static Circuit = Box::leak(Box::new(Circuit::new()));
     #[cfg(feature = "metrics")]
-    super::sync::lock(&ALL).push(circuit);
+    lock(pool()).all.push(circuit);
     circuit
 }
 
-/// Takes back a circuit that has stopped and that nobody needs any longer.
-#[cfg(not(tower_breaker_loom))]
+/// Takes back a circuit that has stopped and is no longer needed.
 pub(crate) fn put(circuit: &'static Circuit) {
-    super::sync::lock(&FREE).push(circuit);
+    lock(pool()).free.push(circuit);
 }
-
-#[cfg(all(feature = "metrics", not(tower_breaker_loom)))]
-static ALL: std::sync::Mutex<Vec<&'static Circuit>> = std::sync::Mutex::new(Vec::new());
 
 /// Returns all circuits, whether they work for a breaker or not.
-#[cfg(all(feature = "metrics", not(tower_breaker_loom)))]
+#[cfg(feature = "metrics")]
 pub(crate) fn all() -> Vec<&'static Circuit> {
-    super::sync::lock(&ALL).clone()
-}
-
-/// In a model, every run starts from nothing.
-#[cfg(tower_breaker_loom)]
-pub(crate) fn take() -> &'static Circuit {
-    Box::leak(Box::new(Circuit::new()))
-}
-
-#[cfg(tower_breaker_loom)]
-pub(crate) fn put(_: &'static Circuit) {}
-
-#[cfg(all(feature = "metrics", tower_breaker_loom))]
-pub(crate) fn all() -> Vec<&'static Circuit> {
-    Vec::new()
+    lock(pool()).all.clone()
 }

@@ -12,14 +12,15 @@ use crate::machine::{NEVER, Refusal, RejectReason, Tick};
 /// memory wherever a rejection is moved (`cargo bench --bench rejection`).
 pub(crate) type Name = Arc<Arc<str>>;
 
-/// A call was rejected: the inner service was not called, and the call is not counted.
+/// The error of a call that the circuit rejected. The inner service was not called, and the circuit does not
+/// count the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     breaker: Name,
     refusal: Refusal,
 }
 
-/// Every `Result` of a protected call has room for a rejection.
+// Every `Result` of a protected call is large enough for a rejection.
 const _: () = assert!(size_of::<Rejected>() <= 16);
 
 impl Rejected {
@@ -43,9 +44,8 @@ impl Rejected {
     /// known when the call was rejected. Returns zero once that time has passed, and `None` if the circuit
     /// was forced open, which only an operator ends.
     ///
-    /// While open, this is the rest of the open period. While half-open, it is the longest that it can
-    /// take, which is when the probes in flight never report: the rest of the oldest probe's
-    /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout), and the open period after it.
+    /// While open, this is the rest of the open period. While half-open, it is the open period that would
+    /// follow if the probes in flight failed now.
     ///
     /// The value is exact to the nanosecond for times up to 146 years after the first breaker of the
     /// process was built. Any later time counts as never, and is returned as 584 years.

@@ -1,9 +1,9 @@
 //! Settling results without the lock.
 //!
 //! A time window has to count every success, and where calls fail every result matters. Most of these
-//! results still cannot trip the circuit, and the machine says for how many that is certain ([`Effect`]).
+//! results still cannot trip the circuit, and the machine says how many of them certainly cannot ([`Effect`]).
 //! They are collected in a *slice* and handed to the machine later. A slice is a stretch of time within
-//! one bucket of a time window, during which nobody takes the lock. There are two kinds:
+//! one bucket of a time window, during which no thread takes the lock. There are two kinds:
 //!
 //! - Where few calls fail, successes are counted in *stripes*: several counters, of which each thread
 //!   uses one, so that cores do not write to the same cache line. A failure takes the lock.
@@ -17,10 +17,10 @@
 //! status word (is my ticket the current one, and what does this slice collect?), and the end and the
 //! capacity of the slice.
 //!
-//! Whoever has something to ask the machine holds the lock and *ends* the slice: it swaps the next number
-//! into the collectors and gives the machine what it finds there. Afterwards it may *begin* a new slice,
-//! and writes in the opposite order: the collectors, the capacity and the end, the status word, the
-//! number. So a caller that has read a number, and still finds that number in its collector, has read
+//! A thread that has to ask the machine takes the lock and *ends* the slice: it swaps the next number into
+//! the collectors and gives the machine what they contained. Afterwards it may *begin* a new slice. It then
+//! writes in the opposite order: the collectors, the capacity and the end, the status word, the number. So a
+//! caller that has read a number, and still finds that number in its collector, has read
 //! everything at least as new as the number. It has read nothing newer either, because newer values are
 //! written only after the number has gone from the collector.
 //!
@@ -70,6 +70,7 @@ pub(super) enum Collected {
 /// The number of stripes: one for each core, up to 16, rounded up to a power of two.
 static STRIPES: LazyLock<usize> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = if cfg!(tower_breaker_loom) { 2 } else { cores };
     cores.min(16).next_power_of_two()
 });
 

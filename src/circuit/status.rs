@@ -23,17 +23,17 @@ impl StatusWord {
     pub(super) const COUNTED: u64 = 1 << 5;
     /// A result that is not slow may be logged in the current slice: [`Effect::Logged`].
     pub(super) const LOGGED: u64 = 1 << 6;
-    /// Somebody wants to be told how calls end.
+    /// The observer wants to know how calls end.
     pub(super) const OBSERVED: u64 = 1 << 7;
     /// The calls in flight are counted.
     pub(super) const COUNTS_IN_FLIGHT: u64 = 1 << 8;
-    /// A call that is abandoned too late counts as a failure.
+    /// An abandoned call counts as a failure if it took too long.
     pub(super) const COUNTS_ABANDONED: u64 = 1 << 9;
-    /// There is more to do at the end of a call than to settle it.
+    /// A call must do more at its end than be settled.
     pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT;
     const TICKET_SHIFT: u32 = 10;
 
-    /// The status of a circuit without a breaker. It has no ticket that matches and no flag that helps.
+    /// The status of a circuit without a breaker. No ticket matches it, and it has no flags.
     pub(super) const NONE: Self = Self(0);
 
     /// `fixed_flags` are those that do not depend on the state.

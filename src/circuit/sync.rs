@@ -39,8 +39,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Releases the lock and waits, for `patience` at most, until `condition` no longer holds. Whoever changes
-/// that has to notify the condition variable.
+/// Releases the lock and waits, for `patience` at most, until `condition` no longer holds. A thread
+/// that changes the condition has to notify the condition variable.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn wait_while<'a, T>(
     condvar: &Condvar,
@@ -52,7 +52,7 @@ pub(crate) fn wait_while<'a, T>(
     waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// In a model, patience never ends.
+/// In a model, the wait never times out.
 #[cfg(tower_breaker_loom)]
 pub(crate) fn wait_while<'a, T>(
     condvar: &Condvar,
@@ -86,12 +86,9 @@ pub(crate) fn own_stripe() -> usize {
     use std::sync::atomic::AtomicUsize;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-    // The number of a thread that is ending may be gone already. Any other will do.
+    // A thread that is ending may have dropped its number already. Any other number is correct as well.
     OWN.try_with(|own| *own).unwrap_or(0)
 }
 
-/// All threads of a model use one stripe, where they can disturb each other most.
 #[cfg(tower_breaker_loom)]
-pub(crate) fn own_stripe() -> usize {
-    0
-}
+pub(crate) use super::model::own_stripe;

@@ -13,7 +13,7 @@ use super::sync::{Mutex, lock};
 use super::{Circuit, catch_panic, time_until};
 use crate::machine::Tick;
 
-/// The wakers of those who wait for a circuit, by the number of the waiter.
+/// The wakers of the callers that wait for a circuit, by the number of the waiter.
 #[derive(Default)]
 pub(super) struct Waiters(Mutex<Registered>);
 
@@ -24,7 +24,7 @@ struct Registered {
 }
 
 impl Waiters {
-    /// Wakes all who wait. Which of them can go on depends on more than the circuit knows.
+    /// Wakes all waiters, because the circuit cannot know which of them can go on.
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
         for waker in wakers.into_values() {
@@ -58,8 +58,8 @@ impl Waiter {
         Self { circuit, number, timer: None }
     }
 
-    /// Asks to be woken by the circuit. To miss nothing, the caller has to look at the circuit *after*
-    /// this.
+    /// Asks to be woken by the circuit. The caller has to check the circuit again *after* this, or it may miss
+    /// a change.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         let replaced = lock(&self.circuit.waiters.0).wakers.insert(self.number, waker);
@@ -76,9 +76,9 @@ impl Waiter {
     pub(crate) fn wake_at(&mut self, at: Tick, cx: &mut Context<'_>) {
         let timer = sleep(time_until(at).min(LONGEST_TIMER));
         let timer = match &mut self.timer {
-            Some(place) => {
-                place.set(timer);
-                place
+            Some(pinned) => {
+                pinned.set(timer);
+                pinned
             }
             // The timer has to be pinned, and a service is not. Only callers that wait pay for the box.
             None => self.timer.insert(Box::pin(timer)),

@@ -1,4 +1,4 @@
-//! The settings: plain data, validated once.
+//! [`CircuitBreakerBuilder`]: one method for each setting. `build` validates them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,15 +11,18 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 use crate::observe::RegistryObserver;
 use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 
-/// Settings for a [`CircuitBreaker`]; from [`CircuitBreaker::builder`], or with the feature `serde`
-/// from a file, by `Config`.
+/// The settings of a [`CircuitBreaker`]. Create a builder with [`CircuitBreaker::builder`], or with the
+/// feature `serde` read one from a file with `Config`.
 ///
-/// A trip rule is on when its setter was called, and any rule that holds trips the circuit. If none
-/// of the three was called, the defaults are 5 consecutive failures, or a failure rate of 0.5.
+/// The trip rules are `consecutive_failures`, `failure_count_threshold`, `failure_rate_threshold` and
+/// `slow_call_rate_threshold`. Calling a setter turns its rule on, and any rule that holds trips the
+/// circuit. Without any rule, the default is to trip after 5 consecutive failures or at a failure rate of
+/// 0.5.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`consecutive_failures`](Self::consecutive_failures) | 5, if no trip rule is set |
+/// | [`failure_count_threshold`](Self::failure_count_threshold) | off |
 /// | [`failure_rate_threshold`](Self::failure_rate_threshold) | 0.5, if no trip rule is set |
 /// | [`slow_call_rate_threshold`](Self::slow_call_rate_threshold) | off |
 /// | [`slow_call_duration_threshold`](Self::slow_call_duration_threshold) | none: no call is slow |
@@ -52,7 +55,7 @@ use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
     name: Arc<str>,
-    /// What the breaker is counted under: the first name of all that clones have.
+    /// The metrics of the breaker. Clones keep the series of the first name.
     series: Series,
     pub(super) consecutive_failures: Option<u32>,
     pub(super) failure_count: Option<u32>,
@@ -73,14 +76,14 @@ pub struct CircuitBreakerBuilder {
 }
 
 impl CircuitBreaker {
-    /// A breaker with the [defaults](CircuitBreakerBuilder), closed.
+    /// Creates a closed breaker with the [defaults](CircuitBreakerBuilder).
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self::builder(name).build().expect("the defaults are valid")
     }
 
-    /// A builder with the [defaults](CircuitBreakerBuilder). The `name` is for people: it appears in
-    /// errors and transitions, and need not be unique.
+    /// Creates a builder with the [defaults](CircuitBreakerBuilder). The `name` appears in errors, events,
+    /// metrics and logs. It does not have to be unique.
     pub fn builder(name: impl Into<Arc<str>>) -> CircuitBreakerBuilder {
         CircuitBreakerBuilder::new(name.into())
     }
@@ -110,161 +113,169 @@ impl CircuitBreakerBuilder {
         }
     }
 
-    /// Trips after `n` failures in a row (at least 1). A success in between starts the run anew; a
-    /// call that was ignored or abandoned neither continues nor ends it.
+    /// Trips after `n` failures in a row (at least 1).
+    ///
+    /// A success ends a failure streak. A call that was ignored or abandoned, or that failed
+    /// [softly](crate::Outcome::SoftFailure), neither continues nor ends it.
     pub fn consecutive_failures(mut self, n: u32) -> Self {
         self.consecutive_failures = Some(n);
         self
     }
 
-    /// Trips when the [sliding window](Self::sliding_window) holds at least `n` failures (at least 1),
-    /// however many calls it holds. In a time window this is a burst: 5 failures within 10 seconds, say, are
-    /// worse than 5 within an hour. [`minimum_calls`](Self::minimum_calls) does not matter here.
+    /// Trips when the [sliding window](Self::sliding_window) holds at least `n` failures (at least 1), however
+    /// many calls it holds. [`minimum_calls`](Self::minimum_calls) does not apply.
     ///
-    /// A count window has to be at least `n` calls long, or the rule could never hold;
-    /// [`build`](Self::build) returns an error otherwise.
+    /// With a time window, this rule trips on bursts: 5 failures within 10 seconds, but not 5 within an hour.
+    /// A count window must be at least `n` calls long; otherwise [`build`](Self::build) returns an error,
+    /// because the rule could never hold.
     pub fn failure_count_threshold(mut self, n: u32) -> Self {
         self.failure_count = Some(n);
         self
     }
 
-    /// Trips when failures / calls in the [sliding window](Self::sliding_window) is at least `rate`
-    /// (0 < rate <= 1) and the window holds at least [`minimum_calls`](Self::minimum_calls).
+    /// Trips when the share of failures among the calls in the [sliding window](Self::sliding_window) reaches
+    /// `rate` (0 < rate <= 1), and the window holds at least [`minimum_calls`](Self::minimum_calls) calls.
     ///
-    /// It is judged after every recorded call, a success included; a call is booked when it
-    /// completes. Calls that merely leave the window do not trip.
+    /// A call is recorded when it completes. The rate is compared after every recorded call, whether it
+    /// failed or succeeded. Calls that leave the window do not trip the circuit by themselves.
     pub fn failure_rate_threshold(mut self, rate: f64) -> Self {
         self.failure_rate = Some(rate);
         self
     }
 
-    /// A call that takes at least `d` (longer than zero) is slow, whether it succeeds or fails. The
-    /// time runs from the admission to the result: from `call` of the service, not from
-    /// `poll_ready`.
+    /// Counts calls that take at least `d` (longer than zero) as slow, whether they succeed or fail. By
+    /// default, no call is slow.
     ///
-    /// By itself this trips nothing: see
+    /// The time starts when the call is admitted, which for a service is in `call`, not in `poll_ready`. This
+    /// setting alone does not trip the circuit; see
     /// [`slow_call_rate_threshold`](Self::slow_call_rate_threshold).
     pub fn slow_call_duration_threshold(mut self, d: Duration) -> Self {
         self.slow_call_duration = Some(d);
         self
     }
 
-    /// Trips when slow calls / calls in the [sliding window](Self::sliding_window) is at least
-    /// `rate` (0 < rate <= 1) and the window holds at least
-    /// [`minimum_calls`](Self::minimum_calls).
+    /// Trips when the share of slow calls among the calls in the [sliding window](Self::sliding_window)
+    /// reaches `rate` (0 < rate <= 1), and the window holds at least [`minimum_calls`](Self::minimum_calls)
+    /// calls.
     ///
-    /// Needs [`slow_call_duration_threshold`](Self::slow_call_duration_threshold).
+    /// [`build`](Self::build) returns an error if
+    /// [`slow_call_duration_threshold`](Self::slow_call_duration_threshold) is not set as well.
     pub fn slow_call_rate_threshold(mut self, rate: f64) -> Self {
         self.slow_call_rate = Some(rate);
         self
     }
 
-    /// Has no rule that trips the circuit, not even the default rules. The circuit opens when
-    /// [`trip`](crate::CircuitBreaker::trip) is called, or when a server asks for it and
+    /// Turns off all trip rules, including the defaults. The circuit then opens only when
+    /// [`trip`](crate::CircuitBreaker::trip) is called or an operator forces it open, or on a retry-after if
     /// [`trip_on_retry_after`](Self::trip_on_retry_after) is set.
     ///
-    /// Together with a trip rule, [`build`](Self::build) returns an error.
+    /// [`build`](Self::build) returns an error if a trip rule is set as well.
     pub fn no_trip_rules(mut self) -> Self {
         self.no_trip_rules = true;
         self
     }
 
-    /// Which calls the rates are taken over, and failures are counted in. No window is kept if no rule
-    /// needs it.
+    /// Sets which calls the rates and the failure count are computed from. The default is the last 30 s in
+    /// 10 buckets. No window is kept if no rule needs one.
     pub fn sliding_window(mut self, window: SlidingWindow) -> Self {
         self.window = window;
         self
     }
 
-    /// No rate is judged while the window holds fewer than `n` calls (at least 1). For a count
-    /// window that is smaller than `n`, its size is the minimum.
+    /// Sets how many calls (at least 1, by default 20) the window must hold before a rate can trip the
+    /// circuit. For a count window that is smaller than `n`, the minimum is its size.
     pub fn minimum_calls(mut self, n: u32) -> Self {
         self.minimum_calls = n;
         self
     }
 
-    /// How long the circuit stays open before it admits a probe: a [`Duration`] longer than zero,
-    /// or a [`Backoff`].
+    /// Sets how long the circuit stays open before it admits a probe: a constant [`Duration`] (longer than
+    /// zero), or a [`Backoff`]. The default is 5 s, doubling up to 60 s, with a jitter of 0.1.
     pub fn open_duration(mut self, wait: impl Into<Backoff>) -> Self {
         self.open_duration = wait.into();
         self
     }
 
-    /// How many probes are admitted while half-open, and how they decide.
+    /// Sets how many probes are admitted while half-open, and how their results open or close the circuit.
+    /// The default is [`HalfOpen::consecutive_successes`] of 3. With [`HalfOpen::sample`],
+    /// [`build`](Self::build) returns an error unless a rate rule is set.
     pub fn half_open(mut self, rule: HalfOpen) -> Self {
         self.half_open = rule;
         self
     }
 
-    /// A probe that has not reported when `d` (longer than zero) has passed since its admission is a
-    /// failed probe: the circuit opens again, from that moment on, and what the probe reports later
-    /// is dropped.
+    /// Sets how long a probe may take (longer than zero, by default 30 s). A probe that has not reported by
+    /// then has failed at that moment, whenever that is noticed. What it reports later is dropped. Choose a
+    /// time that is longer than any successful call.
     ///
-    /// So whatever happens to probes, the next one is admitted within this time and the open wait.
-    /// Choose it longer than any call that you would still call a success.
+    /// The time starts with the call. In front of a service, `poll_ready` takes the probe slot before the
+    /// call, and a slot without a call expires after the same time. The probe has failed if the inner service
+    /// was not ready at any poll during that time. If it was ready and was not called, the slot becomes free
+    /// without a verdict. Such an idle slot also goes, at once, to a caller that finds no other slot.
     ///
-    /// In front of a service, a probe is admitted by the `poll_ready` that finds a place for it, so
-    /// the time that the inner service takes to become ready is part of it.
+    /// If probes succeed too late, later probes get twice the time of the longest of these, but at most ten
+    /// times `d`, until the circuit closes or is reset. So a dependency recovers even if its healthy calls
+    /// take longer than `d`. Whatever happens to probes and their callers, another probe is admitted within
+    /// twice the time of a probe plus the open wait.
     pub fn probe_timeout(mut self, d: Duration) -> Self {
         self.probe_timeout = d;
         self
     }
 
-    /// Counts a call that is abandoned (dropped before it had a result) as a failure if at least `d`
-    /// (longer than zero) has passed since its admission.
+    /// Counts a call that is abandoned (dropped before it has a result) as a failure if at least `d` (longer
+    /// than zero) has passed since its admission. By default, abandoned calls are neutral, because most
+    /// callers abandon calls for reasons of their own.
     ///
-    /// If a response body carries the permit, as with the classifiers for HTTP and gRPC that settle a call
-    /// at the end of its stream, the time is counted from the last sign of life: the admission, the
-    /// response head, or the last frame. So a reader who stops reading a stream that is alive trips
-    /// nothing.
+    /// Set this to a little less than the timeout if a timeout *outside* the breaker drops calls that hang.
     ///
-    /// Set it, to a little less than the timeout, where a timeout *outside* the breaker drops the
-    /// calls that hang. By default abandoned calls are neutral, because most are abandoned for
-    /// reasons of the caller.
+    /// The classifiers for HTTP and gRPC may settle a call at the end of the response body. The time then
+    /// counts from the last sign of life, which is the admission, the response head or the last frame. So a
+    /// caller that stops reading a healthy stream does not trip the circuit.
     pub fn abandoned_after(mut self, d: Duration) -> Self {
         self.abandoned_after = Some(d);
         self
     }
 
-    /// Caps how long a server can keep the circuit open: a failure that is reported
-    /// [with a wish to be left alone](crate::Permit::failure_retry_after), such as HTTP's
-    /// `Retry-After`, and on which the circuit opens, keeps it open for at least that long, but no
-    /// longer than `d` (longer than zero) unless the [wait](Self::open_duration) is.
+    /// Caps how long a [retry-after](crate::Permit::failure_retry_after), such as HTTP's `Retry-After`, can
+    /// keep the circuit open (longer than zero, by default 5 min).
+    ///
+    /// If a retry-after has not passed when the circuit opens, whatever opens it, the circuit stays open at
+    /// least until then. This holds for every failure of the period, not only for the last one. A
+    /// retry-after is first capped at `d` and then lengthened by up to the [jitter](Backoff::jitter) of the
+    /// backoff, so that clients with the same retry-after do not return at once. The cap does not shorten
+    /// the [open duration](Self::open_duration).
     pub fn max_retry_after(mut self, d: Duration) -> Self {
         self.max_retry_after = d;
         self
     }
 
-    /// Trips on the first failure that is reported
-    /// [with a wish to be left alone](crate::Permit::failure_retry_after), whatever the rates are. A
-    /// wish of zero is none.
+    /// Sets whether the first failure with a [retry-after](crate::Permit::failure_retry_after) trips the
+    /// circuit, whatever the trip rules say. The default is `false`. A retry-after of zero is ignored.
     pub fn trip_on_retry_after(mut self, trips: bool) -> Self {
         self.trip_on_retry_after = trips;
         self
     }
 
-    /// Calls `listener` after each change of state: in the order of the changes and one at a time.
-    /// See [`Listener`] for what it may do.
+    /// Calls `listener` after each change of state, one at a time and in order. See [`Listener`] for what it
+    /// may do.
     pub fn on_transition(self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
         self.listener(OnTransition(listener))
     }
 
-    /// Calls `listener` for everything that happens; healthy calls pay for it. See [`Listener`] for
-    /// what it may do.
+    /// Calls `listener` for every event. This includes the end of each call, so healthy calls become slower.
+    /// See [`Listener`] for what it may do.
     pub fn on_event(self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.listener(listener)
     }
 
-    /// Tells `listener` what happens. May be called several times; the listeners are told in that
-    /// order.
+    /// Adds a listener. Listeners are notified in the order in which they were added.
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.listeners.push(Arc::new(listener));
         self
     }
 
-    /// Records how long calls take, in the
-    /// [histogram](crate::metrics) `circuit_breaker_call_duration_seconds`. A healthy call looks at
-    /// the clock twice then.
+    /// Records how long calls take in the [histogram](crate::metrics)
+    /// `circuit_breaker_call_duration_seconds`. Every call then reads the clock twice.
     #[cfg(feature = "metrics")]
     pub fn call_duration_histogram(mut self) -> Self {
         self.series = self.series.with_durations();
@@ -274,8 +285,8 @@ impl CircuitBreakerBuilder {
     /// Builds the breaker.
     ///
     /// # Errors
-    /// A [`ConfigError`] for the first setting that is out of range; it names the setting, the value
-    /// and what is allowed.
+    /// Returns a [`ConfigError`] for the first invalid setting. It names the setting, the value and what is
+    /// allowed.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         let rules = self.rules()?;
         Ok(CircuitBreaker::start(
@@ -287,14 +298,14 @@ impl CircuitBreakerBuilder {
         ))
     }
 
-    /// The same settings for the circuit of a key. Its calls in flight are counted.
+    /// Returns the same settings for the circuit of a key. It counts its calls in flight.
     #[cfg(feature = "keyed")]
     pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
         let name = format!("{}/{key}", self.name).into();
         Self { name, counts_in_flight: true, ..self.clone() }
     }
 
-    /// Returns what reports on a registry that has these settings as its template.
+    /// Creates the observer of a registry that has these settings as its template.
     #[cfg(feature = "keyed")]
     pub(crate) fn observer_of_registry(&self, capacity: u64) -> RegistryObserver {
         let Self { name, series, listeners, .. } = self;

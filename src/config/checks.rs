@@ -1,4 +1,4 @@
-//! Whether a setting is in its range.
+//! Validation of single settings: each function returns an error if a setting is out of range.
 
 use std::time::Duration;
 

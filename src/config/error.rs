@@ -5,9 +5,9 @@ use std::fmt;
 
 use crate::circuit::Escaped;
 
-/// A setting that cannot be; from [`CircuitBreakerBuilder::build`].
+/// An invalid setting, returned by [`CircuitBreakerBuilder::build`].
 ///
-/// Its message names the setting, the value and what is allowed.
+/// The message names the setting, the value and what is allowed.
 ///
 /// # Example
 /// ```
@@ -35,19 +35,19 @@ impl ConfigError {
         Self { setting, value, allowed }
     }
 
-    /// The builder method that set it.
+    /// Returns the name of the setting, which is the name of its builder method.
     #[must_use]
     pub fn setting(&self) -> &str {
         self.setting
     }
 
-    /// The value that was set.
+    /// Returns the invalid value.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// What is allowed.
+    /// Returns a description of the values that are allowed.
     #[must_use]
     pub fn allowed(&self) -> &str {
         self.allowed

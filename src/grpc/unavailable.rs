@@ -1,4 +1,4 @@
-//! [`Unavailable`]: a status in place of a rejection.
+//! [`Unavailable`]: answers rejected calls with a status.
 
 use std::fmt::Write;
 use std::future::{Ready, ready};
@@ -17,7 +17,7 @@ use crate::layer::Fallback;
 /// The message of the status is that of the [`Rejected`], which names the breaker. The pushback
 /// ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)) is in whole
 /// milliseconds, rounded up, and at least 1. If the circuit is forced open, there is no pushback, because
-/// nobody knows when the next call will be admitted.
+/// it is not known when the next call will be admitted.
 ///
 /// The fallback works for clients and for servers: with every body that has a `Default`, such as
 /// `tonic::body::Body` and [`ResponseBody`](crate::http::ResponseBody).
@@ -52,7 +52,7 @@ use crate::layer::Fallback;
 pub struct Unavailable;
 
 impl Unavailable {
-    /// Returns the response to a rejected call, for code that is no fallback.
+    /// Returns the response to a rejected call, for code that is not a fallback.
     #[must_use]
     pub fn response<B: Default>(rejected: Rejected) -> Response<B> {
         let mut response = Response::new(B::default());

@@ -1,4 +1,4 @@
-//! [`Unavailable`]: a 503 in place of a rejection.
+//! [`Unavailable`]: answers rejected calls with a 503.
 
 use std::future::{Ready, ready};
 
@@ -12,15 +12,15 @@ use crate::layer::Fallback;
 /// A [`Fallback`] that answers rejected calls with `503 Service Unavailable` and `Retry-After`.
 ///
 /// `Retry-After` is in whole seconds, rounded up, and at least 1. If the circuit is forced open, the
-/// response has no `Retry-After`, because nobody knows when the next call will be admitted.
+/// response has no `Retry-After`, because it is not known when the next call will be admitted.
 ///
 /// The body is `B::default()`, which is empty for the bodies of axum, reqwest, tonic, http-body-util and for
 /// [`ResponseBody`](crate::http::ResponseBody). hyper's `Incoming` has no `Default`, because only a connection
 /// can make one. If the inner service returns it, convert its bodies first, for example with
 /// `.map_response(|response| response.map(axum::body::Body::new))` inside the breaker.
 ///
-/// The [`Rejected`] is among the [extensions](Response::extensions) of the response. A layer outside can tell
-/// by it that the 503 did not come from the inner service. A retry policy should not retry such a response.
+/// The [`Rejected`] is among the [extensions](Response::extensions) of the response. It shows a layer
+/// outside that the 503 did not come from the inner service. A retry policy should not retry such a response.
 ///
 /// # Example
 /// ```
@@ -49,7 +49,7 @@ use crate::layer::Fallback;
 pub struct Unavailable;
 
 impl Unavailable {
-    /// Returns the response to a rejected call, for code that is no fallback, such as an axum handler.
+    /// Returns the response to a rejected call, for code that is not a fallback, such as an axum handler.
     ///
     /// # Example
     /// ```

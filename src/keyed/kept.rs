@@ -1,4 +1,4 @@
-//! [`Kept`]: the circuits that a registry keeps, and which of them has to go.
+//! [`Kept`]: the circuits that a registry keeps, and the choice of those that it evicts.
 //!
 //! Every operation looks at a limited number of circuits, so that the lock around them is never held for
 //! long. The only method of a key that runs here is `Eq`. The registry hashes and drops keys without the lock.
@@ -98,7 +98,7 @@ impl<K> Entry<K> {
         }
     }
 
-    /// Removes a mark and returns whether it was there. Nobody else may use the entry at the same time.
+    /// Removes a mark and returns whether it was there. No other thread may use the entry at the same time.
     fn take_mark(&mut self, mark: u8) -> bool {
         let marks = self.marks.load(Ordering::Relaxed);
         self.marks.store(marks & !mark, Ordering::Relaxed);
@@ -154,8 +154,8 @@ impl<K> Kept<K> {
         self.entries.get(number as usize)?.as_ref()
     }
 
-    /// Returns up to [`STEP`] places for entries, some of which may be empty. The places begin with this
-    /// number, and there are none if there are no more entries.
+    /// Returns up to [`STEP`] entries, beginning with this number. Numbers without an entry are `None`. Returns
+    /// an empty slice if there are no more numbers.
     pub(super) fn places(&self, from: usize) -> &[Option<Entry<K>>] {
         let end = self.entries.len().min(from + STEP);
         self.entries.get(from..end).unwrap_or_default()
@@ -256,7 +256,7 @@ impl<K> Kept<K> {
 
     /// Takes a step of a sweep, or begins a new one if that is due. Returns whether there is more to do.
     ///
-    /// An entry is removed if nobody has used it since the last sweep looked at it. The next sweep is due
+    /// An entry is removed if it has not been used since the last sweep looked at it. The next sweep is due
     /// `idle_timeout` after the end of this one. So at least that much time passes between two looks at the
     /// same entry, however slowly a sweep goes on.
     pub(super) fn sweep(&mut self, now: Tick, removed: &mut Vec<Entry<K>>) -> bool {

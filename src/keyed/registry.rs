@@ -18,7 +18,7 @@ use crate::observe::RegistryObserver;
 
 /// Circuits by key, all with the settings of one template. A cheap handle: clones share the circuits.
 ///
-/// The circuit of a key is created when somebody first asks for it. Its name is `template/key`. The
+/// The circuit of a key is created when it is first used. Its name is `template/key`. The
 /// [module](crate::keyed) says when it is dropped.
 ///
 /// # Keys
@@ -50,7 +50,7 @@ use crate::observe::RegistryObserver;
 /// }
 /// if let Some(breaker) = shards.get(&7) {
 ///     assert_eq!(breaker.state(), State::Open);
-///     breaker.reset(); // an operator knows better
+///     breaker.reset(); // by an operator
 /// }
 /// # Ok::<(), ConfigError>(())
 /// ```
@@ -100,7 +100,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
 
     /// Asks the circuit of a key for admission. If the registry has none, `or_create` returns it.
     ///
-    /// Always inlined, and with a result of its own in each branch: if both branches wrote to one place, it
+    /// Always inlined, and with a result of its own in each branch: if both branches wrote to the same variable, it
     /// would be in memory, and reading a permit from there takes as long as the lookup (`cargo bench --bench
     /// keyed`).
     #[inline(always)]
@@ -200,7 +200,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
 
     /// Removes the circuit of a key from the registry and returns it, if there is one.
     ///
-    /// The circuit keeps working for those who hold a handle to it. The next call with this key gets a new
+    /// The circuit keeps working for all handles to it. The next call with this key gets a new
     /// circuit. The results of calls that are in flight count only for the removed one.
     pub fn remove<Q>(&self, key: &Q) -> Option<CircuitBreaker>
     where
@@ -258,10 +258,10 @@ impl<K> CircuitBreakerRegistry<K> {
         self.len() == 0
     }
 
-    /// Drops the circuits that nobody has used for the
+    /// Drops the circuits that have not been used for the
     /// [idle timeout](crate::keyed::CircuitBreakerRegistryBuilder::idle_timeout).
     ///
-    /// New circuits do that on the way, so call this only if circuits are to be dropped although no new ones
+    /// Creating circuits does this as well, so call it only if circuits are to be dropped although no new ones
     /// are created. It does nothing if the last sweep ended less than an idle timeout ago, so it can be
     /// called as often as you like. The registry is locked only for a few circuits at a time.
     pub fn sweep(&self) {

@@ -19,7 +19,7 @@ use crate::layer::{Classifier, ErrorsAsFailures, Fallback, NOT_READY, NoFallback
 /// delays rejections. This rarely matters: the clients of hyper, reqwest and tonic are always ready, or
 /// are cloned for each call.
 ///
-/// A rejected call leaves the inner service ready. A clone starts without readiness.
+/// After a rejected call, the inner service is still ready. A clone is not ready.
 ///
 /// # Errors
 /// A call fails with [`CircuitBreakerError::Rejected`] if its circuit does not admit it and there is no
@@ -53,13 +53,13 @@ impl<S, K, P, C, F> KeyedService<S, K, P, C, F> {
         self.layer.registry()
     }
 
-    /// Returns the inner service.
+    /// Returns a reference to the inner service.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// Returns the inner service, mutably.
+    /// Returns a mutable reference to the inner service.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
@@ -104,7 +104,7 @@ where
     }
 }
 
-/// A clone shares the registry but not the readiness.
+/// A clone shares the registry, but it is not ready.
 impl<S: Clone, K, P: Clone, C: Clone, F: Clone> Clone for KeyedService<S, K, P, C, F> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.layer.clone())

@@ -6,13 +6,14 @@ use crate::circuit::{Outcome, Permit};
 
 /// Decides what a result says about the health of the dependency.
 ///
-/// A closure is a classifier: `|result: Result<&Response, &Error>| -> Outcome`. Write the types of
-/// its argument out, so that Rust sees that it works for references of any lifetime.
+/// A closure `|result: Result<&Response, &Error>| -> Outcome` is a classifier. Write out the types of its
+/// argument, so that the compiler accepts references of any lifetime.
 ///
-/// Implement the trait where the verdict comes later than the response: the classifier owns the
-/// permit, so it may move it into what it returns, such as a body that settles it at its end.
+/// Implement the trait if the outcome is known later than the response. The classifier owns the permit and
+/// may move it into the response that it returns, for example into a body that reports the outcome at its
+/// end.
 ///
-/// It is called without any lock held. If it panics, the call is abandoned.
+/// No lock is held while a classifier runs. If a classifier panics, the call is abandoned.
 ///
 /// # Example
 /// ```
@@ -28,13 +29,13 @@ use crate::circuit::{Outcome, Permit};
 /// # let _ = layer;
 /// ```
 pub trait Classifier<Response, Error> {
-    /// What the breaker returns in place of the inner service's response; mostly the same.
+    /// The response that the breaker returns. This is usually the response of the inner service.
     type Response;
 
-    /// Settles the permit by a response, or moves it into what it returns.
+    /// Reports the outcome of a response to the permit, or moves the permit into the returned response.
     fn response(&self, response: Response, permit: Permit) -> Self::Response;
 
-    /// Settles the permit by an error, of a call or of `poll_ready`.
+    /// Reports the outcome of an error to the permit. The error is from a call or from `poll_ready`.
     fn error(&self, error: &Error, permit: Permit);
 }
 
@@ -54,8 +55,7 @@ where
     }
 }
 
-/// A classifier that is shared, and possibly chosen at run time: `Arc<dyn Classifier<..>>`, or an `Arc` of
-/// a closure.
+/// A shared classifier: an `Arc` of a closure, or an `Arc<dyn Classifier<..>>` that is chosen at run time.
 impl<C, Response, Error> Classifier<Response, Error> for Arc<C>
 where
     C: Classifier<Response, Error> + ?Sized,
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// The default classifier: every `Err` is a failure, every response a success.
+/// The default classifier: every `Err` is a failure, and every response is a success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErrorsAsFailures;
 

@@ -1,4 +1,4 @@
-//! What answers a call that was turned away.
+//! [`Fallback`]: what answers a call that was rejected.
 
 use std::fmt;
 use std::future::Future;
@@ -10,14 +10,14 @@ use super::future::POLLED_AGAIN;
 use crate::breaker::CircuitBreakerError;
 use crate::circuit::Rejected;
 
-/// Answers calls that the circuit has turned away: with cached data, a default, or by a call to
-/// somebody else.
+/// Answers calls that the circuit has rejected, for example with cached data, with a default value, or by
+/// calling another service.
 ///
-/// A closure `|request, rejected| async { ... }` is a fallback. Its future ends with the response, or
-/// with a [`CircuitBreakerError`]: the rejection itself, if there is nothing better
-/// (`Err(rejected.into())`), or an error of its own ([`CircuitBreakerError::Inner`]).
+/// A closure `|request, rejected| async { ... }` is a fallback. Its future returns a response or a
+/// [`CircuitBreakerError`], which is either the rejection (`Err(rejected.into())`) or an error of the fallback
+/// ([`CircuitBreakerError::Inner`]).
 ///
-/// It runs without any lock held; what it does is not counted.
+/// No lock is held while a fallback runs. The circuit does not count what a fallback returns.
 ///
 /// # Example
 /// ```
@@ -40,10 +40,10 @@ use crate::circuit::Rejected;
 /// # });
 /// ```
 pub trait Fallback<Request, Response, Error> {
-    /// The answer to come.
+    /// The future of the answer.
     type Future: Future<Output = Result<Response, CircuitBreakerError<Error>>>;
 
-    /// Answers a request that was not sent.
+    /// Answers a request that was rejected and therefore not sent.
     fn answer(&self, request: Request, rejected: Rejected) -> Self::Future;
 }
 
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// The default: the answer is the rejection.
+/// The default fallback, which returns the rejection as an error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoFallback;
 
@@ -71,7 +71,7 @@ impl<Request, Response, Error> Fallback<Request, Response, Error> for NoFallback
     }
 }
 
-/// The future of [`NoFallback`]: ends at once with the rejection.
+/// The future of [`NoFallback`]. It returns the rejection at once.
 pub struct RejectedFuture<Response, Error> {
     rejected: Option<Rejected>,
     answer: PhantomData<fn() -> Result<Response, Error>>,

@@ -12,11 +12,13 @@ use crate::breaker::CircuitBreakerError;
 use crate::circuit::Permit;
 
 pin_project! {
-    /// The future of a [`CircuitBreakerService`](crate::CircuitBreakerService): of the inner
-    /// service's future, the classifier, and the [fallback](crate::Fallback)'s future.
+    /// The response future of a [`CircuitBreakerService`](crate::CircuitBreakerService).
     ///
-    /// It settles the call when it ends. Dropped before, the call is abandoned; if the inner future
-    /// panics, it has failed.
+    /// `F` is the future of the inner service, `C` is the classifier, and `R` is the future of the
+    /// [fallback](crate::Fallback).
+    ///
+    /// When the inner future completes, the classifier reports the outcome of the call. If the inner future
+    /// panics, the call has failed. Dropping this future before it completes abandons the call.
     pub struct ResponseFuture<F, C, R> {
         #[pin]
         call: Call<F, C, R>,

@@ -1,25 +1,25 @@
 //! [`Readiness`]: what `poll_ready` and `call` do with the circuit.
 //!
-//! Tower asks for readiness before a call, and may wait long for it, forget it, or never use it. So
-//! becoming ready and being admitted are two separate steps here.
+//! A caller may wait for `poll_ready` for a long time, stop polling, or never call a service that is ready.
+//! So becoming ready and being admitted are two separate steps here.
 //!
-//! *Closed.* The inner service decides when it is ready. The call is admitted in `call`, so a trip in
-//! between rejects it. While the inner service is not ready, the caller is also woken by a trip.
+//! *Closed.* The service is ready when the inner service is. The call is admitted in `call`, so it is
+//! rejected if the circuit has opened in between. A caller that waits for the inner service is also woken
+//! when the circuit opens.
 //!
-//! *Half-open.* `poll_ready` takes a probe slot before it asks the inner service, so that no more than the
-//! permitted number of callers wait for it. While the inner service is not ready, the slot is like a probe
-//! in flight: the probe fails if that lasts for longer than a probe's time. Once the inner service is
-//! ready, the slot yields to any caller that finds no other, and expires without a verdict, so that an idle
-//! service neither keeps others from probing nor fails a probe. `call` starts the probe's time anew, and
-//! asks for admission again if the slot is gone.
+//! *Half-open.* `poll_ready` takes a probe slot before it asks the inner service, so no more callers wait for
+//! the inner service than there are probe slots. While the inner service is not ready, the slot counts as a
+//! probe in flight, which fails when its time has passed. Once the inner service is ready, the slot is idle.
+//! It goes to any caller that finds no other slot, and it expires without a verdict. So an idle service
+//! neither prevents others from probing nor fails a probe. `call` starts the time of the probe anew. If the
+//! slot is gone, `call` asks for admission again.
 //!
-//! *Open.* The service is ready at once, without asking the inner service, and `call` rejects. A service
-//! that has said it is ready stays ready: if it did so in order to reject, `call` *does* reject, whatever
-//! has happened since, because the inner service was never asked.
+//! *Open.* The service is ready at once, without asking the inner service, and `call` rejects. It rejects
+//! even if the circuit has closed since `poll_ready`, because the inner service was never asked.
 //!
-//! *Open, with backpressure.* `poll_ready` waits instead. It also takes readiness back: a service that is
-//! asked again before `call`, as tower's balancer does, is not ready any longer if the circuit has opened.
-//! What the inner service has granted, it keeps for later.
+//! *Open, with backpressure.* `poll_ready` waits instead. It also takes readiness back: if the circuit has
+//! opened since the service became ready, and `poll_ready` is called again before `call`, it is pending.
+//! Tower's balancer asks again in this way. The inner service stays ready for a later call.
 
 use std::task::{Context, Poll};
 
@@ -34,27 +34,27 @@ pub(crate) const NOT_READY: &str =
 pub(super) struct Readiness {
     breaker: CircuitBreaker,
     state: ReadyState,
-    /// Present while there is something to wait for.
+    /// Present while the caller waits.
     waiter: Option<Box<Waiter>>,
     backpressure: bool,
 }
 
 #[derive(Debug)]
 enum ReadyState {
-    /// The inner service has to be asked; while half-open, with a probe slot.
+    /// The inner service has to be asked. While half-open, the service holds a probe slot for that.
     NotReady(Option<ProbeSlot>),
     /// The inner service is ready. Without a slot, `call` asks for admission.
     Ready(Option<ProbeSlot>),
-    /// `call` rejects.
+    /// The service is ready, and `call` rejects.
     Rejecting(Refusal),
 }
 
-/// This is what a breaker adds to the size of a service.
+// A breaker adds this much to the size of a service.
 const _: () = assert!(size_of::<Readiness>() <= 48);
 
 /// What `poll_ready` has to do next.
 pub(super) enum Step {
-    /// Nothing: the service is ready.
+    /// Return `Ready`.
     Ready,
     /// Ask the inner service.
     PollInner,
@@ -71,7 +71,7 @@ impl Readiness {
 
     // ---- poll_ready ---------------------------------------------------------------------------
 
-    /// Returns whether the inner service has to be asked.
+    /// Returns whether the service is ready or the inner service has to be asked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if matches!(self.state, ReadyState::NotReady(None)) && self.breaker.circuit().is_closed() {
@@ -87,7 +87,7 @@ impl Readiness {
             ReadyState::Ready(None) if self.breaker.circuit().is_closed() => {
                 Poll::Ready(Step::Ready)
             }
-            // With backpressure, the service may not be ready any longer.
+            // The circuit may have opened since the service became ready.
             ReadyState::Ready(slot) if self.backpressure => {
                 self.state = ReadyState::NotReady(slot.take());
                 self.poll_not_closed(cx)
@@ -105,7 +105,7 @@ impl Readiness {
             return Poll::Ready(Step::Ready);
         }
         self.waiter().register(cx);
-        // Asked again, because the circuit may have changed before it knew of the waiter.
+        // Try again, because the circuit may have changed before the waiter was registered.
         match self.reserve() {
             Ok(()) => Poll::Ready(Step::PollInner),
             Err(_) => {
@@ -117,7 +117,7 @@ impl Readiness {
         }
     }
 
-    /// Takes a probe slot if the circuit is half-open or becomes so. A closed circuit needs none.
+    /// Takes a probe slot if the circuit is half-open, or becomes half-open. A closed circuit needs no slot.
     fn reserve(&mut self) -> Result<(), Refusal> {
         if let Some(slot) = self.slot() {
             if slot.deadline().is_some() {
@@ -131,8 +131,8 @@ impl Readiness {
         Ok(())
     }
 
-    /// The inner service is not ready. Makes sure that the caller comes back when the circuit changes or
-    /// the time of its slot has passed, and at once if that has happened in the meantime.
+    /// Called when the inner service is not ready. Wakes the caller when the circuit changes or when its slot
+    /// expires, and at once if either has already happened.
     #[cold]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) {
         self.waiter().register(cx);
@@ -143,8 +143,8 @@ impl Readiness {
         };
         match deadline {
             None => cx.waker().wake_by_ref(),
-            // Without a runtime there is no timer. Then only the inner service and the circuit wake the
-            // caller, which is better than a panic. A runtime cannot be asked whether it has timers.
+            // Outside of a runtime there are no timers. Only the inner service and the circuit wake the caller
+            // then, which is better than a panic. Whether a runtime has timers cannot be found out.
             Some(deadline) if tokio::runtime::Handle::try_current().is_ok() => {
                 self.waiter().wake_at(deadline, cx);
             }
@@ -152,11 +152,11 @@ impl Readiness {
         }
     }
 
-    /// The inner service is ready.
+    /// Called when the inner service is ready.
     #[inline]
     pub(super) fn set_ready(&mut self) {
         if let (ReadyState::NotReady(None), None) = (&self.state, &self.waiter) {
-            self.state = ReadyState::Ready(None); // this is the case of almost every call
+            self.state = ReadyState::Ready(None); // almost every call ends here
             return;
         }
         self.stop_waiting();
@@ -171,8 +171,8 @@ impl Readiness {
         self.set(ReadyState::Ready(slot));
     }
 
-    /// The inner service has failed to become ready. Returns the permit for its error, if the error is to
-    /// be counted.
+    /// Called when `poll_ready` of the inner service has returned an error. Returns a permit to report the
+    /// error with, unless the circuit does not admit one.
     pub(super) fn fail(&mut self) -> Option<Permit> {
         let slot = self.take_slot();
         self.set(ReadyState::NotReady(None));
@@ -184,16 +184,16 @@ impl Readiness {
 
     // ---- call ---------------------------------------------------------------------------------
 
-    /// Admits a call if nothing stands against it, which is the case of almost every call.
+    /// Admits a call if the service is ready and the circuit is closed, as for almost every call.
     #[inline]
     pub(super) fn admit_if_closed(&mut self) -> Option<Permit> {
         if !matches!(self.state, ReadyState::Ready(None)) {
             return None;
         }
         let permit = self.breaker.circuit().admit_if_closed()?;
-        // Forgotten instead of dropped, though there is nothing to drop. If anything could panic here,
-        // the permit would have to be in memory, and moving it from there takes as long as everything
-        // else (`cargo bench --bench overhead`, "consecutive failures").
+        // The old state is forgotten, although dropping it would do nothing. If anything could panic here,
+        // the permit would have to be in memory, and moving it from there takes as long as everything else
+        // (`cargo bench --bench overhead`, "consecutive failures").
         std::mem::forget(std::mem::replace(&mut self.state, ReadyState::NotReady(None)));
         Some(permit)
     }
@@ -201,7 +201,7 @@ impl Readiness {
     /// Admits or rejects a call.
     ///
     /// # Panics
-    /// Panics if the service has not said that it is ready.
+    /// Panics if `poll_ready` has not returned `Ready`.
     pub(super) fn admit(&mut self) -> Result<Permit, Refusal> {
         let slot = match &mut self.state {
             ReadyState::Ready(slot) => slot.take(),
@@ -243,18 +243,18 @@ impl Readiness {
         self.waiter.get_or_insert_with(|| Box::new(Waiter::new(circuit)))
     }
 
-    /// Stops waiting, with this result.
+    /// Sets the state and drops the waiter.
     #[inline]
     fn set(&mut self, state: ReadyState) {
         self.state = state;
-        // Asked first, because dropping nothing is a call as well.
+        // Without this check, dropping `None` would still be a function call.
         if self.waiter.is_some() {
             self.waiter = None;
         }
     }
 }
 
-/// A clone shares the circuit, but does not inherit the readiness.
+/// A clone shares the circuit, but it is not ready.
 impl Clone for Readiness {
     fn clone(&self) -> Self {
         Self::new(self.breaker.clone(), self.backpressure)

@@ -12,29 +12,38 @@ use super::readiness::{Readiness, Step};
 use crate::breaker::{CircuitBreaker, CircuitBreakerError};
 use crate::circuit::Permit;
 
-/// A service behind a [`CircuitBreaker`]; made by
-/// [`CircuitBreakerLayer`](crate::CircuitBreakerLayer).
+/// A service behind a [`CircuitBreaker`], made by [`CircuitBreakerLayer`](crate::CircuitBreakerLayer).
 ///
 /// # Readiness
-/// While the circuit is open, `poll_ready` is ready at once, without asking the inner service, and
-/// `call` returns the rejection; so is it while half-open, when all probes are in flight. Otherwise
-/// it is ready when the inner service is. A clone starts without readiness.
+/// While the circuit is closed, the service is ready when the inner service is. The call is admitted in
+/// `call`, so it is rejected if the circuit opens in between.
 ///
-/// A call that is rejected although the inner service was ready, because the circuit opened in
-/// between, leaves it ready. If that reserves something, as `ConcurrencyLimit` and `Buffer` do, it stays
-/// reserved until this service is called again or dropped. So where services are kept long and used
-/// seldom, put such layers outside.
+/// While the circuit is open, `poll_ready` returns `Ready` at once without asking the inner service, and
+/// `call` rejects. It does so even if the circuit has closed in the meantime, because the inner service was
+/// never asked. The same holds while half-open without a free probe slot. With
+/// [`backpressure`](crate::CircuitBreakerLayer::backpressure), `poll_ready` waits instead.
+///
+/// While half-open, `poll_ready` takes a probe slot and then asks the inner service. If the inner service
+/// does not become ready within the [probe timeout](crate::CircuitBreakerBuilder::probe_timeout), the probe
+/// has failed. If it becomes ready, the slot waits for `call`, but another caller that finds no free slot may
+/// take it. A `call` without its slot asks for admission again.
+///
+/// A clone is not ready. It has to be polled first.
+///
+/// If a call is rejected after the inner service has become ready, the inner service stays ready. What it
+/// has reserved, as `ConcurrencyLimit` and `Buffer` do, stays reserved until this service is called again or
+/// dropped. If you keep services for long and use them seldom, put such layers outside of the breaker.
 ///
 /// # Errors
-/// [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
-/// [fallback](crate::CircuitBreakerLayer::fallback), [`CircuitBreakerError::Inner`] with the error of
-/// the inner service. An error of the inner service's `poll_ready` is classified like that of a call
-/// and passed on.
+/// Returns [`CircuitBreakerError::Rejected`] if the circuit did not admit the call and there is no
+/// [fallback](crate::CircuitBreakerLayer::fallback). Returns [`CircuitBreakerError::Inner`] with the error
+/// of the inner service. If `poll_ready` of the inner service fails, the error is classified like the error
+/// of a call and returned.
 ///
 /// # Panics
-/// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call. `poll_ready`
-/// panics in a tokio runtime without timers if it has to wait while half-open: for an inner service
-/// that is not ready, as the place of a probe ends in time.
+/// `call` panics if `poll_ready` has not returned `Ready(Ok(()))` since the last call. `poll_ready` panics in
+/// a tokio runtime without timers if the inner service is not ready while half-open, because the probe slot
+/// expires by a timer.
 #[derive(Clone)]
 pub struct CircuitBreakerService<S, C = ErrorsAsFailures, F = NoFallback> {
     inner: S,
@@ -44,9 +53,10 @@ pub struct CircuitBreakerService<S, C = ErrorsAsFailures, F = NoFallback> {
 }
 
 impl<S> CircuitBreakerService<S> {
-    /// Puts a breaker in front of a service, without a layer. Every `Err` is a failure, and calls are
-    /// rejected while the circuit is open; a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) can decide
-    /// otherwise.
+    /// Puts a breaker in front of a service, without a layer.
+    ///
+    /// Every `Err` counts as a failure, and calls are rejected while the circuit is open. Use a
+    /// [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) to change that.
     ///
     /// # Example
     /// ```
@@ -71,25 +81,25 @@ impl<S, C, F> CircuitBreakerService<S, C, F> {
         Self { inner, classifier, fallback, readiness }
     }
 
-    /// The breaker.
+    /// Returns the breaker.
     #[must_use]
     pub fn breaker(&self) -> &CircuitBreaker {
         self.readiness.breaker()
     }
 
-    /// The inner service.
+    /// Returns a reference to the inner service.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, mutably.
+    /// Returns a mutable reference to the inner service.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the breaker off.
+    /// Returns the inner service, and drops the handle to the breaker.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.inner

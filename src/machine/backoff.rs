@@ -6,11 +6,11 @@ use super::time::{NEVER, Nanos, nanos};
 
 /// How long the circuit stays open before it admits a probe.
 ///
-/// The wait grows with each open period since the circuit was last closed, and starts over when it
-/// closes. A plain [`Duration`] converts into a constant wait.
+/// The wait grows with each open period, and starts again at its initial value once the circuit has closed.
+/// A [`Duration`] converts into a constant wait.
 ///
 /// # Default
-/// [`Backoff::exponential`] from 5 s to 60 s: doubling, with a jitter of 0.1.
+/// [`Backoff::exponential`] from 5 s to 60 s, which doubles and has a jitter of 0.1.
 ///
 /// # Example
 /// ```
@@ -30,58 +30,67 @@ pub struct Backoff {
     pub(crate) max: Duration,
     pub(crate) factor: f64,
     pub(crate) jitter: f64,
-    /// By what part of itself a wish of the callee is stretched at most.
+    /// The largest part of itself by which a retry-after is lengthened.
     stretch: f64,
 }
 
 const DEFAULT_JITTER: f64 = 0.1;
 
 impl Backoff {
-    /// Every open period lasts `wait`, without jitter.
+    /// Creates a constant wait: every open period lasts `wait`, without jitter.
     ///
-    /// `wait` must be longer than zero; [`build`](crate::CircuitBreakerBuilder::build) checks it.
+    /// `wait` must be longer than zero. [`build`](crate::CircuitBreakerBuilder::build) returns an error
+    /// otherwise.
     #[must_use]
     pub const fn constant(wait: Duration) -> Self {
         Self { initial: wait, max: wait, factor: 1.0, jitter: 0.0, stretch: DEFAULT_JITTER }
     }
 
-    /// The first open period lasts `initial`, each further one twice as long as the one before, and
-    /// none longer than `max`; with a jitter of 0.1.
+    /// Creates a wait that doubles: the first open period lasts `initial`, and each further one twice as long
+    /// as the one before, up to `max`. The jitter is 0.1.
     ///
-    /// `initial` must be longer than zero and `max` not shorter than `initial`;
-    /// [`build`](crate::CircuitBreakerBuilder::build) checks both.
+    /// `initial` must be longer than zero, and `max` must not be shorter than `initial`.
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error otherwise.
     #[must_use]
     pub const fn exponential(initial: Duration, max: Duration) -> Self {
         Self { initial, max, factor: 2.0, jitter: DEFAULT_JITTER, stretch: DEFAULT_JITTER }
     }
 
-    /// Multiplies the wait by `factor` (finite, at least 1) after each open period. It has no effect
+    /// Sets the factor (finite, at least 1) by which the wait grows after each open period. It has no effect
     /// on a constant wait, which is its own maximum.
+    ///
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error if the factor is out of range.
     #[must_use]
     pub const fn factor(self, factor: f64) -> Self {
         Self { factor, ..self }
     }
 
-    /// Draws each wait `w` uniformly from `w * (1 - fraction)` to `w * (1 + fraction)`, so that many
-    /// clients do not probe in step. It applies after the maximum, which a wait may thus exceed.
+    /// Sets the jitter, from 0.0 (none) to 1.0, so that many clients do not probe at the same time.
     ///
-    /// `fraction` is from 0.0 (no jitter) to 1.0.
+    /// Each wait `w` is drawn uniformly from `w * (1 - fraction)` to `w * (1 + fraction)`. The jitter applies
+    /// after the maximum, so a wait may exceed the maximum.
+    ///
+    /// The jitter also lengthens each [retry-after](crate::Permit::failure_retry_after) by up to `fraction` of
+    /// itself, so that clients with the same retry-after do not return at once. If the open duration is
+    /// constant and no jitter was set, a retry-after is lengthened by up to 0.1 of itself.
+    ///
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error if `fraction` is out of range.
     #[must_use]
     pub const fn jitter(self, fraction: f64) -> Self {
         Self { jitter: fraction, stretch: fraction, ..self }
     }
 
-    /// Returns by how much to stretch a wish of the callee to be left alone for `wait`.
+    /// Returns by how much to lengthen a retry-after of `wait`. `draw` is from 0.0 to 1.0.
     pub(super) fn stretch(&self, wait: Nanos, draw: f64) -> Nanos {
         (wait as f64 * self.stretch * draw).round() as Nanos
     }
 
-    /// The length of the open period that follows `before` others since the circuit was last closed.
-    /// `draw`, from 0.0 to 1.0, places it within the jitter.
+    /// Returns the length of the open period that follows `before` others since the circuit was last closed.
+    /// `draw`, from 0.0 to 1.0, chooses the length within the jitter.
     pub(super) fn wait(&self, before: u32, draw: f64) -> Nanos {
         let (initial, max) = (nanos(self.initial), nanos(self.max));
-        // A float holds 104 days in nanoseconds exactly; beyond that it rounds, and a cast
-        // saturates. An exponent past i32::MAX reaches the maximum as well.
+        // A float represents up to 104 days in nanoseconds exactly. Beyond that it rounds, and the cast
+        // saturates. An exponent beyond `i32::MAX` reaches the maximum anyway.
         let exponent = i32::try_from(before).unwrap_or(i32::MAX);
         let grown = initial as f64 * self.factor.powi(exponent);
         let wait = if exponent == 0 || self.factor == 1.0 {

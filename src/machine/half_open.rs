@@ -1,6 +1,6 @@
-//! [`HalfOpen`]: how many probes are admitted, and how they decide.
+//! [`HalfOpen`]: how many probes are admitted, and how their results open or close the circuit.
 
-/// How many probes are admitted while half-open, and how they decide.
+/// How many probes are admitted while half-open, and how their results open or close the circuit.
 ///
 /// # Default
 /// [`HalfOpen::consecutive_successes`] of 3.
@@ -11,7 +11,7 @@
 ///
 /// let breaker = CircuitBreaker::builder("payments")
 ///     .failure_rate_threshold(0.5)
-///     .half_open(HalfOpen::sample(10)) // tolerates up to 4 failures in 10 probes
+///     .half_open(HalfOpen::sample(10)) // closes with up to 4 failures in 10 probes
 ///     .build()?;
 /// # Ok::<(), tower_breaker::ConfigError>(())
 /// ```
@@ -32,21 +32,24 @@ impl ProbeRule {
 }
 
 impl HalfOpen {
-    /// `n` successes (at least 1) close the circuit; one failure opens it again. With a
-    /// [slow-call rule](crate::CircuitBreakerBuilder::slow_call_rate_threshold), a slow probe is a failed
-    /// one.
+    /// Closes the circuit after `n` successful probes (at least 1), and opens it again after one failure.
     ///
-    /// A probe is admitted while the probes in flight and the successes so far are fewer than `n`.
+    /// A probe that [times out](crate::CircuitBreakerBuilder::probe_timeout) has failed. With a
+    /// [slow-call rule](crate::CircuitBreakerBuilder::slow_call_rate_threshold), a slow probe has failed as
+    /// well. A probe is admitted while the probes in flight and the successes so far are fewer than `n`.
     #[must_use]
     pub const fn consecutive_successes(n: u32) -> Self {
         Self(ProbeRule::ConsecutiveSuccesses(n))
     }
 
-    /// Admits `n` probes (at least 1) in all. When all have reported, the circuit opens again if the
-    /// failure rate or the slow-call rate among them reaches its threshold, else it closes;
-    /// [`minimum_calls`](crate::CircuitBreakerBuilder::minimum_calls) does not matter here.
+    /// Admits `n` probes (at least 1) in all, and decides when all of them have reported. The circuit opens
+    /// again if the failure rate or the slow-call rate of the probes reaches its threshold. Otherwise it
+    /// closes. [`minimum_calls`](crate::CircuitBreakerBuilder::minimum_calls) does not apply.
     ///
-    /// Needs a rate rule.
+    /// A probe that [times out](crate::CircuitBreakerBuilder::probe_timeout) does not decide alone. It is one
+    /// report of the `n`: failed and, if a slow-call duration is set, slow.
+    ///
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error if no rate rule is set.
     #[must_use]
     pub const fn sample(n: u32) -> Self {
         Self(ProbeRule::Sample(n))

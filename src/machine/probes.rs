@@ -12,8 +12,8 @@ const AT_FIRST: u32 = 16;
 pub(super) struct Probes {
     /// Sorted by ticket, because tickets grow.
     slots: VecDeque<Slot>,
-    /// The earliest deadline of all slots, or [`NEVER`]. It is looked for again when the slot that has it
-    /// goes, which is cheap because slots are few.
+    /// The earliest deadline of all slots, or [`NEVER`]. It is computed again when the slot with this deadline
+    /// is removed, which is cheap because there are few slots.
     first_deadline: Tick,
 }
 
@@ -21,12 +21,12 @@ pub(super) struct Probes {
 struct Slot {
     ticket: Ticket,
     deadline: Tick,
-    /// The inner service of the holder is ready, and nobody has called it. Such a slot shows nothing about
-    /// the dependency, and yields to a caller that finds no other.
+    /// Whether the inner service of the holder is ready and has not been called. An idle slot shows nothing
+    /// about the dependency, and goes to any caller that finds no free slot.
     idle: bool,
 }
 
-/// A slot whose time has passed.
+/// A slot that has expired.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expired {
     pub(super) deadline: Tick,
@@ -34,13 +34,13 @@ pub(super) struct Expired {
 }
 
 impl Probes {
-    /// `expected` is the usual number of slots that are taken at one time.
+    /// Creates an empty list. `expected` is the usual number of slots that are taken at one time.
     pub(super) fn new(expected: u32) -> Self {
         let slots = VecDeque::with_capacity(expected.min(AT_FIRST) as usize);
         Self { slots, first_deadline: NEVER }
     }
 
-    /// Takes a slot for a ticket that is greater than all before.
+    /// Takes a slot. The ticket must be greater than all tickets before.
     pub(super) fn admit(&mut self, ticket: Ticket, deadline: Tick) {
         self.slots.push_back(Slot { ticket, deadline, idle: false });
         self.first_deadline = self.first_deadline.min(deadline);
@@ -52,14 +52,15 @@ impl Probes {
         Some(self.slots[index].deadline)
     }
 
-    /// Marks the slot with this ticket, if there is one, as held by a service that merely is not called.
+    /// Marks the slot with this ticket as idle, if there is one.
     pub(super) fn set_idle(&mut self, ticket: Ticket) {
         if let Some(index) = self.index(ticket) {
             self.slots[index].idle = true;
         }
     }
 
-    /// Begins the call of the slot with this ticket. Returns whether there is one.
+    /// Begins the call of the slot with this ticket, which then expires at `deadline`. Returns whether there
+    /// is such a slot.
     pub(super) fn begin(&mut self, ticket: Ticket, deadline: Tick) -> bool {
         let Some(index) = self.index(ticket) else { return false };
         self.slots[index] = Slot { ticket, deadline, idle: false };
@@ -78,7 +79,7 @@ impl Probes {
         index.and_then(|index| self.remove_at(index)).is_some()
     }
 
-    /// Frees the slot that has expired first by `now`, if any has.
+    /// Frees the slot that was the first to expire, if any has expired by `now`.
     pub(super) fn remove_expired(&mut self, now: Tick) -> Option<Expired> {
         let deadline = self.first_deadline().filter(|deadline| now >= *deadline)?;
         let index = self.slots.iter().position(|slot| slot.deadline == deadline)?;
@@ -124,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// What is done to the slots; the index chooses one that is taken.
+    /// An operation on the slots. The index chooses one of the slots that are taken.
     #[derive(Debug, Clone)]
     enum Op {
         Admit(Tick),

@@ -6,7 +6,7 @@ use super::{
     Report, Tally, Tick, Ticket, Verdict,
 };
 
-/// The most that late successes can extend the time of probes, as a multiple of the probe timeout.
+/// The longest time that late successes can give to probes, as a multiple of the probe timeout.
 const MOST_EXTENDED: u64 = 10;
 
 impl Machine {
@@ -29,14 +29,14 @@ impl Machine {
         self.probes.deadline(ticket)
     }
 
-    /// The inner service of the caller that holds this slot has become ready. The slot shows nothing about
-    /// the dependency until the call begins, so until then it yields to other callers.
+    /// Called when the inner service of the caller that holds this slot has become ready. Until the call
+    /// begins, the slot shows nothing about the dependency, so it goes to any caller that finds no free slot.
     pub(crate) fn slot_is_ready(&mut self, now: Tick, ticket: Ticket) {
         self.advance(now);
         self.probes.set_idle(ticket);
     }
 
-    /// Begins the call of a probe, whose time starts now. Returns whether the probe still has its slot.
+    /// Begins the call of a probe. The time of the probe starts now. Returns whether it still has its slot.
     pub(crate) fn begin_probe(&mut self, now: Tick, ticket: Ticket) -> bool {
         self.advance(now);
         self.probes.begin(ticket, self.new_deadline())
@@ -55,9 +55,9 @@ impl Machine {
 
     // ---- results ------------------------------------------------------------------------------
 
-    /// Takes a result that is too late to count. All that it can show is that the probes of this outage
-    /// need more time: a dependency whose healthy calls take longer than the probe timeout would never
-    /// recover otherwise.
+    /// Takes a result that is too late to count. If it is the success of a probe of this outage, later probes
+    /// get more time. Otherwise a dependency whose healthy calls take longer than the probe timeout would never
+    /// recover.
     pub(super) fn settle_stale(
         &mut self,
         clock: impl Fn() -> Tick,
@@ -74,8 +74,8 @@ impl Machine {
         }
     }
 
-    /// Applies what time has done to probes: each that has not reported within its time has failed, and
-    /// each slot that nobody has used is free again.
+    /// Handles the slots that have expired. A probe that has not reported has failed, and an idle slot becomes
+    /// free.
     pub(super) fn expire_probes(&mut self) {
         while let Some(Expired { deadline, idle }) = self.probes.remove_expired(self.now) {
             if idle {
@@ -98,7 +98,7 @@ impl Machine {
         }
     }
 
-    /// Counts what a probe has reported at `at`, and closes or opens the circuit if that decides.
+    /// Counts the report of a probe at `at`, and closes or opens the circuit if the report decides.
     pub(super) fn record_probe(&mut self, at: Tick, verdict: Verdict, asked_to_wait: bool) {
         let rule = self.rules.half_open;
         let failed = verdict.failed();
@@ -157,8 +157,8 @@ impl Machine {
         }
     }
 
-    /// Returns when a caller that waits for admission should look again, unless the circuit wakes it
-    /// before. `None` if only an operator can let it go on.
+    /// Returns when a caller that waits for admission should ask again, unless the circuit wakes it before.
+    /// Returns `None` if only an operator can change the state.
     pub(crate) fn next_look(&self) -> Option<Tick> {
         match self.phase {
             Phase::Open { .. } if self.forced => None,

@@ -69,8 +69,8 @@ impl Refusal {
         }
     }
 
-    /// Returns when the next probe may be admitted: [`NEVER`] if that is too far away to tell, and
-    /// `None` if only an operator can say.
+    /// Returns when the next probe may be admitted. Returns [`NEVER`] if that is too far away to be
+    /// represented, and `None` if only an operator can close the circuit.
     pub(crate) fn until(self) -> Option<Tick> {
         match self.0 & !Self::HALF_OPEN {
             _ if self == Self::FORCED_OPEN => None,

@@ -1,13 +1,13 @@
-//! How long the callee has asked to be left alone.
+//! How long the callee has asked not to be called.
 
 use super::time::{Nanos, Tick};
 use super::{Backoff, Machine};
 
-/// The wish of the current period that ends last. All zero if there is none.
+/// The retry-after of the current period that ends last. All zero if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct RetryAfter {
     until: Tick,
-    /// What is added to the wait, so that many clients that were told the same do not return at once.
+    /// The time that is added to the wait, so that clients with the same retry-after do not return at once.
     stretch: Nanos,
 }
 
@@ -16,7 +16,7 @@ impl RetryAfter {
         Self { until: now.saturating_add(wait), stretch: backoff.stretch(wait, draw) }
     }
 
-    /// Returns how long the callee wishes to be left alone from `now` on, or 0.
+    /// Returns how long the callee is not to be called from `now` on, or 0 if the retry-after has passed.
     pub(super) fn wait(self, now: Tick) -> Nanos {
         match self.until.saturating_sub(now) {
             0 => 0,
@@ -26,13 +26,14 @@ impl RetryAfter {
 }
 
 impl Machine {
-    /// Remembers the wish of a failure. It counts if the circuit opens before it has passed, whatever
+    /// Remembers the retry-after of a failure. It counts if the circuit opens before it has passed, whatever
     /// opens the circuit.
     pub(super) fn note_retry_after(&mut self, wait: Nanos) {
         if wait > 0 {
-            let wish = RetryAfter::new(self.now, wait, &self.rules.open_duration, self.draw());
-            if wish.until > self.retry_after.until {
-                self.retry_after = wish;
+            let retry_after =
+                RetryAfter::new(self.now, wait, &self.rules.open_duration, self.draw());
+            if retry_after.until > self.retry_after.until {
+                self.retry_after = retry_after;
             }
         }
     }

@@ -79,8 +79,8 @@ impl Rules {
         Verdict { counted, slow: counted.is_some() && reached(self.slow_call_duration) }
     }
 
-    /// Returns the trip rule that holds in the closed state, if any. `asked_to_wait` says that the callee
-    /// of the last call has asked to be left alone.
+    /// Returns the trip rule that holds in the closed state, if any. `asked_to_wait` says that the last
+    /// call failed with a retry-after.
     pub(super) fn judge(
         &self,
         Tally { counts, streak }: Tally,

@@ -1,4 +1,4 @@
-//! What only tests of the machine can show, because the circuit around it hides it.
+//! Tests of behaviour that cannot be observed through the circuit around the machine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the machine shows of itself. Looking changes nothing.
+//! [`View`]: the state of a machine for readers. Reading it changes nothing.
 
 use super::counts::{Counts, Tally};
 use super::{Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick};
@@ -30,8 +30,8 @@ impl View {
 }
 
 impl Machine {
-    /// Shows how the machine looks at `now`. What time has done since it was last used is worked out on
-    /// a copy.
+    /// Returns the state of the machine at `now`. If probes have expired since the machine was last used, a
+    /// copy is advanced.
     pub(crate) fn view(&self, now: Tick) -> View {
         let now = now.max(self.now);
         if self.probes.first_deadline().is_some_and(|deadline| now >= deadline) {
@@ -52,7 +52,8 @@ impl Machine {
         }
     }
 
-    /// Returns the change of state that time has made by `now`, if nobody has used the machine since.
+    /// Returns the change of state that a probe has caused by expiring before `now`, if the machine has not
+    /// recorded it yet.
     pub(crate) fn unrecorded_change(&self, now: Tick) -> Option<Change> {
         self.probes.first_deadline().filter(|deadline| now >= *deadline)?;
         self.advanced(now).occurrences.iter().rev().find_map(|occurrence| match occurrence {

@@ -1,4 +1,4 @@
-//! Sliding windows: what the rates are judged by. They are told the time and never ask for it.
+//! Sliding windows, which the rates are computed from. They never read the clock: the caller passes the time.
 
 mod count;
 mod time;
@@ -11,7 +11,7 @@ use super::counts::Counts;
 use super::results::Results;
 use super::time::{NEVER, Tick, nanos};
 
-/// Which calls the failure rate and the slow-call rate are taken over.
+/// Which calls the failure rate, the slow-call rate and the failure count are computed from.
 ///
 /// # Default
 /// [`SlidingWindow::time`] of 30 s.
@@ -43,38 +43,38 @@ pub(crate) enum Extent {
 }
 
 impl SlidingWindow {
-    /// Exactly the last `calls` completed calls (at least 1).
+    /// Creates a window of exactly the last `calls` completed calls (at least 1).
     ///
-    /// Two bits are kept per call, in memory that is taken as calls arrive: 32 bytes for 100 calls,
-    /// 250 KB for a million.
+    /// The window takes two bits for each call: 32 bytes for 100 calls, 250 KB for a million. Memory is
+    /// allocated as calls arrive.
     #[must_use]
     pub const fn count(calls: u32) -> Self {
         Self { extent: Extent::Calls(calls), buckets: None }
     }
 
-    /// The calls completed in the last `length` (longer than zero), in 10 buckets.
+    /// Creates a window of the calls that completed in the last `length` (longer than zero), in 10 buckets.
     ///
-    /// The buckets lie on a fixed grid that starts when the breaker is built, in steps of
-    /// `length / buckets`, rounded up to whole nanoseconds. The window holds the current step and
-    /// the `buckets - 1` before it; so a call counts for at most `length` (rounded up to whole
-    /// steps), and for one step less at least. Memory does not grow with the number of calls.
+    /// The buckets lie on a fixed grid, which starts when the breaker is built. Its steps are
+    /// `length / buckets` long, rounded up to whole nanoseconds. The window holds the current step and the
+    /// `buckets - 1` steps before it. So a call counts for at most `length` (rounded up to whole steps), and
+    /// for at least one step less. Memory does not grow with the number of calls.
     #[must_use]
     pub const fn time(length: Duration) -> Self {
         Self { extent: Extent::Time(length), buckets: None }
     }
 
-    /// Divides a time window into `n` buckets (at least 1) instead of 10: more buckets slide more
-    /// smoothly and take more memory, 32 bytes each.
+    /// Divides a time window into `n` buckets (at least 1) instead of 10. With more buckets, the window slides
+    /// more smoothly and takes more memory: 32 bytes for each bucket.
     ///
-    /// Only a time window has buckets; on a count window,
-    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error.
+    /// [`build`](crate::CircuitBreakerBuilder::build) returns an error if this is set on a count window, which
+    /// has no buckets.
     #[must_use]
     pub const fn buckets(self, n: u32) -> Self {
         Self { buckets: Some(n), ..self }
     }
 
-    /// How many calls must be counted before a rate is judged: a count window cannot hold more than
-    /// its size.
+    /// Returns how many calls the window must hold before a rate is judged. A count window cannot hold more
+    /// calls than its size.
     pub(crate) fn minimum_calls(&self, minimum: u32) -> u64 {
         match self.extent {
             Extent::Calls(size) => minimum.min(size).into(),
@@ -82,7 +82,7 @@ impl SlidingWindow {
         }
     }
 
-    /// An empty window whose grid starts at `now`.
+    /// Creates an empty window whose grid starts at `now`.
     pub(crate) fn open(&self, now: Tick) -> Window {
         match self.extent {
             Extent::Calls(size) => Window::Count(CountWindow::new(size)),
@@ -107,7 +107,7 @@ pub(crate) enum Window {
 }
 
 impl Window {
-    /// Lets what is too old at `now` drop out.
+    /// Removes the calls that are too old at `now`.
     pub(crate) fn advance(&mut self, now: Tick) {
         match self {
             Self::Count(_) => {}
@@ -132,7 +132,7 @@ impl Window {
         }
     }
 
-    /// Records results, likewise.
+    /// Records results in the same way.
     pub(crate) fn record_results(&mut self, results: Results) {
         match self {
             Self::Count(window) => window.record_results(results),
@@ -154,8 +154,7 @@ impl Window {
         }
     }
 
-    /// The counts as they are at `now`, which may be later than the last
-    /// [`advance`](Self::advance).
+    /// Returns the counts at `now`, which may be later than the last [`advance`](Self::advance).
     pub(crate) fn counts_at(&self, now: Tick) -> Counts {
         match self {
             Self::Count(window) => window.counts(),
@@ -163,8 +162,8 @@ impl Window {
         }
     }
 
-    /// The same window on a grid that is as far from its beginning as it matters: windows that will
-    /// behave the same are equal then.
+    /// Returns the same window without the steps that have no effect any more. Two windows that behave the
+    /// same from `now` on are then equal.
     #[cfg(test)]
     pub(crate) fn as_seen_at(&self, now: Tick) -> Self {
         match self {
@@ -173,7 +172,7 @@ impl Window {
         }
     }
 
-    /// Whether a further success that is not slow leaves it as it is.
+    /// Whether another success that is not slow would leave the window as it is.
     pub(crate) fn is_full_of_successes(&self) -> bool {
         match self {
             Self::Count(window) => window.is_full_of_successes(),
@@ -181,7 +180,7 @@ impl Window {
         }
     }
 
-    /// Until when it does not matter when a call is recorded.
+    /// Returns the end of the current step. It makes no difference when a call is recorded before that.
     pub(crate) fn step_end(&self) -> Tick {
         match self {
             Self::Count(_) => NEVER,
@@ -189,7 +188,7 @@ impl Window {
         }
     }
 
-    /// The most calls that it can hold.
+    /// Returns the largest number of calls that the window can hold.
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Count(window) => window.size(),

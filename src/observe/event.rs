@@ -78,8 +78,8 @@ pub enum EventKind<'a> {
     Transition(&'a Transition),
     /// One of the methods that operate a circuit was called. It is reported even if it had no effect.
     OperatorAction(OperatorAction),
-    /// The oldest probe in flight did not report within its
-    /// [time](crate::CircuitBreakerBuilder::probe_timeout). The transition to open follows.
+    /// A probe did not report within its [time](crate::CircuitBreakerBuilder::probe_timeout). Unless the probes
+    /// are a [sample](crate::HalfOpen::sample), the transition to open follows.
     ProbeTimedOut,
     /// A call was rejected.
     Rejected(&'a Rejected),

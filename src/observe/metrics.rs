@@ -94,7 +94,7 @@ impl Metrics {
     pub(super) fn new(series: Series, name: &Arc<str>) -> Self {
         let shows_rates = Arc::ptr_eq(name, series.breaker());
         let metrics = Self { series, shows_rates, ledger: Mutex::default() };
-        // This looks for a recorder before anybody else knows the circuit. Otherwise a refresh by another
+        // This looks for a recorder before other threads can find the circuit. Otherwise a refresh by another
         // thread might find that thread's local recorder first.
         catch_panic(|| {
             if metrics.series.handles().is_some() && shows_rates {

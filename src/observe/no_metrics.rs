@@ -1,4 +1,4 @@
-//! Takes the place of the metrics if the feature is off. It does nothing.
+//! Replaces the metrics if the feature `metrics` is off. It does nothing.
 
 use std::sync::Arc;
 

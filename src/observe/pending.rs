@@ -1,4 +1,4 @@
-//! [`Pending`]: what has to be reported in order, and which thread reports it.
+//! [`Pending`]: the notifications that have to be reported in order, and which thread reports them.
 //!
 //! # The protocol
 //!
@@ -17,11 +17,11 @@
 //! the turn even if nothing is pending any more. So nothing is left unreported: at every moment at which
 //! something is pending, a thread is reporting, or is the successor, or is on its way to `begin`.
 //!
-//! Nobody waits for a thread that may be waiting for it. A thread that is notifying never becomes a
+//! No thread waits for a thread that may be waiting for it. A thread that is notifying never becomes a
 //! successor, so listeners of two breakers that use each other's breaker do not wait for one another.
 //! A listener may still wait, in ways that this crate does not see, for the very thread that has become the
 //! successor. So a successor gives up after [`PATIENCE`], and what it pushed is reported as in the second
-//! case. Until another [`SHARE`] has been reported, nobody else becomes a successor. So a listener that never
+//! case. Until another [`SHARE`] has been reported, no other thread becomes a successor. So a listener that never
 //! returns makes one thread wait for that long, once, and no other.
 //!
 //! # When listeners are too slow

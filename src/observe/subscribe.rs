@@ -35,7 +35,7 @@ impl Subscribers {
 
     pub(super) fn send(&self, item: Item) {
         if let Some(sender) = self.0.get() {
-            let _ = sender.send(item); // an error means that nobody is subscribed
+            let _ = sender.send(item); // an error means that there are no subscribers
         }
     }
 }
@@ -47,7 +47,7 @@ impl Subscribers {
 /// ends once every handle to the breaker has been dropped.
 ///
 /// The last 16 transitions are kept for a slow subscriber. A subscriber that is even slower misses
-/// transitions and receives [`Lagged`] in their place. It never makes anybody wait. It also receives
+/// transitions and receives [`Lagged`] in their place. It does not delay anything else. It also receives
 /// `Lagged` if [listeners](crate::Listener#order) are so slow that transitions are dropped.
 ///
 /// # Example

@@ -76,8 +76,7 @@ impl Transition {
 
     /// Returns when the circuit entered its new state.
     ///
-    /// If a probe timed out, this is the moment at which its time ended, even if nobody noticed until
-    /// later.
+    /// If a probe timed out, this is the moment at which its time ended, even if it was noticed later.
     #[must_use]
     pub fn at(&self) -> Instant {
         clock::instant(self.change.at)

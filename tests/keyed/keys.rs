@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::advance;
 use tower_breaker::State;
-use tower_breaker::keyed::CircuitBreakerRegistry;
+use tower_breaker::keyed::{CircuitBreakerRegistry, HostPort};
 
 use crate::{HOUR, builder};
 
@@ -214,4 +214,26 @@ async fn a_key_may_use_the_registry_while_it_is_created_and_dropped() {
     assert!(circuits.is_empty());
     assert!(LOOKED.get() > 100);
     CIRCUITS.set(None);
+}
+
+#[test]
+fn hostile_keys_are_shown_on_one_line() {
+    let circuits: CircuitBreakerRegistry<String> = builder().build().unwrap();
+    let long = "\n\u{1b}[2J".repeat(1024);
+    for key in ["\n", "\r\n", "\u{1b}[2J", "\u{2028}", "\u{202e}cod.exe", "\u{2066}", "\\n", &long]
+    {
+        circuits.try_acquire(key).unwrap().failure();
+        let breaker = circuits.get(key).unwrap();
+        assert_eq!(breaker.name(), format!("api/{key}"));
+        let rejected = breaker.try_acquire().unwrap_err();
+        assert_eq!(rejected.breaker(), format!("api/{key}"));
+        let transition = breaker.history().remove(0);
+        for shown in [rejected.to_string(), transition.to_string(), format!("{breaker:?}")] {
+            let is_harmless = |c: char| !c.is_control() && !"\u{2028}\u{202e}\u{2066}".contains(c);
+            assert!(shown.chars().all(is_harmless), "{shown:?}");
+        }
+        // No request has such a host.
+        assert_eq!(HostPort::from(key), HostPort::no_host());
+    }
+    assert_eq!(circuits.len(), 8, "different keys have different circuits");
 }

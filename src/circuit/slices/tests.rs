@@ -1,4 +1,4 @@
-//! The collectors by themselves. How they work together is shown by `tests/loom.rs`.
+//! Tests of single collectors. `tests/loom.rs` tests how they work together.
 
 use super::*;
 

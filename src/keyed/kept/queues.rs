@@ -3,7 +3,7 @@
 /// Two queues of numbers. A number is in one of them or in none, and can leave from the middle.
 pub(super) struct Queues {
     /// Each queue is a ring of links that begins and ends with its head. The heads of the two queues come
-    /// first, so the link of a number is [`HEADS`] places further on.
+    /// first, so the link of a number is at the number plus [`HEADS`].
     links: Vec<Link>,
     lens: [usize; HEADS],
 }

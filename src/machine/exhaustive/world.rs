@@ -1,4 +1,4 @@
-//! A small circuit and everybody who uses it.
+//! A small circuit, its callers and its operators.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,4 +1,4 @@
-//! The last n calls, exactly: a ring of two bits a call.
+//! A window of exactly the last n calls: a ring with two bits for each call.
 
 use super::Counts;
 use super::Results;
@@ -10,13 +10,13 @@ const CALLS_PER_WORD: u32 = u64::BITS / BITS_PER_CALL;
 const ALL_FAILED: u64 = u64::MAX / 3 * FAILED;
 const ALL_SLOW: u64 = u64::MAX / 3 * SLOW;
 
-/// Up to this many words are taken at once; the ring of a larger window grows as calls arrive.
+/// Memory for up to this many words is allocated at first. The ring of a larger window grows as calls arrive.
 const WORDS_AT_FIRST: u32 = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CountWindow {
     size: u32,
-    /// Where the next call goes; once the window is full, the oldest call is there.
+    /// The index of the next call. Once the window is full, this is the index of the oldest call.
     next: u32,
     ring: Vec<u64>,
     counts: Counts,
@@ -36,7 +36,7 @@ impl CountWindow {
 
     /// Records `n` successes that were not slow.
     pub(super) fn record_successes(&mut self, n: u64) {
-        // More than fill the window leave it as it is when it is full of them.
+        // As many successes as fit fill the window. Further ones would not change it.
         let mut left = n.min(self.size.into()) as u32;
         while left > 0 {
             left -= self.write(0, left);
@@ -53,7 +53,8 @@ impl CountWindow {
         }
     }
 
-    /// Writes those of `n` entries, the oldest lowest, that fit into the present word; returns how many.
+    /// Writes as many of the `n` entries as fit into the current word, and returns how many. The oldest entry
+    /// is in the lowest bits.
     #[inline]
     fn write(&mut self, entries: u64, n: u32) -> u32 {
         let index = (self.next / CALLS_PER_WORD) as usize;
@@ -66,7 +67,7 @@ impl CountWindow {
         let mask = u64::MAX >> (u64::BITS - n * BITS_PER_CALL);
         let word = &mut self.ring[index];
         let come = entries & mask;
-        // On a copy: to read back at once what was just written costs more than all the rest.
+        // A copy, because reading a field back right after writing it takes longer than everything else.
         let mut counts = self.counts;
         if counts.calls == u64::from(self.size) {
             counts.subtract(count(*word >> shift & mask, n));
@@ -78,7 +79,7 @@ impl CountWindow {
         n
     }
 
-    /// What the ring holds need not go: it is not read again before it is written.
+    /// Empties the window. The ring is not cleared, because each entry is written before it is read again.
     pub(super) fn clear(&mut self) {
         self.next = 0;
         self.counts = Counts::default();
@@ -92,14 +93,14 @@ impl CountWindow {
         self.counts
     }
 
-    /// Then the ring looks the same after one more success.
+    /// Whether the window is full and holds only successes that were not slow. Another one changes nothing.
     pub(super) fn is_full_of_successes(&self) -> bool {
         let Counts { calls, failures, slow } = self.counts;
         calls == u64::from(self.size) && failures == 0 && slow == 0
     }
 }
 
-/// What `n` entries count for.
+/// Counts the calls, failures and slow calls in `n` entries.
 #[inline]
 fn count(entries: u64, n: u32) -> Counts {
     Counts {
@@ -109,7 +110,7 @@ fn count(entries: u64, n: u32) -> Counts {
     }
 }
 
-/// Spreads the lower 32 bits over the even ones.
+/// Spreads the lower 32 bits over the even bits.
 fn in_pairs(bits: u64) -> u64 {
     let spread = |bits: u64, by: u32, mask: u64| (bits | bits << by) & mask;
     let bits = spread(bits, 16, 0x0000_ffff_0000_ffff);
@@ -148,7 +149,7 @@ mod tests {
                 }
                 window.record(failed, slow);
                 last.push_back((failed, slow));
-                // Mostly none, so that failures meet.
+                // Mostly zero, so that failures are often next to each other.
                 let successes = successes.saturating_sub(200);
                 window.record_successes(successes);
                 last.extend((0..successes).map(|_| (false, false)));

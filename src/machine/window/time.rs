@@ -1,24 +1,26 @@
-//! The calls of the last while, in buckets on a fixed grid.
+//! A window of the calls that completed in a length of time, in buckets on a fixed grid.
 
 use std::collections::VecDeque;
 
 use super::super::time::{Nanos, Tick};
 use super::{Counts, Results};
 
-/// Room for this many buckets is taken at once, that of a finer window as its buckets fill.
+/// Memory for up to this many buckets is allocated at first. A window with more buckets grows as they fill.
 const BUCKETS_AT_FIRST: u32 = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TimeWindow {
-    /// Where step 0 of the grid begins.
+    /// When step 0 of the grid begins.
     origin: Tick,
+    /// The length of a step.
     width: Nanos,
-    /// How many steps the window spans.
+    /// The number of steps that the window spans.
     span: u64,
-    /// The current step, and where it ends.
+    /// The current step.
     step: u64,
+    /// When the current step ends.
     step_end: Tick,
-    /// The steps in which calls completed, oldest first; those without any have no bucket.
+    /// The steps in which calls completed, oldest first. A step without calls has no bucket.
     buckets: VecDeque<Bucket>,
     total: Counts,
 }

@@ -216,7 +216,7 @@ fn describe(recorder: &dyn Recorder) {
     }
 }
 
-/// Returns whether anybody records this gauge. A handle does not say so, but one without a recorder never
+/// Returns whether a recorder records this gauge. A handle does not say so, but one without a recorder never
 /// converts the value that it is given.
 fn is_recorded(gauge: &Gauge) -> bool {
     struct Bait<'a>(&'a Cell<bool>);

@@ -27,7 +27,7 @@ pub(super) struct Entry {
     /// The time spent in each state.
     pub(super) nanos: [Nanos; STATES.len()],
     pub(super) transitions: [u64; TRANSITIONS.len()],
-    /// The present failure rate and slow-call rate. NaN means that there is none.
+    /// The current failure rate and slow-call rate. NaN means that there is none.
     pub(super) rates: Option<[f64; 2]>,
 }
 
@@ -66,7 +66,7 @@ impl Ledger {
     }
 
     /// A probe that does not report changes the state when its time has passed, although this is recorded
-    /// only when somebody uses the circuit. Its time has been booked by then.
+    /// only when the circuit is used again. Its time has been booked by then.
     fn book_time(&mut self, machine: &Machine, now: Tick) {
         if let Some(change) = machine.unrecorded_change(now) {
             self.enter(change.to, change.at);

@@ -22,7 +22,7 @@ struct Handles {
     unkept_calls: Counter,
 }
 
-/// What is true, and what the gauges show of it. The gauges of registries with the same name add up, so each
+/// The current numbers, and those that the gauges show. The gauges of registries with the same name add up, so each
 /// registry adds only its differences.
 #[derive(Default)]
 struct Ledger {
@@ -130,8 +130,8 @@ impl Ledger {
     }
 }
 
-/// Shows what has changed of all registries. A recorder that was installed later learns in this way of those
-/// that do not change.
+/// Publishes the changes of all registries. This shows registries that do not change to a recorder that was
+/// installed later.
 pub(super) fn refresh() {
     let all: Vec<_> = all().iter().filter_map(Weak::upgrade).collect();
     all.iter().for_each(|metrics| metrics.publish());

@@ -13,8 +13,8 @@ use crate::circuit::catch_panic;
 /// A recorder keeps one series for each metric and each combination of labels. Breakers with the same name
 /// therefore write to the same series, and their numbers add up. Clones of a `Series` share the handles, so
 /// the breakers that are built from clones of one builder, such as the circuits of a registry, register
-/// them once. Breakers with the same name that come from different builders register them again. That is
-/// harmless, because the recorder returns handles to the same series.
+/// them once. Breakers with the same name that come from different builders register them again, and the
+/// recorder returns handles to the same series.
 #[derive(Clone)]
 pub(crate) struct Series(Arc<Registration>);
 
@@ -76,7 +76,7 @@ impl Series {
             return None;
         }
         // The recorder is user code, so it does not run within `get_or_init`, where it would block other
-        // threads. Registering twice is harmless.
+        // threads. Registering twice has no further effect.
         let registered = Handles::register(breaker, *has_durations);
         Some(handles.get_or_init(|| registered))
     }
