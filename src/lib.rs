@@ -75,6 +75,7 @@
 //! | [`docs::operators`] | What do operators see, and what can they do? |
 //! | [`docs::testing`] | How do I test code that uses a breaker? |
 //! | [`docs::design`] | How does it work inside, and why? |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The layers. Each one imports only those above it, which `tests/layers.rs` checks.
 mod machine;

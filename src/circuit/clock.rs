@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::machine::{Tick, nanos};
+use crate::machine::Tick;
+#[cfg(not(tower_breaker_loom))]
+use crate::machine::nanos;
 
 /// The tick of the anchor. It is far from both ends, because a clock that tokio has paused can show a
 /// time before the anchor: each paused runtime has a clock of its own, and they share one anchor.

@@ -29,6 +29,6 @@ pub(super) fn now(beginning: Tick) -> Tick {
     beginning + nanos(SINCE.get())
 }
 
-pub(super) fn own_stripe() -> usize {
+pub(crate) fn own_stripe() -> usize {
     STRIPE.with(Cell::get)
 }

@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn the_jitter_comes_after_the_maximum() {
+        let backoff = exponential(100, 350).jitter(0.5);
+        assert_eq!(backoff.wait(9, 1.0), 525 * MS);
+        assert_eq!(backoff.wait(9, 0.0), 175 * MS);
+    }
+
+    #[test]
     fn a_constant_wait_is_exact_and_never_grows() {
         let odd = Duration::from_nanos((1 << 53) + 1);
         assert_eq!(Backoff::constant(odd).factor(7.0).wait(9, 0.3), (1 << 53) + 1);

@@ -2,8 +2,8 @@
 
 use super::probes::Expired;
 use super::{
-    Admission, Cause, Counted, Machine, NEVER, Nanos, Occurrence, Phase, ProbeRule, Refusal,
-    Report, Tally, Tick, Ticket, Verdict,
+    Admission, Cause, Counted, Machine, Nanos, Occurrence, Phase, ProbeRule, Refusal, Report,
+    Tally, Tick, Ticket, Verdict,
 };
 
 /// The longest time that late successes can give to probes, as a multiple of the probe timeout.
@@ -157,14 +157,14 @@ impl Machine {
         }
     }
 
-    /// Returns when a caller that waits for admission should ask again, unless the circuit wakes it before.
-    /// Returns `None` if only an operator can change the state.
+    /// Returns when a caller that has registered and waits for admission should ask again. Returns `None` if
+    /// nothing changes by the time alone. A change that has just happened wakes the caller anyway.
     pub(crate) fn next_look(&self) -> Option<Tick> {
         match self.phase {
             Phase::Open { .. } if self.forced => None,
             Phase::Open { until, .. } => Some(until),
-            Phase::Closed { .. } => Some(self.now),
-            Phase::HalfOpen { .. } => Some(self.probes.first_deadline().unwrap_or(NEVER)),
+            Phase::Closed { .. } => None,
+            Phase::HalfOpen { .. } => self.probes.first_deadline(),
         }
     }
 }
