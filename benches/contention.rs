@@ -12,9 +12,9 @@ use tower_breaker_benches::measure::{median, throughput};
 use tower_breaker_benches::{INNER, Shape, Visitor, visit_services};
 use tower_resilience_circuitbreaker::CircuitBreakerLayer as ResilienceLayer;
 
-/// How long the threads run in each round.
-const ROUND: Duration = Duration::from_millis(3);
-const ROUNDS: usize = 301;
+/// How long the threads run in each round: long enough for the scheduler to give each a core.
+const ROUND: Duration = Duration::from_millis(100);
+const ROUNDS: usize = 11;
 const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 
 fn main() {

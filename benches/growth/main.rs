@@ -53,7 +53,7 @@ fn main() {
 fn threads() -> Panel {
     fn of(service: impl Service<u32> + Clone + Send + 'static) -> impl Fn(u32) -> Measure {
         move |threads| {
-            let (service, length) = (service.clone(), Duration::from_millis(20));
+            let (service, length) = (service.clone(), Duration::from_millis(50));
             Box::new(move || {
                 f64::from(threads) * 1e3 / throughput(Shape::ByHand, threads, length, &service)
             })
