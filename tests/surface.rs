@@ -139,7 +139,7 @@ async fn a_service_prints_that_it_waits_or_has_a_probe_slot() {
 
     tokio::time::advance(wait).await;
     assert!(service.poll_ready(&mut cx).is_ready());
-    assert!(format!("{service:?}").contains("Ready(Some(ProbeSlot { ticket: "));
+    assert!(format!("{service:?}").contains("Reserved(ProbeSlot { ticket: "));
 }
 
 #[cfg(feature = "keyed")]
@@ -163,7 +163,7 @@ fn a_body_and_a_classifier_implement_debug() {
     use tower_breaker::http::HttpClassifier;
 
     let breaker = CircuitBreaker::new("printed");
-    printed(&HttpClassifier::default(), "HttpClassifier { failures: ");
+    printed(&HttpClassifier::default(), "HttpClassifier { by_status: ByStatus { failures: {408, 500, ");
     let at_end = HttpClassifier::default().at_end_of_stream();
     let permit = breaker.try_acquire().unwrap();
     let response = http::Response::new(String::from("body"));

@@ -34,22 +34,25 @@ pub(crate) const NOT_READY: &str =
 pub(super) struct Readiness {
     breaker: CircuitBreaker,
     state: ReadyState,
-    /// Present while the caller waits.
-    waiter: Option<Box<Waiter>>,
     backpressure: bool,
 }
 
+/// Almost every call sees only the first two states. They hold nothing, so that one comparison finds them and
+/// one store replaces them (`cargo bench --bench instructions`, "ready + call").
 #[derive(Debug)]
 enum ReadyState {
-    /// The inner service has to be asked. While half-open, the service holds a probe slot for that.
-    NotReady(Option<ProbeSlot>),
-    /// The inner service is ready. Without a slot, `call` asks for admission.
-    Ready(Option<ProbeSlot>),
-    /// The service is ready, and `call` rejects.
+    /// The inner service has to be asked.
+    NotReady,
+    /// The inner service is ready, and `call` asks for admission.
+    Ready,
+    /// The inner service or the circuit has to be asked, and the caller holds something in the meantime.
+    Waiting { slot: Option<ProbeSlot>, waiter: Option<Box<Waiter>> },
+    /// The inner service is ready, and `call` has a probe slot.
+    Reserved(ProbeSlot),
+    /// `call` rejects.
     Rejecting(Refusal),
 }
 
-// A breaker adds this much to the size of a service.
 const _: () = assert!(size_of::<Readiness>() <= 48);
 
 /// What `poll_ready` has to do next.
@@ -62,7 +65,7 @@ pub(super) enum Step {
 
 impl Readiness {
     pub(super) fn new(breaker: CircuitBreaker, backpressure: bool) -> Self {
-        Self { breaker, state: ReadyState::NotReady(None), waiter: None, backpressure }
+        Self { breaker, state: ReadyState::NotReady, backpressure }
     }
 
     pub(super) fn breaker(&self) -> &CircuitBreaker {
@@ -71,10 +74,10 @@ impl Readiness {
 
     // ---- poll_ready ---------------------------------------------------------------------------
 
-    /// Returns whether the service is ready or the inner service has to be asked.
+    /// Returns whether the inner service has to be asked.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if matches!(self.state, ReadyState::NotReady(None)) && self.breaker.circuit().is_closed() {
+        if matches!(self.state, ReadyState::NotReady) && self.breaker.circuit().is_closed() {
             return Poll::Ready(Step::PollInner);
         }
         self.poll_otherwise(cx)
@@ -82,26 +85,27 @@ impl Readiness {
 
     #[cold]
     fn poll_otherwise(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        match &mut self.state {
-            ReadyState::NotReady(_) => self.poll_not_closed(cx),
-            ReadyState::Ready(None) if self.breaker.circuit().is_closed() => {
+        match self.state {
+            ReadyState::NotReady | ReadyState::Waiting { .. } => self.poll_circuit(cx),
+            ReadyState::Ready if self.breaker.circuit().is_closed() => Poll::Ready(Step::Ready),
+            // With backpressure, the service may not be ready any longer.
+            ReadyState::Ready | ReadyState::Reserved(_) if self.backpressure => {
+                let slot = self.take_slot();
+                self.state = ReadyState::Waiting { slot, waiter: None };
+                self.poll_circuit(cx)
+            }
+            ReadyState::Ready | ReadyState::Reserved(_) | ReadyState::Rejecting(_) => {
                 Poll::Ready(Step::Ready)
             }
-            // The circuit may have opened since the service became ready.
-            ReadyState::Ready(slot) if self.backpressure => {
-                self.state = ReadyState::NotReady(slot.take());
-                self.poll_not_closed(cx)
-            }
-            ReadyState::Ready(_) | ReadyState::Rejecting(_) => Poll::Ready(Step::Ready),
         }
     }
 
-    fn poll_not_closed(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_circuit(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Step::PollInner);
         };
         if !self.backpressure {
-            self.set(ReadyState::Rejecting(refusal));
+            self.state = ReadyState::Rejecting(refusal);
             return Poll::Ready(Step::Ready);
         }
         self.waiter().register(cx);
@@ -117,34 +121,34 @@ impl Readiness {
         }
     }
 
-    /// Takes a probe slot if the circuit is half-open, or becomes half-open. A closed circuit needs no slot.
+    /// Takes a probe slot if the circuit is half-open, or becomes half-open by this. A closed circuit needs
+    /// none.
     fn reserve(&mut self) -> Result<(), Refusal> {
-        if let Some(slot) = self.slot() {
-            if slot.deadline().is_some() {
-                return Ok(());
+        if let ReadyState::Waiting { slot, .. } = &mut self.state {
+            if !slot.as_ref().is_some_and(|slot| slot.deadline().is_some()) {
+                *slot = None;
+                *slot = self.breaker.circuit().reserve()?;
             }
-        }
-        self.state = ReadyState::NotReady(None);
-        if let Some(slot) = self.breaker.circuit().reserve()? {
-            self.state = ReadyState::NotReady(Some(slot));
+        } else if let Some(slot) = self.breaker.circuit().reserve()? {
+            self.state = ReadyState::Waiting { slot: Some(slot), waiter: None };
         }
         Ok(())
     }
 
-    /// Called when the inner service is not ready. Wakes the caller when the circuit changes or when its slot
-    /// expires, and at once if either has already happened.
+    /// The inner service is not ready. Makes sure that the caller comes back when the circuit changes or
+    /// its slot expires, and at once if that has happened in the meantime.
     #[cold]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) {
         self.waiter().register(cx);
-        let deadline = match self.slot() {
-            None if self.breaker.circuit().is_closed() => return,
-            None => None,
-            Some(slot) => slot.deadline(),
+        let deadline = match &self.state {
+            ReadyState::Waiting { slot: Some(slot), .. } => slot.deadline(),
+            _ if self.breaker.circuit().is_closed() => return,
+            _ => None,
         };
         match deadline {
             None => cx.waker().wake_by_ref(),
-            // Outside of a runtime there are no timers. Only the inner service and the circuit wake the caller
-            // then, which is better than a panic. Whether a runtime has timers cannot be found out.
+            // Without a runtime there is no timer. Then only the inner service and the circuit wake the
+            // caller, which is better than a panic. A runtime cannot be asked whether it has timers.
             Some(deadline) if tokio::runtime::Handle::try_current().is_ok() => {
                 self.waiter().wake_at(deadline, cx);
             }
@@ -152,11 +156,11 @@ impl Readiness {
         }
     }
 
-    /// Called when the inner service is ready.
+    /// The inner service is ready.
     #[inline]
     pub(super) fn set_ready(&mut self) {
-        if let (ReadyState::NotReady(None), None) = (&self.state, &self.waiter) {
-            self.state = ReadyState::Ready(None); // almost every call ends here
+        if matches!(self.state, ReadyState::NotReady) {
+            self.set_trivial(ReadyState::Ready);
             return;
         }
         self.stop_waiting();
@@ -168,14 +172,14 @@ impl Readiness {
         if let Some(slot) = &slot {
             slot.set_ready();
         }
-        self.set(ReadyState::Ready(slot));
+        self.state = slot.map_or(ReadyState::Ready, ReadyState::Reserved);
     }
 
-    /// Called when `poll_ready` of the inner service has returned an error. Returns a permit to report the
-    /// error with, unless the circuit does not admit one.
+    /// The inner service has failed to become ready. Returns the permit for its error, if the error is to
+    /// be counted.
     pub(super) fn fail(&mut self) -> Option<Permit> {
         let slot = self.take_slot();
-        self.set(ReadyState::NotReady(None));
+        self.state = ReadyState::NotReady;
         match slot {
             Some(slot) => self.breaker.begin(slot),
             None => self.breaker.admit().ok(),
@@ -184,37 +188,31 @@ impl Readiness {
 
     // ---- call ---------------------------------------------------------------------------------
 
-    /// Admits a call if the service is ready and the circuit is closed, as for almost every call.
+    /// Admits a call if nothing stands against it, which is the case for almost every call.
     #[inline]
     pub(super) fn admit_if_closed(&mut self) -> Option<Permit> {
-        if !matches!(self.state, ReadyState::Ready(None)) {
+        if !matches!(self.state, ReadyState::Ready) {
             return None;
         }
         let permit = self.breaker.circuit().admit_if_closed()?;
-        // The old state is forgotten, although dropping it would do nothing. If anything could panic here,
-        // the permit would have to be in memory, and moving it from there takes as long as everything else
-        // (`cargo bench --bench overhead`, "consecutive failures").
-        std::mem::forget(std::mem::replace(&mut self.state, ReadyState::NotReady(None)));
+        self.set_trivial(ReadyState::NotReady);
         Some(permit)
     }
 
     /// Admits or rejects a call.
     ///
     /// # Panics
-    /// Panics if `poll_ready` has not returned `Ready`.
+    /// Panics if the service has not said that it is ready.
     pub(super) fn admit(&mut self) -> Result<Permit, Refusal> {
-        let slot = match &mut self.state {
-            ReadyState::Ready(slot) => slot.take(),
-            ReadyState::Rejecting(refusal) => {
-                let refusal = *refusal;
-                self.state = ReadyState::NotReady(None);
-                return Err(refusal);
-            }
-            ReadyState::NotReady(_) => {
-                panic!("{NOT_READY}")
-            }
+        if let ReadyState::Rejecting(refusal) = self.state {
+            self.set_trivial(ReadyState::NotReady);
+            return Err(refusal);
+        }
+        let slot = match std::mem::replace(&mut self.state, ReadyState::NotReady) {
+            ReadyState::Ready => None,
+            ReadyState::Reserved(slot) => Some(slot),
+            _ => panic!("{NOT_READY}"),
         };
-        self.state = ReadyState::NotReady(None);
         match slot.and_then(|slot| self.breaker.begin(slot)) {
             Some(permit) => Ok(permit),
             None => self.breaker.admit(),
@@ -223,33 +221,33 @@ impl Readiness {
 
     // ---- parts --------------------------------------------------------------------------------
 
-    fn slot(&self) -> Option<&ProbeSlot> {
-        match &self.state {
-            ReadyState::NotReady(slot) | ReadyState::Ready(slot) => slot.as_ref(),
-            ReadyState::Rejecting(_) => None,
-        }
+    /// Replaces a state that holds nothing. It is forgotten instead of dropped, because if anything could
+    /// panic here, the permit would have to be in memory, and moving it from there takes as long as
+    /// everything else (`cargo bench --bench overhead`, "consecutive failures").
+    #[inline]
+    fn set_trivial(&mut self, state: ReadyState) {
+        std::mem::forget(std::mem::replace(&mut self.state, state));
     }
 
-    #[inline]
+    /// Takes the slot and leaves the service not ready.
     fn take_slot(&mut self) -> Option<ProbeSlot> {
-        match &mut self.state {
-            ReadyState::NotReady(slot) | ReadyState::Ready(slot) => slot.take(),
-            ReadyState::Rejecting(_) => None,
+        match std::mem::replace(&mut self.state, ReadyState::NotReady) {
+            ReadyState::Waiting { slot, .. } => slot,
+            ReadyState::Reserved(slot) => Some(slot),
+            _ => None,
         }
     }
 
     fn waiter(&mut self) -> &mut Waiter {
+        if !matches!(self.state, ReadyState::Waiting { .. }) {
+            self.state = ReadyState::Waiting { slot: None, waiter: None };
+        }
         let circuit = self.breaker.circuit();
-        self.waiter.get_or_insert_with(|| Box::new(Waiter::new(circuit)))
-    }
-
-    /// Sets the state and drops the waiter.
-    #[inline]
-    fn set(&mut self, state: ReadyState) {
-        self.state = state;
-        // Without this check, dropping `None` would still be a function call.
-        if self.waiter.is_some() {
-            self.waiter = None;
+        match &mut self.state {
+            ReadyState::Waiting { waiter, .. } => {
+                waiter.get_or_insert_with(|| Box::new(Waiter::new(circuit)))
+            }
+            _ => unreachable!("the state has just been set"),
         }
     }
 }
