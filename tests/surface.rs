@@ -163,7 +163,10 @@ fn a_body_and_a_classifier_implement_debug() {
     use tower_breaker::http::HttpClassifier;
 
     let breaker = CircuitBreaker::new("printed");
-    printed(&HttpClassifier::default(), "HttpClassifier { by_status: ByStatus { failures: {408, 500, ");
+    printed(
+        &HttpClassifier::default(),
+        "HttpClassifier { by_status: ByStatus { failures: {408, 500, ",
+    );
     let at_end = HttpClassifier::default().at_end_of_stream();
     let permit = breaker.try_acquire().unwrap();
     let response = http::Response::new(String::from("body"));

@@ -125,7 +125,7 @@ impl Readiness {
     /// none.
     fn reserve(&mut self) -> Result<(), Refusal> {
         if let ReadyState::Waiting { slot, .. } = &mut self.state {
-            if !slot.as_ref().is_some_and(|slot| slot.deadline().is_some()) {
+            if slot.as_ref().is_none_or(|slot| slot.deadline().is_none()) {
                 *slot = None;
                 *slot = self.breaker.circuit().reserve()?;
             }
