@@ -163,7 +163,7 @@ impl Expected<'_> {
         let breaker = CircuitBreaker::builder("fuzz")
             .failure_rate_threshold(1.0)
             .sliding_window(SlidingWindow::count(1))
-            .open_duration(WAIT)
+            .open_duration(tower_breaker::Backoff::constant(WAIT).jitter(0.0))
             .max_retry_after(MAX_RETRY_AFTER)
             .build()
             .expect("the settings are valid");
