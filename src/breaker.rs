@@ -71,7 +71,7 @@ impl CircuitBreaker {
     pub(crate) fn start(
         name: Arc<str>,
         series: Series,
-        rules: Rules,
+        rules: Arc<Rules>,
         listeners: Vec<Arc<dyn Listener>>,
         counts_in_flight: bool,
     ) -> Self {

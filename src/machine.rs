@@ -46,6 +46,8 @@ mod transitions;
 mod view;
 mod window;
 
+use std::sync::Arc;
+
 pub use self::backoff::Backoff;
 pub use self::cause::Cause;
 pub(crate) use self::change::{Change, Opening};
@@ -118,7 +120,8 @@ pub(crate) enum Occurrence {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
-    rules: Rules,
+    /// Shared by all circuits that are built from the same template.
+    rules: Arc<Rules>,
     phase: Phase,
     /// Whether an operator holds the phase, open or closed.
     forced: bool,
@@ -157,14 +160,20 @@ enum Phase {
 
 impl Machine {
     /// Creates a closed circuit whose tickets come after `last_ticket`. `seed` determines the jitter.
-    pub(crate) fn new(rules: Rules, last_ticket: Ticket, seed: u64, now: Tick) -> Self {
+    pub(crate) fn new(
+        rules: impl Into<Arc<Rules>>,
+        last_ticket: Ticket,
+        seed: u64,
+        now: Tick,
+    ) -> Self {
+        let rules = rules.into();
         let ticket = last_ticket + 1;
         Self {
-            rules,
             phase: Phase::Closed { ticket, streak: 0 },
             forced: false,
             window: rules.window.map(|window| window.open(now)),
             probes: Probes::new(rules.half_open.probes()),
+            rules,
             last_ticket: ticket,
             attempts: 0,
             openings: 0,

@@ -35,7 +35,7 @@ impl Circuit {
 
     /// Takes a circuit from the pool and lets it work for a breaker. `seed` determines the jitter.
     pub(crate) fn start(
-        rules: Rules,
+        rules: Arc<Rules>,
         observer: Arc<dyn Observer>,
         counts_in_flight: bool,
         seed: u64,
@@ -43,13 +43,13 @@ impl Circuit {
         let circuit = pool::take();
         let mut locked = lock(&circuit.locked);
         let now = clock::now();
-        let machine = Machine::new(rules, locked.last_ticket, seed, now);
+        let machine = Machine::new(rules.clone(), locked.last_ticket, seed, now);
         observer.read(&machine, now);
         circuit.in_flight.start();
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         if observer.watches() >= Watches::Calls {
-            let watch = Watch::new(observer.clone(), rules, machine.last_ticket());
+            let watch = Watch::new(observer.clone(), rules.clone(), machine.last_ticket());
             circuit.watch.store(Some(Arc::new(watch)));
         }
         locked.breaker = Some(LockedBreaker::new(machine, &rules, observer, counts_in_flight));

@@ -55,13 +55,17 @@ pub(crate) struct SettledCall {
 /// need not count a reference to it.
 pub(super) struct Watch {
     observer: Arc<dyn Observer>,
-    rules: Rules,
+    rules: Arc<Rules>,
     /// The first ticket of the breaker. A call with an earlier ticket belongs to a breaker that is gone.
     first_ticket: Ticket,
 }
 
 impl Watch {
-    pub(super) fn new(observer: Arc<dyn Observer>, rules: Rules, first_ticket: Ticket) -> Self {
+    pub(super) fn new(
+        observer: Arc<dyn Observer>,
+        rules: Arc<Rules>,
+        first_ticket: Ticket,
+    ) -> Self {
         Self { observer, rules, first_ticket }
     }
 

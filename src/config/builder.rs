@@ -292,7 +292,7 @@ impl CircuitBreakerBuilder {
         Ok(CircuitBreaker::start(
             self.name,
             self.series,
-            rules,
+            Arc::new(rules),
             self.listeners,
             self.counts_in_flight,
         ))

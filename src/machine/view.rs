@@ -1,5 +1,7 @@
 //! [`View`]: the state of a machine for readers. Reading it changes nothing.
 
+use std::sync::Arc;
+
 use super::counts::{Counts, Tally};
 use super::{Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick};
 
@@ -12,7 +14,7 @@ pub(crate) struct View {
     pub(crate) age: Nanos,
     pub(crate) cause: Option<Cause>,
     pub(crate) tally: Tally,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     /// The open periods since the circuit was last closed.
     pub(crate) attempts: u32,
     pub(crate) retry_after: Option<Nanos>,
@@ -44,7 +46,7 @@ impl Machine {
             age: now.saturating_sub(self.since),
             cause: self.cause,
             tally: self.tally(now),
-            rules: self.rules,
+            rules: self.rules.clone(),
             attempts: self.attempts,
             retry_after: self.next_probe(now).map(until),
             probes_in_flight: self.probes.count(),

@@ -66,7 +66,7 @@ pub enum TripRule {
 impl TripRule {
     /// Returns the rules that are on, the nearest to tripping first.
     pub(super) fn nearest_first(view: &View) -> [Option<Self>; 4] {
-        let View { tally, rules, .. } = *view;
+        let View { tally, rules, .. } = view;
         let (calls, minimum_calls) = (tally.counts.calls, rules.minimum_calls);
         let mut all = [
             rules
