@@ -24,22 +24,24 @@ const OPERATORS: &str = include_str!("../../src/docs/operators.md");
 async fn after_an_outage() -> Scrape {
     let recorder = PrometheusBuilder::new().build_recorder();
     let addr = http::serve(recorder.handle()).await;
-    let breaker = metrics::with_local_recorder(&recorder, || {
-        CircuitBreaker::builder("payments")
-            .failure_rate_threshold(0.5)
-            .slow_call_duration_threshold(Duration::from_nanos(1))
-            .sliding_window(SlidingWindow::count(10))
-            .call_duration_histogram()
-            .build()
-            .unwrap()
-    });
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let breaker = CircuitBreaker::builder("payments")
+        .consecutive_failures(100)
+        .failure_rate_threshold(0.5)
+        .slow_call_duration_threshold(Duration::from_nanos(1))
+        .sliding_window(SlidingWindow::count(10))
+        .call_duration_histogram()
+        .build()
+        .unwrap();
     for _ in 0..10 {
         breaker.call(async { Err::<(), _>("refused") }).await.unwrap_err();
     }
     breaker.try_acquire().unwrap_err();
+    breaker.force_open();
+    breaker.resume();
     breaker.reset();
     let scrape = http::scrape(addr).await;
-    assert_eq!(scrape.sum("circuit_breaker_transitions_total", &[]), 2.0);
+    assert_eq!(scrape.sum("circuit_breaker_transitions_total", &[]), 4.0);
     let open = [("breaker", "payments"), ("reason", "open")];
     assert_eq!(scrape.value("circuit_breaker_rejections_total", &open), 1.0);
     scrape
@@ -60,7 +62,7 @@ async fn the_dashboard_names_only_metrics_labels_and_values_that_exist() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 10);
+    assert_eq!(checked, 19);
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let breaker = variables.iter().find(|variable| variable["name"] == "breaker").unwrap();
     check(breaker["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
