@@ -62,6 +62,7 @@
 //! | What counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | Failures of HTTP and gRPC calls | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html), with the features `http`, `grpc` and `tower-http` |
 //! | Errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |
+//! | Retrying calls | [`retry`](retry/index.html), with the feature `retry` |
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
@@ -103,6 +104,9 @@ pub mod tower_http;
 
 #[cfg(feature = "keyed")]
 pub mod keyed;
+
+#[cfg(feature = "retry")]
+pub mod retry;
 
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]

@@ -91,18 +91,20 @@ fn every_kind_of_rules() -> Vec<Rules> {
     all
 }
 
-/// Returns every change of state that a circuit can make, with the name of its cause.
+/// Returns every change of state that a circuit can make, with the name of its cause, for each kind of rules.
 #[cfg(feature = "metrics")]
-pub(crate) fn reachable_changes() -> HashSet<(State, State, &'static str)> {
-    let mut changes = HashSet::new();
+pub(crate) fn reachable_changes() -> Vec<(Rules, (State, State, &'static str))> {
+    let mut reachable = Vec::new();
     for rules in every_kind_of_rules() {
+        let mut changes = HashSet::new();
         explore_with(World::new(&rules, None), 2_000, |world| {
             let named = |change: &Change| (change.from, change.to, change.cause.name());
             changes.extend(world.changes.iter().map(named));
         })
         .unwrap();
+        reachable.extend(changes.into_iter().map(|change| (rules, change)));
     }
-    changes
+    reachable
 }
 
 #[test]

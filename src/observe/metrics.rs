@@ -10,11 +10,11 @@
 //!
 //! The value of the label `breaker` is the name of the breaker. The numbers of breakers with the same name
 //! add up, also over time: a breaker that is dropped leaves `circuit_breaker_state`, and its counts stay.
-//! The rates do not add up. They show the breaker of that name that was refreshed last.
+//! Gauges that cannot add up, such as rates, show the breaker of that name that was refreshed last.
 //!
 //! The circuits of a registry are counted under the name of the registry, because strangers
-//! may choose the keys. They have no rates. The registry itself has metrics of its own, with its name, which add
-//! up as well.
+//! may choose the keys. They have no gauges that cannot add up. The registry itself has metrics of its own,
+//! with its name, which add up as well.
 //!
 //! # The recorder
 //!
@@ -24,8 +24,23 @@
 //! not. A [local recorder](::metrics::with_local_recorder) is found, too, and is then used for all threads.
 //! Breakers that are built from clones of one builder share the recorder.
 //!
-//! All series of a breaker exist from the first scrape on, with the value zero. They are registered once,
-//! so an exporter that drops idle series loses them for good.
+//! # Which series there are
+//!
+//! Most series of a breaker exist from the first scrape on, with the value zero. Others begin with what they
+//! show: those of a rule with the rule, those of an outage with the first one, and those of operators with
+//! their first action. They begin on a thread that has the recorder, which matters only if it is a local one.
+//!
+//! Some exporters can drop series that have not changed for a while, such as the Prometheus exporter with
+//! `idle_timeout`. Each [`refresh`] tells them that the series are still in use, except for the histogram. So
+//! refresh more often than that timeout, and exempt histograms from it, because a series that has been
+//! dropped is lost for good.
+//!
+//! # OpenTelemetry
+//!
+//! The names are those of Prometheus, and no metric has a unit that an exporter would append to its name. One
+//! thing has to be said to the crate `opentelemetry-prometheus`, which appends `_total` to the name of every
+//! counter, whether it ends so already or not: give the meter provider a view that removes it first, as
+//! `examples/opentelemetry.rs` does. The names are then the same whichever exporter serves them.
 //!
 //! # Costs
 //!
@@ -34,12 +49,16 @@
 
 mod handles;
 mod labels;
+mod late;
 mod ledger;
+mod names;
+mod reading;
 #[cfg(feature = "keyed")]
 mod registry;
 mod series;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::handles::Handles;
 use self::ledger::Ledger;
@@ -70,6 +89,7 @@ use crate::machine::{Change, Machine, Tick};
 /// # }
 /// ```
 pub fn refresh() {
+    REFRESHES.fetch_add(1, Ordering::Relaxed);
     for circuit in pool::all() {
         circuit.refresh();
     }
@@ -77,31 +97,29 @@ pub fn refresh() {
     registry::refresh();
 }
 
+static REFRESHES: AtomicU64 = AtomicU64::new(0);
+
 /// The metrics of one breaker.
 ///
 /// They are not a [`Listener`](crate::Listener), because they also count what listeners do themselves, and
 /// must not wait for a listener that blocks.
 pub(super) struct Metrics {
     series: Series,
-    shows_rates: bool,
+    /// Whether no other circuit has these series, as those of a registry have.
+    has_own_series: bool,
     ledger: Mutex<Ledger>,
 }
 
 /// A recorder is user code. Its panics are caught, because they must not fail the call that caused an event.
 impl Metrics {
     /// `name` is the name of the breaker. It differs from the name of the series for the circuits of a
-    /// registry. They show no rates, because the gauge could show those of one circuit only.
+    /// registry.
     pub(super) fn new(series: Series, name: &Arc<str>) -> Self {
-        let shows_rates = Arc::ptr_eq(name, series.breaker());
-        let metrics = Self { series, shows_rates, ledger: Mutex::default() };
+        let has_own_series = Arc::ptr_eq(name, series.registrar().breaker());
         // This looks for a recorder before other threads can find the circuit. Otherwise a refresh by another
         // thread might find that thread's local recorder first.
-        catch_panic(|| {
-            if metrics.series.handles().is_some() && shows_rates {
-                metrics.series.rates();
-            }
-        });
-        metrics
+        catch_panic(|| _ = series.handles());
+        Self { series, has_own_series, ledger: Mutex::default() }
     }
 
     pub(super) fn interest(&self) -> Option<Interest> {
@@ -115,7 +133,7 @@ impl Metrics {
     }
 
     pub(super) fn read(&self, machine: &Machine, now: Tick) {
-        lock(&self.ledger).read(machine, now);
+        lock(&self.ledger).read(machine, now, self.has_own_series);
     }
 
     // ---- called without any lock --------------------------------------------------------------
@@ -132,10 +150,8 @@ impl Metrics {
         catch_panic(|| {
             let Some(handles) = self.series.handles() else { return };
             let entry = lock(&self.ledger).take();
-            handles.add(&entry);
-            if let (true, Some(rates)) = (self.shows_rates, entry.rates) {
-                self.series.rates().set(rates);
-            }
+            handles.add(&entry, self.series.registrar());
+            self.series.keep(REFRESHES.load(Ordering::Relaxed));
         });
     }
 
@@ -145,9 +161,10 @@ impl Metrics {
         catch_panic(|| {
             let found = self.series.found().or_else(|| self.find_recorder());
             let Some(handles) = found else { return };
+            let to = self.series.registrar();
             match kind {
-                EventKind::Settled(settled) => handles.count_call(settled),
-                EventKind::Rejected(rejected) => handles.count_rejection(rejected.reason()),
+                EventKind::Settled(settled) => handles.count_call(settled, to),
+                EventKind::Rejected(rejected) => handles.count_rejection(rejected.reason(), to),
                 _ => {}
             }
         });

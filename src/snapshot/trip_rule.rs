@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::machine::View;
+use crate::machine::{View, count_progress, rate_progress};
 
 /// A rule that trips the circuit, and how far it is from doing so. Returned by
 /// [`Snapshot::trip_rules`](crate::Snapshot::trip_rules).
@@ -99,11 +99,10 @@ impl TripRule {
     pub fn progress(&self) -> f64 {
         match *self {
             Self::ConsecutiveFailures { failures, limit }
-            | Self::FailureCount { failures, limit } => part(failures, limit).min(1.0),
+            | Self::FailureCount { failures, limit } => count_progress(failures, limit),
             Self::FailureRate { failures: n, calls, threshold, minimum_calls }
             | Self::SlowCallRate { slow_calls: n, calls, threshold, minimum_calls } => {
-                let judged = part(calls, minimum_calls).min(1.0);
-                judged.min(part(n, calls.max(1)) / threshold)
+                rate_progress(n, calls, threshold, minimum_calls)
             }
         }
     }
@@ -128,10 +127,7 @@ impl fmt::Display for TripRule {
         if calls < minimum_calls {
             return write!(f, "{name} not judged yet ({calls} of {minimum_calls} calls)");
         }
-        write!(f, "{name} {:.2} of {threshold} ({n} of {calls} calls)", part(n, calls))
+        let rate = n as f64 / calls as f64;
+        write!(f, "{name} {rate:.2} of {threshold} ({n} of {calls} calls)")
     }
-}
-
-fn part(n: u64, of: u64) -> f64 {
-    n as f64 / of as f64
 }

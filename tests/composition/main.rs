@@ -8,6 +8,8 @@ mod limits;
 mod load_shed;
 mod parts;
 mod retry;
+#[cfg(feature = "retry")]
+mod retry_policy;
 mod timeouts;
 mod util;
 

@@ -18,10 +18,10 @@ use crate::{
 
 /// Retries some errors, as often as it is allowed to and as the budget permits.
 #[derive(Clone)]
-struct Retries<F> {
-    left: u32,
-    budget: Arc<TpsBudget>,
-    is_worth_it: F,
+pub(crate) struct Retries<F> {
+    pub(crate) left: u32,
+    pub(crate) budget: Arc<TpsBudget>,
+    pub(crate) is_worth_it: F,
 }
 
 impl<F, E> Policy<u32, u32, E> for Retries<F>
@@ -54,7 +54,7 @@ fn not_rejected<E>(error: &CircuitBreakerError<E>) -> bool {
     error.rejected().is_none()
 }
 
-fn retries<F>(left: u32, is_worth_it: F) -> Retries<F> {
+pub(crate) fn retries<F>(left: u32, is_worth_it: F) -> Retries<F> {
     Retries { left, budget: Arc::new(TpsBudget::default()), is_worth_it }
 }
 

@@ -1,74 +1,146 @@
-//! The Grafana dashboard and the documented alert rules name only metrics, labels and values that exist. They are
-//! compared with what the real exporter serves over HTTP after a small outage.
-#![cfg(feature = "metrics")]
+//! The Grafana dashboard and the alert rules: they name only metrics, labels and values that exist, promtool has no
+//! complaint, and a real Prometheus shows and reports an outage with them.
+//!
+//! The tests with promtool and Prometheus need Debian's package `prometheus`. Without it they do nothing.
+#![cfg(all(feature = "metrics", feature = "keyed"))]
 
 #[path = "../metrics/http.rs"]
 mod http;
+mod live;
 mod promql;
+mod promtool;
 #[path = "../metrics/scrape.rs"]
 mod scrape;
 
+use std::process::Command;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
+use tower_breaker::keyed::CircuitBreakerRegistry;
 use tower_breaker::{CircuitBreaker, SlidingWindow};
 
 use crate::promql::check;
 use crate::scrape::Scrape;
 
 const DASHBOARD: &str = include_str!("../../dashboards/circuit_breakers.json");
+const ALERTS: &str = include_str!("../../dashboards/alerts.yml");
 const OPERATORS: &str = include_str!("../../src/docs/operators.md");
 
-/// Returns what the exporter serves after a small outage.
-async fn after_an_outage() -> Scrape {
+/// What has been recorded after a small outage.
+fn after_an_outage() -> PrometheusHandle {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let addr = http::serve(recorder.handle()).await;
-    let breaker = metrics::with_local_recorder(&recorder, || {
-        CircuitBreaker::builder("payments")
+    metrics::with_local_recorder(&recorder, || {
+        let breaker = CircuitBreaker::builder("payments")
+            .consecutive_failures(100)
             .failure_rate_threshold(0.5)
             .slow_call_duration_threshold(Duration::from_nanos(1))
+            .slow_call_rate_threshold(1.0)
             .sliding_window(SlidingWindow::count(10))
             .call_duration_histogram()
             .build()
-            .unwrap()
+            .unwrap();
+        for _ in 0..10 {
+            breaker.try_acquire().unwrap().failure();
+        }
+        breaker.try_acquire().unwrap_err();
+        breaker.force_open();
+        breaker.resume();
+        breaker.reset();
+        let template = CircuitBreaker::builder("by_host");
+        let circuits = CircuitBreakerRegistry::builder(template).build().unwrap();
+        circuits.try_acquire(&"example.com").unwrap().success();
+        tower_breaker::metrics::refresh();
     });
-    for _ in 0..10 {
-        breaker.call(async { Err::<(), _>("refused") }).await.unwrap_err();
-    }
-    breaker.try_acquire().unwrap_err();
-    breaker.reset();
-    let scrape = http::scrape(addr).await;
-    assert_eq!(scrape.sum("circuit_breaker_transitions_total", &[]), 2.0);
-    let open = [("breaker", "payments"), ("reason", "open")];
-    assert_eq!(scrape.value("circuit_breaker_rejections_total", &open), 1.0);
+    recorder.handle()
+}
+
+fn scrape() -> Scrape {
+    let scrape = Scrape::parse(&after_an_outage().render());
+    assert_eq!(scrape.sum("circuit_breaker_transitions_total", &[]), 4.0);
     scrape
 }
 
-#[tokio::test]
-async fn the_dashboard_names_only_metrics_labels_and_values_that_exist() {
-    let scrape = after_an_outage().await;
+/// The panels of the dashboard, also those in rows that are folded.
+fn panels() -> Vec<Value> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
-    let mut checked = 0;
+    let mut panels = Vec::new();
     for panel in dashboard["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().unwrap() {
-            let legend = target["legendFormat"].as_str().unwrap();
-            let shown = legend.split("{{").skip(1).map(|part| part.split_once("}}").unwrap().0);
-            let shown: Vec<_> = shown.collect();
-            check(target["expr"].as_str().unwrap(), &shown, &scrape)
-                .unwrap_or_else(|error| panic!("{}: {error}", panel["title"]));
-            checked += 1;
+        match panel["type"].as_str().unwrap() {
+            "row" => panels.extend(panel["panels"].as_array().unwrap().iter().cloned()),
+            _ => panels.push(panel.clone()),
         }
     }
-    assert_eq!(checked, 10);
-    let variables = dashboard["templating"]["list"].as_array().unwrap();
-    let breaker = variables.iter().find(|variable| variable["name"] == "breaker").unwrap();
-    check(breaker["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
+    panels
 }
 
-#[tokio::test]
-async fn the_dashboard_shows_every_metric() {
-    for series in after_an_outage().await.0 {
+/// The queries of a panel, with their legends.
+fn queries(panel: &Value) -> impl Iterator<Item = (&str, &str)> {
+    panel["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|target| (target["expr"].as_str().unwrap(), target["legendFormat"].as_str().unwrap()))
+}
+
+/// The alert rules as pairs of name and query.
+fn alerts() -> Vec<(String, String)> {
+    let rules: Value = serde_norway::from_str(ALERTS).unwrap();
+    let groups = rules["groups"].as_array().unwrap();
+    let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
+    rules
+        .map(|rule| {
+            let text = |key: &str| rule[key].as_str().unwrap().to_owned();
+            (text("alert"), text("expr"))
+        })
+        .collect()
+}
+
+/// Whether this program can be run. If not, the test is left out.
+fn is_installed(program: &str) -> bool {
+    let is_installed = Command::new(program).arg("--version").output().is_ok();
+    if !is_installed {
+        assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
+        eprintln!("not run, because {program} is not installed");
+    }
+    is_installed
+}
+
+#[test]
+fn the_dashboard_names_only_metrics_labels_and_values_that_exist() {
+    let scrape = scrape();
+    let panels = panels();
+    assert!(panels.len() > 15);
+    for panel in &panels {
+        for (query, legend) in queries(panel) {
+            let shown = legend.split("{{").skip(1).map(|part| part.split_once("}}").unwrap().0);
+            let shown: Vec<_> = shown.collect();
+            check(query, &shown, &scrape)
+                .unwrap_or_else(|error| panic!("{}: {error}", panel["title"]));
+        }
+    }
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    for name in ["job", "instance", "breaker"] {
+        let variable = variables.iter().find(|variable| variable["name"] == name).unwrap();
+        check(variable["query"]["query"].as_str().unwrap(), &[], &scrape).unwrap();
+    }
+}
+
+#[test]
+fn the_dashboard_filters_everything_that_it_shows_by_job_instance_and_breaker() {
+    let filter = r#"{job=~"$job", instance=~"$instance", breaker=~"$breaker""#;
+    for panel in panels() {
+        for (query, _) in queries(&panel) {
+            let metrics = query.matches("circuit_breaker_").count();
+            assert_eq!(query.matches(filter).count(), metrics, "{}: {query}", panel["title"]);
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_metric() {
+    for series in scrape().0 {
         let name = series.name;
         assert!(name.starts_with("circuit_breaker_") && DASHBOARD.contains(&name), "{name}");
         let name = name.trim_end_matches("_sum").trim_end_matches("_count");
@@ -76,17 +148,37 @@ async fn the_dashboard_shows_every_metric() {
     }
 }
 
-#[tokio::test]
-async fn the_alert_rules_name_only_metrics_labels_and_values_that_exist() {
-    let scrape = after_an_outage().await;
-    let (_, yaml) = OPERATORS.split_once("```yaml\n").expect("a block of rules");
-    let (yaml, _) = yaml.split_once("```").unwrap();
-    let rules: Value = serde_norway::from_str(yaml).unwrap();
-    let rules = rules["groups"][0]["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), 4);
-    for rule in rules {
-        check(rule["expr"].as_str().unwrap(), &["breaker"], &scrape)
-            .unwrap_or_else(|error| panic!("{}: {error}", rule["alert"]));
+#[test]
+fn the_panels_of_the_dashboard_are_all_different_explain_themselves_and_do_not_overlap() {
+    let panels = panels();
+    for (n, panel) in panels.iter().enumerate() {
+        assert!(panel["description"].as_str().unwrap().len() > 20, "{}", panel["title"]);
+        for other in &panels[n + 1..] {
+            assert_ne!(panel["id"], other["id"]);
+            assert_ne!(panel["title"], other["title"]);
+            let edges = |panel: &Value, from: &str, size: &str| {
+                let position = &panel["gridPos"];
+                let from = position[from].as_u64().unwrap();
+                from..from + position[size].as_u64().unwrap()
+            };
+            let overlap = |from, size| {
+                let (a, b) = (edges(panel, from, size), edges(other, from, size));
+                a.start < b.end && b.start < a.end
+            };
+            let is_apart = !overlap("x", "w") || !overlap("y", "h");
+            assert!(is_apart, "{} and {} overlap", panel["title"], other["title"]);
+        }
+    }
+}
+
+#[test]
+fn the_alert_rules_name_only_metrics_labels_and_values_that_exist() {
+    let scrape = scrape();
+    let alerts = alerts();
+    assert_eq!(alerts.len(), 7);
+    for (name, query) in alerts {
+        check(&query, &[], &scrape).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(OPERATORS.contains(&name), "{name} is not documented");
     }
 }
 
@@ -101,7 +193,9 @@ fn the_check_finds_a_name_that_does_not_exist() {
         "m",
         "sum by (a, b) (rate(m{a=\"1\", b!=\"4\"}[5m])) > 0.5",
         "sum without (a) (increase(m{a=~\"1|3\"}[$__rate_interval])) / sum(n{a=~\"$any\"})",
+        "sum without (b) (m) and on (a, job) sum without (instance) (n)",
         "label_values(m, b)",
+        "label_values(m{a=~\"1\", job=~\"$job\"}, instance)",
     ];
     for query in right {
         assert_eq!(check(query, &["a"], &scrape), Ok(()), "{query}");
@@ -116,7 +210,7 @@ fn the_check_finds_a_name_that_does_not_exist() {
         ("m{a=\"1\",b=\"4\"}", "`m{a=\"1\",b=\"4\"}` selects no `m`"),
         ("sum by (c) (m)", "`m` has no label `c`"),
         ("sum by (b) (m) / sum by (b) (n)", "`n` has no label `b`"),
-        ("sum without (c) (m)", "`m` has no label `c`"),
+        ("sum without (c) (m) + sum without (a) (n)", "no metric has the label `c`"),
         ("label_values(m, c)", "`m` has no label `c`"),
         ("1 > 0", "no metric in `1 > 0`"),
     ];

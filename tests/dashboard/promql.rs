@@ -5,8 +5,23 @@ use std::collections::BTreeSet;
 use crate::scrape::{Scrape, Series};
 
 /// Words that are neither metrics nor labels.
-const WORDS: [&str; 9] =
-    ["by", "increase", "label_values", "max", "rate", "sum", "without", "and", "or"];
+const WORDS: [&str; 12] = [
+    "and",
+    "clamp_max",
+    "clamp_min",
+    "count",
+    "increase",
+    "max",
+    "min",
+    "or",
+    "rate",
+    "round",
+    "sum",
+    "time",
+];
+
+/// Labels that every series has once Prometheus has scraped it, if a part of the fleet has them.
+const TARGET_LABELS: [&str; 4] = ["cluster", "namespace", "job", "instance"];
 
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
@@ -36,11 +51,13 @@ fn tokens(query: &str) -> Vec<Token> {
     tokens
 }
 
-/// The names in a query: metrics with the values that their labels must have, and other labels.
+/// The names in a query: metrics with the values that their labels must have, labels that all metrics must have, and
+/// labels that one of them must have.
 #[derive(Debug, Default)]
 struct Names {
     metrics: Vec<(String, Vec<Matcher>)>,
-    labels: BTreeSet<String>,
+    by: BTreeSet<String>,
+    without: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,19 +70,20 @@ struct Matcher {
 impl Names {
     fn of(query: &str) -> Self {
         let mut names = Self::default();
+        if let Some(arguments) = query.strip_prefix("label_values(") {
+            let (query, label) = arguments.trim_end_matches(')').rsplit_once(',').unwrap();
+            let mut names = Self::of(query);
+            names.by.insert(label.trim().to_owned());
+            return names;
+        }
         let mut tokens = tokens(query).into_iter().peekable();
         while let Some(token) = tokens.next() {
             let Token::Word(word) = token else { continue };
             match &*word {
-                "by" | "without" => {
+                "by" | "on" | "without" => {
                     let list = tokens.by_ref().take_while(|token| *token != Token::Sign(')'));
-                    names.labels.extend(list.filter_map(word_of));
-                }
-                "label_values" => {
-                    let list = tokens.by_ref().take_while(|token| *token != Token::Sign(')'));
-                    let list: Vec<_> = list.filter_map(word_of).collect();
-                    names.metrics.push((list[0].clone(), Vec::new()));
-                    names.labels.insert(list[1].clone());
+                    let labels = if word == "without" { &mut names.without } else { &mut names.by };
+                    labels.extend(list.filter_map(word_of));
                 }
                 word if WORDS.contains(&word) => {}
                 metric => {
@@ -107,14 +125,22 @@ pub(crate) fn check(query: &str, shown: &[&str], scrape: &Scrape) -> Result<(), 
     if names.metrics.is_empty() {
         return Err(format!("no metric in `{query}`"));
     }
+    let has = |metric: &str, label: &str| {
+        TARGET_LABELS.contains(&label)
+            || scrape.of(metric, &[]).any(|series| series.labels.contains_key(label))
+    };
+    for label in &names.without {
+        if !names.metrics.iter().any(|(metric, _)| has(metric, label)) {
+            return Err(format!("no metric has the label `{label}`"));
+        }
+    }
     for (metric, matchers) in &names.metrics {
-        let has = |label: &str| scrape.of(metric, &[]).any(|s| s.labels.contains_key(label));
         if scrape.of(metric, &[]).next().is_none() {
             return Err(format!("no metric `{metric}`"));
         }
-        let labels = names.labels.iter().map(|label| &**label).chain(shown.iter().copied());
+        let labels = names.by.iter().map(|label| &**label).chain(shown.iter().copied());
         for label in labels.chain(matchers.iter().map(|matcher| &*matcher.label)) {
-            if !has(label) {
+            if !has(metric, label) {
                 return Err(format!("`{metric}` has no label `{label}`"));
             }
         }

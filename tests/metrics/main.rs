@@ -3,12 +3,15 @@
 
 mod calls;
 mod conservation;
+mod exporters;
+mod gauges;
 mod http;
 mod listeners;
 mod recorders;
 #[cfg(feature = "keyed")]
 mod registry;
 mod scrape;
+mod series;
 mod states;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,8 +32,6 @@ const SLOW_CALLS: &str = "circuit_breaker_slow_calls_total";
 const STALE_RESULTS: &str = "circuit_breaker_stale_results_total";
 const REJECTIONS: &str = "circuit_breaker_rejections_total";
 const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
-const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
-const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
 
 /// The recorder of the breakers that this thread builds.
 struct Exporter {

@@ -1,108 +1,76 @@
-//! The names of the metrics, and the handles through which they are recorded.
+//! [`Handles`]: the series of one name, as they are written.
 
-use std::cell::Cell;
-use std::iter;
-use std::sync::Arc;
+use std::iter::zip;
 
-use ::metrics::{
-    Counter, Gauge, Histogram, IntoF64, Key, Label, Level, Metadata, Recorder, Unit, with_recorder,
+use ::metrics::{Counter, Gauge, Histogram};
+
+use super::labels::{FORCED_STATES, OUTCOMES, REASONS, STATES, TIMED_STATES, TRANSITIONS};
+use super::late::Late;
+use super::ledger::{Begins, Entry};
+use super::names::{
+    CALL_DURATION, CALLS, FORCED, Found, OPEN_SINCE, PROBES_IN_FLIGHT, REJECTIONS, REOPENINGS,
+    Registrar, SLOW_CALLS, STALE_RESULTS, STATE, STATE_SECONDS, TRANSITIONS_TOTAL,
 };
-
-use super::labels::{OUTCOMES, REASONS, STATES, TRANSITIONS};
-use super::ledger::Entry;
-use crate::machine::RejectReason;
+use super::reading::{Gauges, unix_seconds_in};
+use crate::circuit::sync::{Mutex, lock};
+use crate::machine::{Nanos, RejectReason, State};
 use crate::observe::Settled;
 
-const STATE: &str = "circuit_breaker_state";
-const STATE_SECONDS: &str = "circuit_breaker_state_seconds_total";
-const TRANSITIONS_TOTAL: &str = "circuit_breaker_transitions_total";
-const CALLS: &str = "circuit_breaker_calls_total";
-const SLOW_CALLS: &str = "circuit_breaker_slow_calls_total";
-const STALE_RESULTS: &str = "circuit_breaker_stale_results_total";
-const REJECTIONS: &str = "circuit_breaker_rejections_total";
-const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
-const FAILURE_RATE: &str = "circuit_breaker_failure_rate";
-const SLOW_CALL_RATE: &str = "circuit_breaker_slow_call_rate";
-pub(super) const REGISTRY_CIRCUITS: &str = "circuit_breaker_registry_circuits";
-pub(super) const REGISTRY_CAPACITY: &str = "circuit_breaker_registry_capacity";
-pub(super) const REGISTRY_UNKEPT_CALLS: &str = "circuit_breaker_registry_unkept_calls_total";
+const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
-const GAUGES: [(&str, Unit, &str); 6] = [
-    (STATE, Unit::Count, "The number of circuits in this state. Each circuit is in exactly one."),
-    (STATE_SECONDS, Unit::Seconds, "The time spent in this state. It only grows."),
-    (FAILURE_RATE, Unit::Count, "Failures / calls, from 0 to 1; NaN below the minimum of calls."),
-    (
-        SLOW_CALL_RATE,
-        Unit::Count,
-        "Slow calls / calls, from 0 to 1; NaN below the minimum of calls.",
-    ),
-    (REGISTRY_CIRCUITS, Unit::Count, "The number of circuits that the registry keeps."),
-    (REGISTRY_CAPACITY, Unit::Count, "The number of circuits that the registry can keep."),
-];
-const COUNTERS: [(&str, Unit, &str); 6] = [
-    (TRANSITIONS_TOTAL, Unit::Count, "Changes of state, and what caused them."),
-    (CALLS, Unit::Count, "Admitted calls that have ended, by how they ended."),
-    (SLOW_CALLS, Unit::Count, "Ended calls that succeeded or failed and were slow."),
-    (
-        STALE_RESULTS,
-        Unit::Count,
-        "Ended calls whose result came too late to count for the circuit.",
-    ),
-    (REJECTIONS, Unit::Count, "Calls that were rejected."),
-    (
-        REGISTRY_UNKEPT_CALLS,
-        Unit::Count,
-        "Calls through circuits for which the registry had no capacity.",
-    ),
-];
-const HISTOGRAMS: [(&str, Unit, &str); 1] =
-    [(CALL_DURATION, Unit::Seconds, "How long admitted calls took, by how they ended.")];
-
-static METADATA: Metadata<'static> =
-    Metadata::new("tower_breaker", Level::INFO, Some("tower_breaker"));
-
-/// The handles of a [`Series`](super::Series), except for the rates.
 pub(super) struct Handles {
     states: [Gauge; STATES.len()],
-    seconds: [Gauge; STATES.len()],
-    transitions: [Counter; TRANSITIONS.len()],
+    seconds: [Seconds; TIMED_STATES.len()],
+    transitions: [Late<Counter>; TRANSITIONS.len()],
+    reopenings: Counter,
     calls: [Counter; OUTCOMES.len()],
-    slow_calls: Counter,
+    slow_calls: Late<Counter>,
     stale_results: Counter,
-    rejections: [Counter; REASONS.len()],
+    rejections: [Late<Counter>; REASONS.len()],
     durations: Option<[Histogram; OUTCOMES.len()]>,
+    forced: [Late<Gauge>; FORCED_STATES.len()],
+    probes: Late<Gauge>,
+    open_since: OpenSince,
+    gauges: Gauges,
 }
 
 impl Handles {
-    /// Registers all series with the value zero.
-    pub(super) fn register(breaker: &Arc<str>, durations: bool) -> Self {
-        with_recorder(|recorder| {
-            describe(recorder);
-            let to = Registry { recorder, breaker };
+    /// Registers the series that every circuit has, with the value zero.
+    pub(super) fn register(to: &Registrar, durations: bool) -> Option<Self> {
+        let handles = to.find_recorder(|found| {
+            found.describe();
             Self {
-                states: STATES.map(|state| to.gauge(STATE, &[("state", state)])),
-                seconds: STATES.map(|state| to.gauge(STATE_SECONDS, &[("state", state)])),
-                transitions: TRANSITIONS.map(|(from, into, cause)| {
-                    let (from, into) = (STATES[from as usize], STATES[into as usize]);
-                    to.counter(TRANSITIONS_TOTAL, &[("from", from), ("to", into), ("cause", cause)])
-                }),
-                calls: OUTCOMES.map(|outcome| to.counter(CALLS, &[("outcome", outcome)])),
-                slow_calls: to.counter(SLOW_CALLS, &[]),
-                stale_results: to.counter(STALE_RESULTS, &[]),
-                rejections: REASONS.map(|reason| to.counter(REJECTIONS, &[("reason", reason)])),
+                states: STATES.map(|state| found.gauge(STATE, &[("state", state)])),
+                seconds: TIMED_STATES.map(|state| Seconds::new(found, state)),
+                transitions: Default::default(),
+                reopenings: found.counter(REOPENINGS, &[]),
+                calls: OUTCOMES.map(|outcome| found.counter(CALLS, &[("outcome", outcome)])),
+                slow_calls: Late::default(),
+                stale_results: found.counter(STALE_RESULTS, &[]),
+                rejections: Default::default(),
                 durations: durations.then(|| {
-                    OUTCOMES.map(|outcome| to.histogram(CALL_DURATION, &[("outcome", outcome)]))
+                    OUTCOMES.map(|outcome| found.histogram(CALL_DURATION, &[("outcome", outcome)]))
                 }),
+                forced: Default::default(),
+                probes: Late::default(),
+                open_since: OpenSince::default(),
+                gauges: Gauges::default(),
             }
-        })
+        })?;
+        for reason in [RejectReason::Open, RejectReason::HalfOpen] {
+            handles.add_rejections(reason, 0, to);
+        }
+        Some(handles)
     }
 
+    // ---- what single calls do -----------------------------------------------------------------
+
     #[inline]
-    pub(super) fn count_call(&self, settled: Settled) {
+    pub(super) fn count_call(&self, settled: Settled, to: &Registrar) {
         let outcome = settled.ending() as usize;
         self.calls[outcome].increment(1);
         if settled.is_slow() {
-            self.slow_calls.increment(1);
+            self.add_slow_calls(1, to);
         }
         if settled.is_stale() {
             self.stale_results.increment(1);
@@ -112,121 +80,154 @@ impl Handles {
         }
     }
 
-    pub(super) fn count_rejection(&self, reason: RejectReason) {
-        self.rejections[reason as usize].increment(1);
+    pub(super) fn count_rejection(&self, reason: RejectReason, to: &Registrar) {
+        self.add_rejections(reason, 1, to);
     }
 
-    pub(super) fn add(&self, entry: &Entry) {
-        if let Some(left) = entry.left {
-            self.states[left as usize].decrement(1.0);
+    fn add_rejections(&self, reason: RejectReason, n: i64, to: &Registrar) {
+        let reason = reason as usize;
+        let labels = [("reason", REASONS[reason])];
+        self.rejections[reason].add(n, to, |found| found.counter(REJECTIONS, &labels));
+    }
+
+    fn add_slow_calls(&self, n: i64, to: &Registrar) {
+        self.slow_calls.add(n, to, |found| found.counter(SLOW_CALLS, &[]));
+    }
+
+    // ---- what circuits do ---------------------------------------------------------------------
+
+    pub(super) fn add(&self, entry: &Entry, to: &Registrar) {
+        self.add_states(entry, to);
+        self.add_transitions(entry, to);
+        self.reopenings.increment(entry.reopenings.into());
+        for (seconds, nanos) in zip(&self.seconds, entry.nanos) {
+            seconds.add(nanos);
         }
-        if let Some(entered) = entry.entered {
-            self.states[entered as usize].increment(1.0);
+        if entry.begins.slow_calls || self.slow_calls.is_waiting() {
+            self.add_slow_calls(0, to);
         }
-        for (gauge, nanos) in self.seconds.iter().zip(entry.nanos) {
-            if nanos > 0 {
-                gauge.increment(nanos as f64 / 1e9);
+        if let Some(reading) = &entry.reading {
+            self.gauges.set(reading, to);
+        }
+    }
+
+    fn add_states(&self, entry: &Entry, to: &Registrar) {
+        let sums = &entry.sums;
+        for (gauge, n) in zip(&self.states, sums.states).filter(|(_, n)| *n != 0) {
+            gauge.increment(n as f64);
+        }
+        let not_closed = sums.states[State::Open as usize] + sums.states[State::HalfOpen as usize];
+        self.open_since.add(not_closed, to);
+        if not_closed > 0 || sums.probes != 0 || self.probes.is_waiting() {
+            self.probes.add(sums.probes, to, |found| found.gauge(PROBES_IN_FLIGHT, &[]));
+        }
+        let forced_open = &self.rejections[RejectReason::ForcedOpen as usize];
+        let are_waiting = forced_open.is_waiting() || self.forced.iter().any(Late::is_waiting);
+        if are_waiting || sums.forced.iter().any(|n| *n != 0) {
+            for ((gauge, n), state) in zip(zip(&self.forced, sums.forced), FORCED_STATES) {
+                gauge.add(n, to, |found| found.gauge(FORCED, &[("state", state)]));
+            }
+            self.add_rejections(RejectReason::ForcedOpen, 0, to);
+        }
+    }
+
+    fn add_transitions(&self, entry: &Entry, to: &Registrar) {
+        let Begins { transitions: begins, .. } = entry.begins;
+        for (index, (counter, (from, into, cause))) in
+            zip(&self.transitions, TRANSITIONS).enumerate()
+        {
+            let n = entry.transitions.as_ref().map_or(0, |transitions| transitions[index]);
+            if n > 0 || begins >> index & 1 == 1 || counter.is_waiting() {
+                let labels = [("from", from.name()), ("to", into.name()), ("cause", cause)];
+                counter.add(n.into(), to, |found| found.counter(TRANSITIONS_TOTAL, &labels));
             }
         }
-        for (counter, n) in self.transitions.iter().zip(entry.transitions) {
-            if n > 0 {
-                counter.increment(n);
+    }
+
+    /// Tells the recorder that the series are still in use, because some recorders drop those that do not
+    /// change for a while.
+    pub(super) fn keep(&self, to: &Registrar) {
+        self.states.iter().for_each(|gauge| gauge.increment(0.0));
+        self.seconds.iter().for_each(|seconds| seconds.counter.increment(0));
+        self.calls.iter().for_each(|counter| counter.increment(0));
+        self.reopenings.increment(0);
+        self.stale_results.increment(0);
+        self.transitions.iter().for_each(Late::keep);
+        self.rejections.iter().for_each(Late::keep);
+        self.slow_calls.keep();
+        self.forced.iter().for_each(Late::keep);
+        self.probes.keep();
+        self.open_since.show(to);
+        self.gauges.keep();
+    }
+}
+
+/// A counter of seconds. Counters are whole numbers, so the fraction of a second waits here until it is part
+/// of a whole one.
+struct Seconds {
+    counter: Counter,
+    fraction: Mutex<Nanos>,
+}
+
+impl Seconds {
+    fn new(found: &Found<'_>, state: State) -> Self {
+        let counter = found.counter(STATE_SECONDS, &[("state", state.name())]);
+        Self { counter, fraction: Mutex::new(0) }
+    }
+
+    fn add(&self, nanos: Nanos) {
+        if nanos == 0 {
+            return;
+        }
+        let whole = {
+            let mut fraction = lock(&self.fraction);
+            let sum = fraction.saturating_add(nanos);
+            *fraction = sum % NANOS_PER_SECOND;
+            sum / NANOS_PER_SECOND
+        };
+        self.counter.increment(whole);
+    }
+}
+
+/// Shows since when one of the circuits has not been closed.
+#[derive(Default)]
+struct OpenSince {
+    gauge: Late<Gauge>,
+    circuits: Mutex<NotClosed>,
+}
+
+#[derive(Default)]
+struct NotClosed {
+    circuits: i64,
+    /// When the first of them left the closed state, as a Unix timestamp, or zero if there is none.
+    since: f64,
+}
+
+impl OpenSince {
+    fn add(&self, circuits: i64, to: &Registrar) {
+        if circuits == 0 {
+            return;
+        }
+        let since = {
+            let mut all = lock(&self.circuits);
+            all.circuits += circuits;
+            match all.circuits {
+                1.. if all.since == 0.0 => all.since = unix_seconds_in(0),
+                1.. => {}
+                _ => all.since = 0.0,
             }
+            all.since
+        };
+        self.gauge.set(since, to, |found| found.gauge(OPEN_SINCE, &[]));
+    }
+
+    /// Shows the value again, because threads that set it at the same time may have done so in any order.
+    fn show(&self, to: &Registrar) {
+        let NotClosed { since, .. } = *lock(&self.circuits);
+        if since > 0.0 {
+            self.gauge.set(since, to, |found| found.gauge(OPEN_SINCE, &[]));
+        } else {
+            self.gauge.set_if_begun(0.0);
         }
     }
-}
-
-/// The handles of the failure rate and the slow-call rate.
-pub(super) struct Rates([Gauge; 2]);
-
-impl Rates {
-    pub(super) fn register(breaker: &Arc<str>) -> Self {
-        with_recorder(|recorder| {
-            let to = Registry { recorder, breaker };
-            Self([FAILURE_RATE, SLOW_CALL_RATE].map(|name| to.gauge(name, &[])))
-        })
-    }
-
-    pub(super) fn set(&self, rates: [f64; 2]) {
-        self.0.iter().zip(rates).for_each(|(gauge, rate)| gauge.set(rate));
-    }
-}
-
-/// Registers the metrics of the breakers of one name.
-pub(super) struct Registry<'a> {
-    pub(super) recorder: &'a dyn Recorder,
-    pub(super) breaker: &'a Arc<str>,
-}
-
-impl Registry<'_> {
-    pub(super) fn gauge(
-        &self,
-        name: &'static str,
-        labels: &[(&'static str, &'static str)],
-    ) -> Gauge {
-        self.recorder.register_gauge(&key(name, self.breaker, labels), &METADATA)
-    }
-
-    pub(super) fn counter(
-        &self,
-        name: &'static str,
-        labels: &[(&'static str, &'static str)],
-    ) -> Counter {
-        self.recorder.register_counter(&key(name, self.breaker, labels), &METADATA)
-    }
-
-    fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
-        self.recorder.register_histogram(&key(name, self.breaker, labels), &METADATA)
-    }
-}
-
-/// Returns whether there is a recorder. This has to be quick, because every call asks while there is none.
-///
-/// `test_key` is the [`test_key`] of the series.
-pub(super) fn is_there_a_recorder(test_key: &Key) -> bool {
-    with_recorder(|recorder| {
-        // The description comes first, because some recorders ignore one that comes later.
-        let (name, unit, help) = GAUGES[0];
-        recorder.describe_gauge(name.into(), Some(unit), help.into());
-        is_recorded(&recorder.register_gauge(test_key, &METADATA))
-    })
-}
-
-/// Returns the key of a series that is registered to find out whether there is a recorder. It is one of the
-/// series that are registered anyway.
-pub(super) fn test_key(breaker: &Arc<str>) -> Key {
-    key(STATE, breaker, &[("state", STATES[0])])
-}
-
-fn key(name: &'static str, breaker: &Arc<str>, labels: &[(&'static str, &'static str)]) -> Key {
-    let breaker = Label::new("breaker", breaker.clone());
-    let labels = labels.iter().map(|&(key, value)| Label::from_static_parts(key, value));
-    Key::from_parts(name, iter::once(breaker).chain(labels).collect::<Vec<_>>())
-}
-
-fn describe(recorder: &dyn Recorder) {
-    for (name, unit, help) in GAUGES {
-        recorder.describe_gauge(name.into(), Some(unit), help.into());
-    }
-    for (name, unit, help) in COUNTERS {
-        recorder.describe_counter(name.into(), Some(unit), help.into());
-    }
-    for (name, unit, help) in HISTOGRAMS {
-        recorder.describe_histogram(name.into(), Some(unit), help.into());
-    }
-}
-
-/// Returns whether a recorder records this gauge. A handle does not say so, but one without a recorder never
-/// converts the value that it is given.
-fn is_recorded(gauge: &Gauge) -> bool {
-    struct Bait<'a>(&'a Cell<bool>);
-    impl IntoF64 for Bait<'_> {
-        fn into_f64(self) -> f64 {
-            self.0.set(true);
-            0.0
-        }
-    }
-    let taken = Cell::new(false);
-    gauge.increment(Bait(&taken));
-    taken.get()
 }

@@ -1,9 +1,14 @@
 //! [`Ledger`]: what a circuit has done that its metrics do not show yet.
 
 use std::mem;
+use std::sync::Arc;
 
-use super::labels::{self, STATES, TRANSITIONS};
-use crate::machine::{Change, Machine, Nanos, State, Tick};
+use super::labels::{self, FORCED_STATES, STATES, TIMED_STATES, TRANSITIONS};
+use super::reading::Reading;
+use crate::machine::{Cause, Change, Machine, Nanos, Rules, State, Tick, View};
+
+/// How soon after its probes have closed it a circuit has to open again for that to count as a reopening.
+const REOPENS_WITHIN: Nanos = 600 * 1_000_000_000;
 
 /// Collects what is to be published. It is plain data and is written with the circuit's lock held, so that
 /// everything comes in order. What has been collected is published without the lock.
@@ -13,56 +18,106 @@ pub(super) struct Ledger {
     state: Option<State>,
     /// The moment up to which time has been booked to a state.
     booked: Tick,
-    /// The state that the gauges show.
-    shown: Option<State>,
-    /// What is to be published next, except for the state.
+    /// The rules that the series have begun for.
+    rules: Option<Arc<Rules>>,
+    current: Sums,
+    /// What the gauges show.
+    shown: Sums,
+    /// When the probes closed the circuit, if they did.
+    recovered: Option<Tick>,
+    /// Whether the circuit has just tripped, so that it still shows what tripped it.
+    has_tripped: bool,
+    /// What is to be published next, except for the gauges that add up.
     due: Entry,
 }
 
+/// Gauges that add up over the circuits of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Sums {
+    pub(super) states: [i64; STATES.len()],
+    pub(super) forced: [i64; FORCED_STATES.len()],
+    pub(super) probes: i64,
+}
+
 /// What is to be added to the metrics. Entries add up in any order.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Default)]
 pub(super) struct Entry {
-    pub(super) left: Option<State>,
-    pub(super) entered: Option<State>,
-    /// The time spent in each state.
-    pub(super) nanos: [Nanos; STATES.len()],
-    pub(super) transitions: [u64; TRANSITIONS.len()],
-    /// The current failure rate and slow-call rate. NaN means that there is none.
-    pub(super) rates: Option<[f64; 2]>,
+    pub(super) sums: Sums,
+    /// The time spent in each of the [`TIMED_STATES`].
+    pub(super) nanos: [Nanos; TIMED_STATES.len()],
+    /// There is none for most circuits of a registry, so this is small.
+    pub(super) transitions: Option<Box<[u32; TRANSITIONS.len()]>>,
+    pub(super) reopenings: u32,
+    /// The series that begin now, if they have not begun before.
+    pub(super) begins: Begins,
+    /// What only a circuit that has its series for itself shows.
+    pub(super) reading: Option<Box<Reading>>,
+}
+
+/// The series that exist because of the settings of a circuit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Begins {
+    /// A bit for each of the [`TRANSITIONS`].
+    pub(super) transitions: u32,
+    pub(super) slow_calls: bool,
 }
 
 impl Ledger {
     pub(super) fn record(&mut self, change: &Change) {
         self.enter(change.to, change.at);
         if let Some(index) = labels::index(change) {
-            self.due.transitions[index] += 1;
+            let transitions = self.due.transitions.get_or_insert_default();
+            transitions[index] = transitions[index].saturating_add(1);
+        }
+        match (change.from, change.to) {
+            (State::Closed, State::Open) => {
+                self.has_tripped = true;
+                let recovered = self.recovered.take();
+                if recovered.is_some_and(|at| change.at.saturating_sub(at) <= REOPENS_WITHIN) {
+                    self.due.reopenings += 1;
+                }
+            }
+            (_, State::Closed) => {
+                self.recovered = (change.cause == Cause::ProbesSucceeded).then_some(change.at);
+            }
+            _ => {}
         }
     }
 
-    /// Books the time up to `now`, and reads the rates. The first reading starts the ledger.
-    pub(super) fn read(&mut self, machine: &Machine, now: Tick) {
-        if self.state.is_none() {
+    /// Books the time up to `now`, and reads the gauges. The first reading starts the ledger.
+    pub(super) fn read(&mut self, machine: &Machine, now: Tick, has_own_series: bool) {
+        let is_first = self.state.is_none();
+        if is_first {
             self.booked = now;
             self.state = Some(machine.state());
         }
         self.book_time(machine, now);
-        let rates = machine.view(now).rates();
-        self.due.rates = Some(rates.map(|rate| rate.unwrap_or(f64::NAN)));
+        let view = machine.view(now);
+        self.current = Sums::of(&view);
+        if !self.rules.as_ref().is_some_and(|rules| Arc::ptr_eq(rules, &view.rules)) {
+            self.due.begins = Begins::of(&view.rules);
+            self.rules = Some(view.rules.clone());
+        }
+        if has_own_series {
+            let has_tripped = mem::take(&mut self.has_tripped) || is_first;
+            let reading = Reading::of(&view, has_tripped);
+            match &mut self.due.reading {
+                Some(unpublished) => unpublished.replace(&reading),
+                none => *none = Some(Box::new(reading)),
+            }
+        }
     }
 
     pub(super) fn stop(&mut self) {
         self.state = None;
-        self.due.rates = Some([f64::NAN; 2]);
+        self.current = Sums::default();
+        self.due.reading = Some(Box::default());
     }
 
     /// Hands over what is to be published.
     pub(super) fn take(&mut self) -> Entry {
-        let mut entry = mem::take(&mut self.due);
-        let shown = mem::replace(&mut self.shown, self.state);
-        if shown != self.state {
-            (entry.left, entry.entered) = (shown, self.state);
-        }
-        entry
+        let shown = mem::replace(&mut self.shown, self.current);
+        Entry { sums: self.current.since(&shown), ..mem::take(&mut self.due) }
     }
 
     /// A probe that does not report changes the state when its time has passed, although this is recorded
@@ -81,8 +136,43 @@ impl Ledger {
 
     fn book(&mut self, now: Tick) {
         if let Some(state) = self.state {
-            self.due.nanos[state as usize] += now.saturating_sub(self.booked);
+            if let Some(index) = TIMED_STATES.iter().position(|timed| *timed == state) {
+                self.due.nanos[index] += now.saturating_sub(self.booked);
+            }
             self.booked = self.booked.max(now);
         }
     }
+}
+
+impl Sums {
+    fn of(view: &View) -> Self {
+        let mut sums = Self { probes: count(view.probes_in_flight), ..Self::default() };
+        sums.states[view.state as usize] = 1;
+        if view.forced {
+            sums.forced[usize::from(view.state != State::Closed)] = 1;
+        }
+        sums
+    }
+
+    /// Returns what has to be added to what is shown.
+    fn since(&self, shown: &Self) -> Self {
+        let mut difference = *self;
+        difference.states.iter_mut().zip(shown.states).for_each(|(n, shown)| *n -= shown);
+        difference.forced.iter_mut().zip(shown.forced).for_each(|(n, shown)| *n -= shown);
+        difference.probes -= shown.probes;
+        difference
+    }
+}
+
+impl Begins {
+    fn of(rules: &Rules) -> Self {
+        let automatic =
+            TRANSITIONS.iter().map(|&transition| labels::is_automatic(rules, transition));
+        let bits = automatic.enumerate().map(|(index, begins)| u32::from(begins) << index);
+        Self { transitions: bits.sum(), slow_calls: rules.slow_call_duration.is_some() }
+    }
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -3,9 +3,9 @@
 use std::mem;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use ::metrics::{Counter, Gauge, with_recorder};
+use ::metrics::{Counter, Gauge};
 
-use super::handles::{REGISTRY_CAPACITY, REGISTRY_CIRCUITS, REGISTRY_UNKEPT_CALLS, Registry};
+use super::names::{REGISTRY_CAPACITY, REGISTRY_CIRCUITS, REGISTRY_UNKEPT_CALLS, Registrar};
 use super::series::Series;
 use crate::circuit::catch_panic;
 use crate::circuit::sync::{Mutex, lock};
@@ -78,8 +78,8 @@ impl RegistryMetrics {
 
     fn handles(&self) -> Option<&Handles> {
         self.handles.get().or_else(|| {
-            self.series.handles()?; // finds out whether there is a recorder
-            let registered = Handles::register(self.series.breaker());
+            self.series.handles()?; // describes the metrics
+            let registered = Handles::register(self.series.registrar())?;
             Some(self.handles.get_or_init(|| registered))
         })
     }
@@ -94,14 +94,11 @@ impl Drop for RegistryMetrics {
 }
 
 impl Handles {
-    fn register(breaker: &Arc<str>) -> Self {
-        with_recorder(|recorder| {
-            let to = Registry { recorder, breaker };
-            Self {
-                circuits: to.gauge(REGISTRY_CIRCUITS, &[]),
-                capacity: to.gauge(REGISTRY_CAPACITY, &[]),
-                unkept_calls: to.counter(REGISTRY_UNKEPT_CALLS, &[]),
-            }
+    fn register(to: &Registrar) -> Option<Self> {
+        to.find_recorder(|found| Self {
+            circuits: found.gauge(REGISTRY_CIRCUITS, &[]),
+            capacity: found.gauge(REGISTRY_CAPACITY, &[]),
+            unkept_calls: found.counter(REGISTRY_UNKEPT_CALLS, &[]),
         })
     }
 

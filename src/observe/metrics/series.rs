@@ -1,10 +1,10 @@
 //! [`Series`]: the metrics of all breakers with one name, as a recorder knows them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ::metrics::Key;
-
-use super::handles::{self, Handles, Rates};
+use super::handles::Handles;
+use super::names::Registrar;
 use crate::circuit::catch_panic;
 
 /// The series of the breakers with one name: the value of their label `breaker`, and the handles that were
@@ -19,15 +19,12 @@ use crate::circuit::catch_panic;
 pub(crate) struct Series(Arc<Registration>);
 
 struct Registration {
-    /// The value of the label.
-    breaker: Arc<str>,
+    registrar: Registrar,
     /// Whether there is a histogram of durations.
     has_durations: bool,
-    /// The key of a series that shows whether there is a recorder. It is kept because every call asks
-    /// while there is none.
-    test_key: Key,
     handles: OnceLock<Handles>,
-    rates: OnceLock<Rates>,
+    /// The last [refresh](super::refresh) at which the recorder was told that the series are in use.
+    kept: AtomicU64,
 }
 
 impl Series {
@@ -37,21 +34,20 @@ impl Series {
 
     /// Returns the same series with a histogram of durations.
     pub(crate) fn with_durations(&self) -> Self {
-        Self::unregistered(self.0.breaker.clone(), true)
+        Self::unregistered(self.registrar().breaker().clone(), true)
     }
 
     fn unregistered(breaker: Arc<str>, has_durations: bool) -> Self {
         Self(Arc::new(Registration {
-            test_key: handles::test_key(&breaker),
-            breaker,
+            registrar: Registrar::new(breaker),
             has_durations,
             handles: OnceLock::new(),
-            rates: OnceLock::new(),
+            kept: AtomicU64::new(0),
         }))
     }
 
-    pub(super) fn breaker(&self) -> &Arc<str> {
-        &self.0.breaker
+    pub(super) fn registrar(&self) -> &Registrar {
+        &self.0.registrar
     }
 
     pub(super) fn has_durations(&self) -> bool {
@@ -71,30 +67,26 @@ impl Series {
 
     #[cold]
     fn register(&self) -> Option<&Handles> {
-        let Registration { breaker, test_key, has_durations, handles, .. } = &*self.0;
-        if !handles::is_there_a_recorder(test_key) {
-            return None;
-        }
         // The recorder is user code, so it does not run within `get_or_init`, where it would block other
         // threads. Registering twice has no further effect.
-        let registered = Handles::register(breaker, *has_durations);
-        Some(handles.get_or_init(|| registered))
+        let registered = Handles::register(&self.0.registrar, self.0.has_durations)?;
+        Some(self.0.handles.get_or_init(|| registered))
     }
 
-    pub(super) fn rates(&self) -> &Rates {
-        let Registration { breaker, rates, .. } = &*self.0;
-        rates.get().unwrap_or_else(|| {
-            let registered = Rates::register(breaker);
-            rates.get_or_init(|| registered)
-        })
+    /// Tells the recorder that the series are in use, once for each refresh.
+    pub(super) fn keep(&self, refresh: u64) {
+        if self.0.kept.swap(refresh, Ordering::Relaxed) != refresh {
+            if let Some(handles) = self.found() {
+                handles.keep(self.registrar());
+            }
+        }
     }
 }
 
 impl Drop for Registration {
     /// A handle is user code, and may panic when it is dropped.
     fn drop(&mut self) {
-        let (handles, rates) = (self.handles.take(), self.rates.take());
+        let handles = self.handles.take();
         catch_panic(|| drop(handles));
-        catch_panic(|| drop(rates));
     }
 }
