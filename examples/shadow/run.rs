@@ -77,7 +77,7 @@ pub(crate) async fn run() -> Result<Run, BoxError> {
             move |result| match result {
                 // The listener reports what has changed.
                 Ok(window) => {
-                    report::line(clock.now(), format_args!("settings file read: {window}"))
+                    report::line(clock.now(), format_args!("settings file read: {window}"));
                 }
                 Err(error) => {
                     mistakes.fetch_add(1, Ordering::Relaxed);
