@@ -152,19 +152,19 @@ impl Observer for Listeners {
 
     fn record(&self, machine: &Machine) -> bool {
         let has_listeners = self.audience.interest().is_some() || !self.subscribers.is_empty();
-        let mut last = None;
+        let mut last = 0;
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);
                 lock(&self.history).record(*change);
-                last = Some(change.at);
+                last = change.at;
             }
             if has_listeners {
                 self.push(occurrence);
             }
         }
-        if let Some(last) = last {
-            self.metrics.read(machine, last);
+        if !machine.occurrences().is_empty() {
+            self.metrics.read(machine, last); // or at the latest time that the machine knows
         }
         has_listeners || self.metrics.interest().is_some()
     }

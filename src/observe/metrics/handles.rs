@@ -9,7 +9,7 @@ use super::late::Late;
 use super::ledger::{Begins, Entry};
 use super::names::{
     CALL_DURATION, CALLS, FORCED, Found, OPEN_SINCE, PROBES_IN_FLIGHT, REJECTIONS, REOPENINGS,
-    Registrar, SLOW_CALLS, STALE_RESULTS, STATE, STATE_SECONDS, TRANSITIONS_TOTAL,
+    Registrar, SLOW_CALLS, STALE_RESULTS, STATE, STATE_SECONDS, TRANSITIONS_TOTAL, WOULD_REJECT,
 };
 use super::reading::{Gauges, unix_seconds_in};
 use crate::circuit::sync::{Mutex, lock};
@@ -27,6 +27,7 @@ pub(super) struct Handles {
     slow_calls: Late<Counter>,
     stale_results: Counter,
     rejections: [Late<Counter>; REASONS.len()],
+    would_reject: [Late<Counter>; OUTCOMES.len()],
     durations: Option<[Histogram; OUTCOMES.len()]>,
     forced: [Late<Gauge>; FORCED_STATES.len()],
     probes: Late<Gauge>,
@@ -48,6 +49,7 @@ impl Handles {
                 slow_calls: Late::default(),
                 stale_results: found.counter(STALE_RESULTS, &[]),
                 rejections: Default::default(),
+                would_reject: Default::default(),
                 durations: durations.then(|| {
                     OUTCOMES.map(|outcome| found.histogram(CALL_DURATION, &[("outcome", outcome)]))
                 }),
@@ -68,6 +70,10 @@ impl Handles {
     #[inline]
     pub(super) fn count_call(&self, settled: Settled, to: &Registrar) {
         let outcome = settled.ending() as usize;
+        if settled.is_shadow() {
+            self.add_would_reject(Some(outcome), to);
+            return;
+        }
         self.calls[outcome].increment(1);
         if settled.is_slow() {
             self.add_slow_calls(1, to);
@@ -90,6 +96,15 @@ impl Handles {
         self.rejections[reason].add(n, to, |found| found.counter(REJECTIONS, &labels));
     }
 
+    /// All outcomes begin together, so that they can be compared from then on.
+    #[cold]
+    fn add_would_reject(&self, outcome: Option<usize>, to: &Registrar) {
+        for (index, (counter, name)) in zip(&self.would_reject, OUTCOMES).enumerate() {
+            let n = i64::from(outcome == Some(index));
+            counter.add(n, to, |found| found.counter(WOULD_REJECT, &[("outcome", name)]));
+        }
+    }
+
     fn add_slow_calls(&self, n: i64, to: &Registrar) {
         self.slow_calls.add(n, to, |found| found.counter(SLOW_CALLS, &[]));
     }
@@ -105,6 +120,9 @@ impl Handles {
         }
         if entry.begins.slow_calls || self.slow_calls.is_waiting() {
             self.add_slow_calls(0, to);
+        }
+        if entry.begins.would_reject || self.would_reject.iter().any(Late::is_waiting) {
+            self.add_would_reject(None, to);
         }
         if let Some(reading) = &entry.reading {
             self.gauges.set(reading, to);
@@ -154,6 +172,7 @@ impl Handles {
         self.stale_results.increment(0);
         self.transitions.iter().for_each(Late::keep);
         self.rejections.iter().for_each(Late::keep);
+        self.would_reject.iter().for_each(Late::keep);
         self.slow_calls.keep();
         self.forced.iter().for_each(Late::keep);
         self.probes.keep();

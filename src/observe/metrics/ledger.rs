@@ -60,6 +60,7 @@ pub(super) struct Begins {
     /// A bit for each of the [`TRANSITIONS`].
     pub(super) transitions: u32,
     pub(super) slow_calls: bool,
+    pub(super) would_reject: bool,
 }
 
 impl Ledger {
@@ -169,7 +170,11 @@ impl Begins {
         let automatic =
             TRANSITIONS.iter().map(|&transition| labels::is_automatic(rules, transition));
         let bits = automatic.enumerate().map(|(index, begins)| u32::from(begins) << index);
-        Self { transitions: bits.sum(), slow_calls: rules.slow_call_duration.is_some() }
+        Self {
+            transitions: bits.sum(),
+            slow_calls: rules.slow_call_duration.is_some(),
+            would_reject: rules.enforcement < 1.0,
+        }
     }
 }
 

@@ -36,6 +36,8 @@ metrics! { GAUGES:
         "When the first of the circuits that are open or half-open left the closed state; 0 if all are closed.";
     PROBES_IN_FLIGHT = "circuit_breaker_probes_in_flight":
         "The number of probes that have not reported yet.";
+    ENFORCEMENT = "circuit_breaker_enforcement":
+        "The share of rejections that are enforced, from 0 (shadow mode) to 1, once it has been less than 1.";
     ATTEMPT = "circuit_breaker_attempt":
         "The number of open periods since the circuit was last closed; 0 while it is closed.";
     NEXT_PROBE = "circuit_breaker_next_probe_timestamp_seconds":
@@ -71,6 +73,8 @@ metrics! { COUNTERS:
         "Ended calls whose result came too late to count for the circuit.";
     REJECTIONS = "circuit_breaker_rejections_total":
         "Calls that were rejected.";
+    WOULD_REJECT = "circuit_breaker_would_reject_total":
+        "Calls that were turned away and made all the same, because that is not enforced, by how they ended.";
     REGISTRY_UNKEPT_CALLS = "circuit_breaker_registry_unkept_calls_total":
         "Calls through circuits for which the registry had no capacity.";
 }

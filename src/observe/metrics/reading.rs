@@ -8,19 +8,20 @@ use ::metrics::Gauge;
 use super::labels::RULES;
 use super::late::Late;
 use super::names::{
-    ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Metric, NEXT_PROBE, Registrar, SLOW_CALL_RATE,
-    TRIP_PROGRESS, TRIP_THRESHOLD,
+    ATTEMPT, CONSECUTIVE_FAILURES, ENFORCEMENT, FAILURE_RATE, Metric, NEXT_PROBE, Registrar,
+    SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
 type Labels = &'static [(&'static str, &'static str)];
 
-const SERIES: [(Metric, Labels); 13] = [
+const SERIES: [(Metric, Labels); 14] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
     (ATTEMPT, &[]),
     (NEXT_PROBE, &[]),
+    (ENFORCEMENT, &[]),
     (TRIP_PROGRESS, &[("rule", RULES[0])]),
     (TRIP_PROGRESS, &[("rule", RULES[1])]),
     (TRIP_PROGRESS, &[("rule", RULES[2])]),
@@ -32,19 +33,27 @@ const SERIES: [(Metric, Labels); 13] = [
 ];
 
 /// What is to be done with a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Value {
     Show(f64),
-    /// There is nothing to show: the gauge becomes zero if it exists.
-    #[default]
-    Nothing,
+    /// This is nothing to begin a series for.
+    ShowIfBegun(f64),
     /// The gauge shows what was judged last, which still holds.
     Keep,
 }
 
+/// There is nothing to show: the gauge becomes zero if it exists.
+const NOTHING: Value = Value::ShowIfBegun(0.0);
+
 /// A value for each of the [`SERIES`].
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading([Value; SERIES.len()]);
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self([NOTHING; SERIES.len()])
+    }
+}
 
 impl Reading {
     /// `has_tripped` says that the circuit has just opened by a trip rule. Later, and while it is half-open,
@@ -58,7 +67,7 @@ impl Reading {
         let has_window = rules.window.is_some();
         let has_slow_calls = has_window && rules.slow_call_duration.is_some();
         let rate = |exists: bool, rate: Option<f64>| match rate {
-            _ if !exists => Value::Nothing,
+            _ if !exists => NOTHING,
             _ if !is_judged => Value::Keep,
             None if tally.counts.calls == 0 => Value::Show(0.0),
             None => Value::Keep,
@@ -81,6 +90,11 @@ impl Reading {
             rates[1],
             Value::show((!is_closed).then(|| view.attempts.into())),
             Value::show(next_probe),
+            if rules.enforcement < 1.0 {
+                Value::Show(rules.enforcement)
+            } else {
+                Value::ShowIfBegun(1.0)
+            },
             p1,
             p2,
             p3,
@@ -104,7 +118,7 @@ impl Reading {
 
 impl Value {
     fn show(value: Option<f64>) -> Self {
-        value.map_or(Self::Nothing, Self::Show)
+        value.map_or(NOTHING, Self::Show)
     }
 }
 
@@ -125,7 +139,7 @@ impl Gauges {
                 Value::Show(value) => {
                     gauge.set(value, to, |found| found.gauge(metric, labels));
                 }
-                Value::Nothing => gauge.set_if_begun(0.0),
+                Value::ShowIfBegun(value) => gauge.set_if_begun(value),
                 Value::Keep => {}
             }
         }
