@@ -41,6 +41,8 @@ mod rejected;
 mod slices;
 mod status;
 pub(crate) mod sync;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 use arc_swap::ArcSwapOption;
