@@ -26,6 +26,7 @@
 
 mod catch_panic;
 pub(crate) mod clock;
+mod enforcement;
 mod escaped;
 #[cfg(feature = "keyed")]
 mod idle;
@@ -38,16 +39,16 @@ mod observer;
 mod permit;
 pub(crate) mod pool;
 mod rejected;
+mod settings;
 mod slices;
 mod status;
 pub(crate) mod sync;
-#[cfg(test)]
-mod tests;
 mod waiters;
 
 use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
+use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
 use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
@@ -59,10 +60,12 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{Admission, Machine, OperatorAction, Refusal, Report, Tick, Ticket, View};
+use crate::machine::{
+    Admission, Machine, NEVER, OperatorAction, Refusal, Report, Tick, Ticket, View,
+};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -71,6 +74,7 @@ pub(crate) struct Circuit {
     watch: ArcSwapOption<Watch>,
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
+    enforcement: Enforcement,
     in_flight: InFlight,
     waiters: Waiters,
 }
@@ -120,7 +124,7 @@ impl Circuit {
         })
     }
 
-    /// Returns how a call is admitted and at what time (0 if nothing depends on it), or why it is not.
+    /// Returns how a call is admitted and at what time ([`UNTIMED`] if nothing depends on it), or why it is not.
     fn acquire(&self) -> Result<(Admission, Tick), Refusal> {
         let status = self.status();
         if status.is(StatusWord::CLOSED) {
@@ -189,7 +193,7 @@ impl Circuit {
     fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
         if status.is(StatusWord::OBSERVED) {
             self.settle_observed(status, began, report);
-        } else {
+        } else if !status.is(StatusWord::SHADOW) {
             self.settle(clock::now, status.ticket(), began, report);
         }
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
@@ -203,11 +207,13 @@ impl Circuit {
     fn settle_observed(&self, status: StatusWord, began: Tick, report: Report) {
         let now = status.is(StatusWord::TIMED).then(clock::now);
         let clock = || now.unwrap_or_else(clock::now);
-        let is_current = self.settle(clock, status.ticket(), began, report);
+        let is_shadow = status.is(StatusWord::SHADOW);
+        let is_current = !is_shadow && self.settle(clock, status.ticket(), began, report);
 
         let took = now.map(|now| now.saturating_sub(began));
         if let Some(watch) = self.watch.load().as_deref() {
-            watch.call_settled(status.ticket(), took, report, is_current);
+            let is_stale = !is_shadow && !is_current;
+            watch.call_settled(status.ticket(), took, report, is_stale, is_shadow);
         }
     }
 
@@ -259,7 +265,10 @@ impl Circuit {
     /// Lets an operator act.
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
-        self.with_machine(|machine| machine.operate(action, now));
+        self.with_locked(lock(&self.locked), |breaker| {
+            breaker.machine.operate(action, now);
+            self.follow_rules(breaker);
+        });
     }
 
     /// Returns the current state of the circuit, and lets the observer take a reading.
@@ -360,17 +369,15 @@ impl Circuit {
 
 const HAS_BREAKER: &str = "a circuit is asked only by those who hold its breaker";
 
-/// Returns when a call begins that a closed circuit admits with this status, or 0 if nothing depends on it.
+/// The beginning of a call that is not timed. Whenever such a call ends, it has taken no time, so it is neither slow
+/// nor late if the settings have changed meanwhile.
+const UNTIMED: Tick = NEVER;
+
+/// Returns when a call begins that a closed circuit admits with this status, or [`UNTIMED`] if nothing depends on
+/// it.
 #[inline]
 fn beginning(status: StatusWord) -> Tick {
-    if status.is(StatusWord::TIMED) { clock::now() } else { 0 }
-}
-
-/// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.
-fn update(atomic: &AtomicU64, value: u64) {
-    if atomic.load(Ordering::Relaxed) != value {
-        atomic.store(value, Ordering::Release);
-    }
+    if status.is(StatusWord::TIMED) { clock::now() } else { UNTIMED }
 }
 
 // For tests of the layers below.

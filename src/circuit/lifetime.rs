@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use super::enforcement::Enforcement;
 use super::in_flight::InFlight;
 use super::locked::LockedBreaker;
-use super::observer::{Observer, Watch, Watches};
+use super::observer::Observer;
 use super::slices::Slices;
-use super::sync::{AtomicU64, Mutex, Ordering, lock};
+use super::sync::{AtomicU64, Mutex, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
 use crate::machine::{Machine, NEVER, Rules};
@@ -28,6 +29,7 @@ impl Circuit {
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
             abandoned_after: AtomicU64::new(NEVER),
+            enforcement: Enforcement::default(),
             in_flight: InFlight::default(),
             waiters: Waiters::default(),
         }
@@ -43,16 +45,13 @@ impl Circuit {
         let circuit = pool::take();
         let mut locked = lock(&circuit.locked);
         let now = clock::now();
-        let machine = Machine::new(rules.clone(), locked.last_ticket, seed, now);
+        let machine = Machine::new(rules, locked.last_ticket, seed, now);
         observer.read(&machine, now);
         circuit.in_flight.start();
-        circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
-        circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
-        if observer.watches() >= Watches::Calls {
-            let watch = Watch::new(observer.clone(), rules.clone(), machine.last_ticket());
-            circuit.watch.store(Some(Arc::new(watch)));
-        }
-        locked.breaker = Some(LockedBreaker::new(machine, &rules, observer, counts_in_flight));
+        circuit.enforcement.clear_credit();
+        let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
+        circuit.follow_rules(&mut breaker);
+        locked.breaker = Some(breaker);
         circuit.publish(&locked);
         drop(locked);
         circuit

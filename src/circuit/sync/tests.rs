@@ -3,8 +3,7 @@
 
 use std::thread;
 
-use super::sync::{AtomicU64, Ordering};
-use super::update;
+use super::{AtomicU64, Ordering, update};
 
 #[test]
 fn whoever_sees_what_was_published_last_sees_what_was_published_before() {
