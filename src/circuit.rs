@@ -60,7 +60,7 @@ pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
-use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
 use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket, View};
@@ -367,13 +367,6 @@ const UNTIMED: Tick = NEVER;
 #[inline]
 fn beginning(status: StatusWord) -> Tick {
     if status.is(StatusWord::TIMED) { clock::now() } else { UNTIMED }
-}
-
-/// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.
-fn update(atomic: &AtomicU64, value: u64) {
-    if atomic.load(Ordering::Relaxed) != value {
-        atomic.store(value, Ordering::Release);
-    }
 }
 
 // For tests of the layers below.

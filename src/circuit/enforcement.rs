@@ -3,8 +3,8 @@
 use super::observer::Watch;
 use super::permit::Permit;
 use super::status::StatusWord;
-use super::sync::{AtomicU64, Ordering};
-use super::{Circuit, beginning, update};
+use super::sync::{AtomicU64, Ordering, update};
+use super::{Circuit, beginning};
 use crate::machine::Refusal;
 
 /// Decides for each rejection whether it is enforced.

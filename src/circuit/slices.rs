@@ -35,8 +35,7 @@ use std::sync::LazyLock;
 use std::thread::available_parallelism;
 
 use super::status::StatusWord;
-use super::sync::{AtomicU64, Ordering, own_stripe};
-use super::update;
+use super::sync::{AtomicU64, Ordering, own_stripe, update};
 use crate::machine::{Effect, NEVER, Report, Results, Tick, Ticket};
 
 /// The current slice of a circuit. All fields are read together, and lie on the cache line of the status

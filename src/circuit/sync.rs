@@ -33,6 +33,13 @@ use std::time::Duration;
 #[cfg(all(feature = "keyed", tower_breaker_loom))]
 use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
 
+/// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.
+pub(super) fn update(atomic: &AtomicU64, value: u64) {
+    if atomic.load(Ordering::Relaxed) != value {
+        atomic.store(value, Ordering::Release);
+    }
+}
+
 /// Locks a mutex even if another thread has panicked while it held the lock. No user code runs under such
 /// a lock, and the data behind it is changed only in ways that leave it usable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -92,3 +99,6 @@ pub(crate) fn own_stripe() -> usize {
 
 #[cfg(tower_breaker_loom)]
 pub(crate) use super::model::own_stripe;
+
+#[cfg(test)]
+mod tests;

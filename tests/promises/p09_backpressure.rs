@@ -2,7 +2,8 @@
 //! rejecting.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::time::timeout;
 use tokio_test::{assert_pending, assert_ready_ok};
@@ -54,6 +55,33 @@ async fn with_backpressure_a_waiting_caller_is_woken_when_an_operator_acts() {
         assert!(service.is_woken());
         assert_ready_ok!(service.poll_ready());
     }
+}
+
+/// Closes the circuit when it is dropped.
+struct ClosesWhenDropped(CircuitBreaker);
+
+impl Wake for ClosesWhenDropped {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for ClosesWhenDropped {
+    fn drop(&mut self) {
+        self.0.force_closed();
+    }
+}
+
+#[test]
+fn with_backpressure_a_circuit_that_closes_while_a_caller_begins_to_wait_lets_it_go_on_at_once() {
+    let breaker = breaker();
+    let (backend, _control) = backend();
+    let layer = CircuitBreakerLayer::new(breaker.clone()).backpressure();
+    let mut service = layer.layer(backend);
+    breaker.force_open();
+    let first = Waker::from(Arc::new(ClosesWhenDropped(breaker)));
+    assert_pending!(service.poll_ready(&mut Context::from_waker(&first)));
+    drop(first);
+    // The waker of the second poll replaces the first one, which closes the circuit meanwhile.
+    assert_ready_ok!(service.poll_ready(&mut Context::from_waker(Waker::noop())));
 }
 
 #[tokio::test(start_paused = true)]
