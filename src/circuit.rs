@@ -35,6 +35,7 @@ mod locked;
 #[cfg(tower_breaker_loom)]
 pub mod model;
 mod observer;
+mod own_stripe;
 mod permit;
 pub(crate) mod pool;
 mod rejected;
@@ -47,7 +48,6 @@ use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
 pub(crate) use self::escaped::Escaped;
-use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
 pub(crate) use self::observer::{Observer, SettledCall, Watches};
@@ -69,7 +69,6 @@ pub(crate) struct Circuit {
     watch: ArcSwapOption<Watch>,
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
-    in_flight: InFlight,
     waiters: Waiters,
 }
 
@@ -147,7 +146,7 @@ impl Circuit {
     #[inline]
     fn permit(&'static self, status: StatusWord, began: Tick) -> Permit {
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
-            self.in_flight.add();
+            self.published.slices.begin_call();
         }
         Permit::new(self, status, began)
     }
@@ -191,7 +190,7 @@ impl Circuit {
             self.settle(clock::now, status.ticket(), began, report);
         }
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
-            self.release();
+            self.published.slices.end_call();
         }
     }
 

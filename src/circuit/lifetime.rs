@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::in_flight::InFlight;
 use super::locked::LockedBreaker;
 use super::observer::{Observer, Watch, Watches};
 use super::slices::Slices;
@@ -28,7 +27,6 @@ impl Circuit {
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
             abandoned_after: AtomicU64::new(NEVER),
-            in_flight: InFlight::default(),
             waiters: Waiters::default(),
         }
     }
@@ -45,7 +43,6 @@ impl Circuit {
         let now = clock::now();
         let machine = Machine::new(rules.clone(), locked.last_ticket, seed, now);
         observer.read(&machine, now);
-        circuit.in_flight.start();
         circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         if observer.watches() >= Watches::Calls {
@@ -72,15 +69,12 @@ impl Circuit {
         // Without the lock, because this may drop the listeners of a user.
         drop(breaker);
         self.watch.store(None);
-        self.release();
+        pool::put(self);
     }
 
-    /// Called when the breaker, or a call in flight that is counted, no longer needs the circuit. When none
-    /// of them does, the circuit goes back to the pool.
-    #[inline]
-    pub(super) fn release(&'static self) {
-        if self.in_flight.remove() {
-            pool::put(self);
-        }
+    /// Whether the calls of the last breaker have all ended, if they are counted. Called after the breaker has
+    /// [stopped](Self::stop), so no call can begin.
+    pub(super) fn is_drained(&self) -> bool {
+        self.published.slices.have_no_calls()
     }
 }
