@@ -1,23 +1,23 @@
 //! [`CircuitBreaker`], the handle that users hold, and its error.
 
+mod admission;
 mod call;
 mod error;
 mod weak;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::task::Poll;
 
 use self::call::{Call, errors_are_failures};
 pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Observer, Outcome, Permit, ProbeSlot, Rejected, Waiter};
-use crate::machine::{OperatorAction, Refusal, Rules, State};
+use crate::circuit::{Circuit, Observer, Outcome};
+use crate::machine::{OperatorAction, Rules, State};
 use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
@@ -105,75 +105,6 @@ impl CircuitBreaker {
         let snapshot = Snapshot::new(self.circuit().view());
         self.lease.listeners.publish();
         snapshot
-    }
-
-    /// Asks for admission of one call. The [`Permit`] reports its result. Use this, or [`call`](Self::call),
-    /// if your code is not a Tower [`Service`](tower_service::Service).
-    ///
-    /// # Errors
-    /// Returns [`Rejected`] if the circuit is open, or if it is half-open and no probe slot is free.
-    ///
-    /// # Example
-    /// ```
-    /// # fn send() -> std::io::Result<()> { Ok(()) }
-    /// let breaker = tower_breaker::CircuitBreaker::new("statsd");
-    ///
-    /// let permit = breaker.try_acquire()?;
-    /// match send() {
-    ///     Ok(()) => permit.success(),
-    ///     Err(_) => permit.failure(),
-    /// }
-    /// # Ok::<(), tower_breaker::Rejected>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        match self.circuit().admit_if_closed() {
-            Some(permit) => Ok(permit),
-            None => self.try_acquire_if_not_closed(),
-        }
-    }
-
-    #[cold]
-    fn try_acquire_if_not_closed(&self) -> Result<Permit, Rejected> {
-        self.admit().map_err(|refusal| self.reject(refusal))
-    }
-
-    /// Waits until the circuit admits a call, and returns the permit of the call.
-    ///
-    /// # Cancel safety
-    /// This method is cancel safe. A future that is dropped before it completes holds neither a permit nor
-    /// a probe slot.
-    ///
-    /// # Panics
-    /// Panics if it has to wait outside of a tokio runtime, or in a runtime without timers.
-    ///
-    /// # Example
-    /// ```
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// let breaker = tower_breaker::CircuitBreaker::new("queue");
-    /// let permit = breaker.acquire().await;
-    /// permit.success();
-    /// # });
-    /// ```
-    pub async fn acquire(&self) -> Permit {
-        let mut waiter = None;
-        poll_fn(|cx| {
-            if let Ok(permit) = self.admit() {
-                return Poll::Ready(permit);
-            }
-            let waiter = waiter.get_or_insert_with(|| Waiter::new(self.circuit()));
-            waiter.register(cx);
-            match self.admit() {
-                Ok(permit) => Poll::Ready(permit),
-                Err(_) => {
-                    if let Some(at) = self.circuit().next_look() {
-                        waiter.wake_at(at, cx);
-                    }
-                    Poll::Pending
-                }
-            }
-        })
-        .await
     }
 
     /// Runs a future if the circuit admits it, and records how it ends: `Err` is a failure, and so is a
@@ -343,29 +274,6 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) fn circuit(&self) -> &'static Circuit {
         self.lease.circuit
-    }
-
-    /// Admits a call, or returns why not. A refusal is not reported to listeners.
-    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
-        let (permit, is_probe) = self.circuit().admit()?;
-        if is_probe {
-            self.lease.listeners.probe_admitted();
-        }
-        Ok(permit)
-    }
-
-    /// Begins the call of a probe, unless its slot has expired or was given to another caller.
-    pub(crate) fn begin(&self, slot: ProbeSlot) -> Option<Permit> {
-        let permit = slot.begin()?;
-        self.lease.listeners.probe_admitted();
-        Some(permit)
-    }
-
-    pub(crate) fn reject(&self, refusal: Refusal) -> Rejected {
-        let listeners = &self.lease.listeners;
-        let rejected = Rejected::new(listeners.name().clone(), refusal);
-        listeners.rejected(&rejected);
-        rejected
     }
 }
 

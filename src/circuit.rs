@@ -26,6 +26,7 @@
 
 mod catch_panic;
 pub(crate) mod clock;
+mod enforcement;
 mod escaped;
 #[cfg(feature = "keyed")]
 mod idle;
@@ -39,6 +40,7 @@ mod own_stripe;
 mod permit;
 pub(crate) mod pool;
 mod rejected;
+mod settings;
 mod slices;
 mod status;
 pub(crate) mod sync;
@@ -47,6 +49,7 @@ mod waiters;
 use arc_swap::ArcSwapOption;
 
 pub(crate) use self::catch_panic::catch_panic;
+use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
@@ -60,7 +63,9 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{Admission, Machine, OperatorAction, Refusal, Report, Tick, Ticket, View};
+use crate::machine::{
+    Admission, Machine, NEVER, OperatorAction, Refusal, Report, Tick, Ticket, View,
+};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -69,6 +74,7 @@ pub(crate) struct Circuit {
     watch: ArcSwapOption<Watch>,
     /// How many nanoseconds without a sign of life make an abandoned call a failed one.
     abandoned_after: AtomicU64,
+    enforcement: Enforcement,
     waiters: Waiters,
 }
 
@@ -117,7 +123,7 @@ impl Circuit {
         })
     }
 
-    /// Returns how a call is admitted and at what time (0 if nothing depends on it), or why it is not.
+    /// Returns how a call is admitted and at what time ([`UNTIMED`] if nothing depends on it), or why it is not.
     fn acquire(&self) -> Result<(Admission, Tick), Refusal> {
         let status = self.status();
         if status.is(StatusWord::CLOSED) {
@@ -186,7 +192,7 @@ impl Circuit {
     fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
         if status.is(StatusWord::OBSERVED) {
             self.settle_observed(status, began, report);
-        } else {
+        } else if !status.is(StatusWord::SHADOW) {
             self.settle(clock::now, status.ticket(), began, report);
         }
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
@@ -200,11 +206,13 @@ impl Circuit {
     fn settle_observed(&self, status: StatusWord, began: Tick, report: Report) {
         let now = status.is(StatusWord::TIMED).then(clock::now);
         let clock = || now.unwrap_or_else(clock::now);
-        let is_current = self.settle(clock, status.ticket(), began, report);
+        let is_shadow = status.is(StatusWord::SHADOW);
+        let is_current = !is_shadow && self.settle(clock, status.ticket(), began, report);
 
         let took = now.map(|now| now.saturating_sub(began));
         if let Some(watch) = self.watch.load().as_deref() {
-            watch.call_settled(status.ticket(), took, report, is_current);
+            let is_stale = !is_shadow && !is_current;
+            watch.call_settled(status.ticket(), took, report, is_stale, is_shadow);
         }
     }
 
@@ -256,7 +264,10 @@ impl Circuit {
     /// Lets an operator act.
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
-        self.with_machine(|machine| machine.operate(action, now));
+        self.with_locked(lock(&self.locked), |breaker| {
+            breaker.machine.operate(action, now);
+            self.follow_rules(breaker);
+        });
     }
 
     /// Returns the current state of the circuit, and lets the observer take a reading.
@@ -357,10 +368,15 @@ impl Circuit {
 
 const HAS_BREAKER: &str = "a circuit is asked only by those who hold its breaker";
 
-/// Returns when a call begins that a closed circuit admits with this status, or 0 if nothing depends on it.
+/// The beginning of a call that is not timed. Whenever such a call ends, it has taken no time, so it is neither slow
+/// nor late if the settings have changed meanwhile.
+const UNTIMED: Tick = NEVER;
+
+/// Returns when a call begins that a closed circuit admits with this status, or [`UNTIMED`] if nothing depends on
+/// it.
 #[inline]
 fn beginning(status: StatusWord) -> Tick {
-    if status.is(StatusWord::TIMED) { clock::now() } else { 0 }
+    if status.is(StatusWord::TIMED) { clock::now() } else { UNTIMED }
 }
 
 /// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.

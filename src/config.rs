@@ -16,6 +16,7 @@ mod checks;
 mod error;
 #[cfg(feature = "serde")]
 mod file;
+mod live;
 mod rules;
 
 pub use self::builder::CircuitBreakerBuilder;

@@ -117,12 +117,13 @@ pub use crate::layer::{
     RejectedFuture, ResponseFuture,
 };
 pub use crate::machine::{
-    Backoff, Cause, HalfOpen, OperatorAction, RejectReason, SlidingWindow, State,
+    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, SlidingWindow, State,
 };
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;
 pub use crate::observe::{
-    Ending, Event, EventKind, Interest, Lagged, Listener, Settled, Transition, Transitions,
+    Ending, Event, EventKind, Interest, Lagged, Listener, Reconfiguration, SettingChange, Settled,
+    Transition, Transitions,
 };
 pub use crate::snapshot::{Snapshot, TripRule};
 

@@ -32,10 +32,12 @@ mod cause;
 mod change;
 mod counts;
 mod effect;
+mod forgetting;
 mod half_open;
 mod operate;
 mod probes;
 mod probing;
+mod reconfigure;
 mod refusal;
 mod results;
 mod retry_after;
@@ -50,11 +52,12 @@ use std::sync::Arc;
 
 pub use self::backoff::Backoff;
 pub use self::cause::Cause;
-pub(crate) use self::change::{Change, Opening};
+pub(crate) use self::change::{Change, EnforcementNote, Opening};
 pub(crate) use self::effect::Effect;
 pub use self::half_open::HalfOpen;
 pub(crate) use self::half_open::ProbeRule;
 pub use self::operate::OperatorAction;
+pub use self::reconfigure::Reconfigured;
 pub(crate) use self::refusal::Refusal;
 pub use self::refusal::RejectReason;
 pub(crate) use self::results::Results;
@@ -66,6 +69,7 @@ pub(crate) use self::window::Extent;
 pub use self::window::SlidingWindow;
 
 use self::counts::Tally;
+use self::forgetting::ClosedTime;
 use self::probes::Probes;
 use self::retry_after::RetryAfter;
 use self::window::Window;
@@ -111,11 +115,12 @@ impl Report {
 }
 
 /// Something that has happened to the circuit, in the order in which it happened.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Occurrence {
     Changed(Change),
     ProbeTimedOut,
     Operated(OperatorAction),
+    Reconfigured { from: Arc<Rules>, to: Arc<Rules> },
 }
 
 #[derive(Debug, Clone)]
@@ -128,8 +133,11 @@ pub(crate) struct Machine {
     window: Option<Window>,
     probes: Probes,
     last_ticket: Ticket,
-    /// The open periods since the circuit was last closed. The backoff depends on them.
+    /// The open periods that the backoff depends on: those since the circuit was last closed and those before that
+    /// it has not forgotten.
     attempts: u32,
+    /// How long the circuit has been closed, while it is.
+    closed_time: ClosedTime,
     /// All open periods. The jitter is drawn from this number, so the next wait is known in advance.
     openings: u64,
     seed: u64,
@@ -138,7 +146,7 @@ pub(crate) struct Machine {
     /// When the machine entered its state, and why.
     since: Tick,
     cause: Option<Cause>,
-    /// What the callee has asked for in this period.
+    /// What the callee has asked for in this period or, while the circuit is open, before it opened.
     retry_after: RetryAfter,
     /// The last ticket before the circuit left the closed state. Later tickets are of the probes since.
     outage: Ticket,
@@ -148,7 +156,7 @@ pub(crate) struct Machine {
     slot_freed: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Phase {
     /// Calls are admitted with this ticket and counted in the window.
     Closed { ticket: Ticket, streak: u64 },
@@ -176,6 +184,7 @@ impl Machine {
             rules,
             last_ticket: ticket,
             attempts: 0,
+            closed_time: ClosedTime::start(now),
             openings: 0,
             seed,
             now,
@@ -194,14 +203,14 @@ impl Machine {
     /// Admits a call, or says why not.
     pub(crate) fn acquire(&mut self, now: Tick) -> Result<Admission, Refusal> {
         self.advance(now);
-        match self.phase {
+        let phase = self.phase;
+        match phase {
             Phase::Closed { ticket, .. } => Ok(Admission::Closed(ticket)),
             Phase::Open { until, .. } if self.now >= until && !self.forced => {
                 self.enter_half_open(Cause::WaitOver);
                 Ok(self.admit_probe())
             }
-            Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Ok(self.admit_probe()),
-            Phase::HalfOpen { .. } if self.probes.remove_idle() => Ok(self.admit_probe()),
+            Phase::HalfOpen { tally } if self.free_a_slot(tally) => Ok(self.admit_probe()),
             Phase::Open { .. } | Phase::HalfOpen { .. } => Err(self.refusal()),
         }
     }
@@ -342,6 +351,10 @@ impl Machine {
             Phase::Open { until, .. } => Some(until),
             _ => None,
         }
+    }
+
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 
     pub(crate) fn last_ticket(&self) -> Ticket {

@@ -38,6 +38,7 @@ pub mod metrics;
 mod no_metrics;
 mod notifying;
 mod pending;
+mod reconfiguration;
 #[cfg(feature = "keyed")]
 mod registry;
 mod settled;
@@ -54,6 +55,7 @@ pub(crate) use self::listeners::Listeners;
 pub(crate) use self::metrics::Series;
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::no_metrics::Series;
+pub use self::reconfiguration::{Reconfiguration, SettingChange};
 #[cfg(feature = "keyed")]
 pub(crate) use self::registry::RegistryObserver;
 pub use self::settled::{Ending, Settled};

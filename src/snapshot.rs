@@ -47,7 +47,7 @@ use crate::machine::{Cause, State, View};
 ///
 /// ```json
 /// {
-///   "state": "half_open", "forced": false, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
+///   "state": "half_open", "forced": false, "enforcement": 1.0, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
@@ -100,6 +100,13 @@ impl Snapshot {
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.0.forced
+    }
+
+    /// Returns the share of rejections that are enforced, from 0.0 (shadow mode) to 1.0. See
+    /// [`CircuitBreakerBuilder::enforcement`](crate::CircuitBreakerBuilder::enforcement).
+    #[must_use]
+    pub fn enforcement(&self) -> f64 {
+        self.0.rules.enforcement
     }
 
     /// Returns how long the circuit has been in this state.
@@ -196,8 +203,11 @@ impl Snapshot {
     /// Returns `None` unless the circuit is half-open.
     #[must_use]
     pub fn probes_to_close(&self) -> Option<u64> {
-        let probes = u64::from(self.0.rules.half_open.probes());
-        (self.0.state == State::HalfOpen).then(|| probes - self.calls())
+        let rule = self.0.rules.half_open;
+        let reported = rule.reported(self.0.tally.counts);
+        // After a change of the settings there may be more reports than needed. Then the next one decides.
+        let missing = u64::from(rule.probes()).saturating_sub(reported).max(1);
+        (self.0.state == State::HalfOpen).then_some(missing)
     }
 
     /// Returns how long it takes until the time of the first probe

@@ -17,18 +17,20 @@ const STEPS: usize = 120;
 impl<'b> Arbitrary<'b> for Run {
     fn arbitrary(u: &mut Unstructured<'b>) -> Result<Self> {
         let settings = settings(u)?;
+        let others = (0..u.choose_index(3)?).map(|_| settings_like(u, &settings));
+        let others = others.collect::<Result<_>>()?;
         let look_every = u.choose_index(4)? + 1;
         let leak_at_the_end = u.arbitrary()?;
         let mut ops = vec![op(u)?];
         while !u.is_empty() && ops.len() < STEPS {
             ops.push(op(u)?);
         }
-        Ok(Self { settings, ops, look_every, leak_at_the_end })
+        Ok(Self { settings, others, ops, look_every, leak_at_the_end })
     }
 }
 
 fn op(u: Bytes<'_, '_>) -> Result<Op> {
-    Ok(match u.int_in_range(0..=15)? {
+    Ok(match u.int_in_range(0..=17)? {
         0..=3 => Op::Acquire,
         4..=5 => Op::End(which(u)?, ending(u)?),
         6..=7 => Op::Call(ending(u)?),
@@ -38,6 +40,8 @@ fn op(u: Bytes<'_, '_>) -> Result<Op> {
         12 => Op::ForceOpen,
         13 => Op::ForceClosed,
         14 => Op::Resume,
+        15 => Op::SetEnforcement(u.int_in_range(0..=64)?),
+        16 => Op::Reconfigure(u.choose_index(2)?),
         _ => Op::EndOrphan(ending(u)?),
     })
 }
@@ -76,6 +80,7 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
                 Mark::Bucket,
                 Mark::NextBucket,
                 Mark::Expiry,
+                Mark::Forgetting,
             ])?;
             let edge = *u.choose(&[Edge::Exactly, Edge::JustBefore, Edge::JustAfter])?;
             Span::Until(mark, edge)
@@ -101,8 +106,16 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         trip_on_retry_after: u.arbitrary()?,
         failure_count: option(u, number)?,
         no_trip_rules: u.ratio(1, 16)?,
+        forget_after: option(u, duration)?,
+        enforcement: option(u, |u| u.int_in_range(0..=64))?,
     };
     Ok(settings.made_valid())
+}
+
+/// Settings that differ from others in some groups only.
+fn settings_like(u: Bytes<'_, '_>, others: &Settings) -> Result<Settings> {
+    let same = u.arbitrary()?;
+    Ok(settings(u)?.partly(others, same))
 }
 
 fn option<T>(u: Bytes<'_, '_>, some: fn(Bytes<'_, '_>) -> Result<T>) -> Result<Option<T>> {

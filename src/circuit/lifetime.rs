@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use super::enforcement::Enforcement;
 use super::locked::LockedBreaker;
-use super::observer::{Observer, Watch, Watches};
+use super::observer::Observer;
 use super::slices::Slices;
-use super::sync::{AtomicU64, Mutex, Ordering, lock};
+use super::sync::{AtomicU64, Mutex, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
 use crate::machine::{Machine, NEVER, Rules};
@@ -27,6 +28,7 @@ impl Circuit {
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
             abandoned_after: AtomicU64::new(NEVER),
+            enforcement: Enforcement::default(),
             waiters: Waiters::default(),
         }
     }
@@ -41,15 +43,12 @@ impl Circuit {
         let circuit = pool::take();
         let mut locked = lock(&circuit.locked);
         let now = clock::now();
-        let machine = Machine::new(rules.clone(), locked.last_ticket, seed, now);
+        let machine = Machine::new(rules, locked.last_ticket, seed, now);
         observer.read(&machine, now);
-        circuit.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
-        circuit.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
-        if observer.watches() >= Watches::Calls {
-            let watch = Watch::new(observer.clone(), rules.clone(), machine.last_ticket());
-            circuit.watch.store(Some(Arc::new(watch)));
-        }
-        locked.breaker = Some(LockedBreaker::new(machine, &rules, observer, counts_in_flight));
+        circuit.enforcement.clear_credit();
+        let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
+        circuit.follow_rules(&mut breaker);
+        locked.breaker = Some(breaker);
         circuit.publish(&locked);
         drop(locked);
         circuit

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::observer::{Observer, Watches};
 use super::status::StatusWord;
-use crate::machine::{Machine, Rules, Ticket};
+use crate::machine::{Machine, Ticket};
 
 #[derive(Default)]
 pub(super) struct LockedState {
@@ -16,7 +16,10 @@ pub(super) struct LockedState {
 
 pub(super) struct LockedBreaker {
     pub(super) machine: Machine,
+    /// The first ticket of this breaker. Earlier ones belong to breakers that are gone.
+    pub(super) first_ticket: Ticket,
     pub(super) observer: Arc<dyn Observer>,
+    counts_in_flight: bool,
     /// The flags of the status word that do not depend on the state.
     pub(super) fixed_flags: u64,
 }
@@ -24,18 +27,22 @@ pub(super) struct LockedBreaker {
 impl LockedBreaker {
     pub(super) fn new(
         machine: Machine,
-        rules: &Rules,
         observer: Arc<dyn Observer>,
         counts_in_flight: bool,
     ) -> Self {
-        let watches = observer.watches();
+        let first_ticket = machine.last_ticket();
+        Self { machine, first_ticket, observer, counts_in_flight, fixed_flags: 0 }
+    }
+
+    /// Sets the flags that depend on the rules.
+    pub(super) fn follow_rules(&mut self) {
+        let (rules, watches) = (self.machine.rules(), self.observer.watches());
         let flag = |flag, is_set| if is_set { flag } else { 0 };
         let is_timed = rules.times_calls() || watches >= Watches::Durations;
-        let fixed_flags = flag(StatusWord::TIMED, is_timed)
+        self.fixed_flags = flag(StatusWord::TIMED, is_timed)
             | flag(StatusWord::OBSERVED, watches >= Watches::Calls)
-            | flag(StatusWord::COUNTS_IN_FLIGHT, counts_in_flight)
+            | flag(StatusWord::COUNTS_IN_FLIGHT, self.counts_in_flight)
             | flag(StatusWord::COUNTS_ABANDONED, rules.abandoned_after.is_some());
-        Self { machine, observer, fixed_flags }
     }
 
     /// Records what has happened. Returns the observer if it has to be notified.

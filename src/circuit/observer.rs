@@ -49,6 +49,8 @@ pub(crate) struct SettledCall {
     pub(crate) took: Option<Nanos>,
     /// Whether the result was dropped, because the period that admitted the call has ended.
     pub(crate) is_stale: bool,
+    /// Whether the call was turned away and made all the same, so that its result does not count.
+    pub(crate) is_shadow: bool,
 }
 
 /// The observer of the breaker that a circuit works for. It is kept next to the circuit, so that a permit
@@ -69,17 +71,22 @@ impl Watch {
         Self { observer, rules, first_ticket }
     }
 
+    pub(super) fn first_ticket(&self) -> Ticket {
+        self.first_ticket
+    }
+
     pub(super) fn call_settled(
         &self,
         ticket: Ticket,
         took: Option<Nanos>,
         report: Report,
-        is_current: bool,
+        is_stale: bool,
+        is_shadow: bool,
     ) {
         if ticket < self.first_ticket {
             return;
         }
         let verdict = self.rules.verdict(report, took.unwrap_or(0));
-        self.observer.call_settled(SettledCall { report, verdict, took, is_stale: !is_current });
+        self.observer.call_settled(SettledCall { report, verdict, took, is_stale, is_shadow });
     }
 }

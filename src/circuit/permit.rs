@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Circuit, StatusWord, clock};
+use super::{Circuit, StatusWord, UNTIMED, clock};
 use crate::machine::{Machine, Report, Tick, Ticket, nanos};
 
 /// What the result of a call says about the health of the dependency.
@@ -61,7 +61,7 @@ struct Call {
     circuit: &'static Circuit,
     /// The status of the circuit at the admission, with the ticket of the call.
     status: StatusWord,
-    /// When the call began, or 0 if nothing depends on it.
+    /// When the call began, or [`UNTIMED`] if nothing depends on it.
     began: Tick,
 }
 
@@ -91,6 +91,15 @@ impl Permit {
     #[inline]
     pub(super) fn new(circuit: &'static Circuit, status: StatusWord, began: Tick) -> Self {
         Self(Call { circuit, status, began })
+    }
+
+    /// Returns whether the circuit turned the call away and let it through all the same, because not every rejection
+    /// is [enforced](crate::CircuitBreakerBuilder::enforcement).
+    ///
+    /// The result of such a call never counts. Listeners and metrics learn how it ended.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.0.status.is(StatusWord::SHADOW)
     }
 
     /// Reports that the call succeeded.
@@ -267,7 +276,7 @@ impl ProbeSlot {
 
 impl Drop for ProbeSlot {
     fn drop(&mut self) {
-        self.circuit.settle(clock::now, self.ticket, 0, Report::Ignored);
+        self.circuit.settle(clock::now, self.ticket, UNTIMED, Report::Ignored);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::machine::{Effect, Machine, State, Ticket};
 
 /// The state of a circuit as calls read it without the lock: flags in the low bits, and the ticket of the
-/// closed period in the upper 54. At one transition per microsecond, tickets last for 570 years.
+/// closed period in the upper 53. At one transition per microsecond, tickets last for 285 years.
 ///
 /// A [`Permit`](super::Permit) carries the status word of its admission to the end of its call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,9 +29,11 @@ impl StatusWord {
     pub(super) const COUNTS_IN_FLIGHT: u64 = 1 << 8;
     /// An abandoned call counts as a failure if it took too long.
     pub(super) const COUNTS_ABANDONED: u64 = 1 << 9;
+    /// The call was turned away and made all the same, so it never counts. Only permits have this flag.
+    pub(super) const SHADOW: u64 = 1 << 10;
     /// A call must do more at its end than be settled.
-    pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT;
-    const TICKET_SHIFT: u32 = 10;
+    pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT | Self::SHADOW;
+    const TICKET_SHIFT: u32 = 11;
 
     /// The status of a circuit without a breaker. No ticket matches it, and it has no flags.
     pub(super) const NONE: Self = Self(0);
@@ -62,6 +64,11 @@ impl StatusWord {
     #[inline]
     pub(super) fn ticket(self) -> Ticket {
         self.0 >> Self::TICKET_SHIFT
+    }
+
+    /// Returns the same status for a shadow call.
+    pub(super) fn of_shadow(self) -> Self {
+        Self(self.0 | Self::SHADOW)
     }
 
     /// Returns the same status for a call with this ticket.

@@ -71,6 +71,7 @@ pub struct CircuitBreakerBuilder {
     pub(super) abandoned_after: Option<Duration>,
     pub(super) max_retry_after: Duration,
     pub(super) trip_on_retry_after: bool,
+    pub(super) enforcement: Option<f64>,
     listeners: Vec<Arc<dyn Listener>>,
     counts_in_flight: bool,
 }
@@ -108,6 +109,7 @@ impl CircuitBreakerBuilder {
             abandoned_after: None,
             max_retry_after: Duration::from_secs(300),
             trip_on_retry_after: false,
+            enforcement: None,
             listeners: Vec::new(),
             counts_in_flight: false,
         }
@@ -256,6 +258,37 @@ impl CircuitBreakerBuilder {
         self
     }
 
+    /// Sets the share of rejections that are enforced, from 0.0 to 1.0. The default is 1.0, and 0.0 is *shadow mode*.
+    ///
+    /// The circuit works as if every rejection were enforced: it opens, waits, probes and closes at the same times.
+    /// But a call that it turns away and that is not enforced is made all the same, with a
+    /// [shadow permit](crate::Permit::is_shadow), and its result does not count. Listeners learn of such a call by
+    /// [`WouldReject`](EventKind::WouldReject), and how it ended by [`Settled`](EventKind::Settled). So you see what
+    /// the breaker would have done before you let it: the guide for
+    /// [introducing a breaker](crate::docs::introducing) has the steps.
+    ///
+    /// The share goes by credit, not by chance: at 0.25, every fourth rejection of the circuit is enforced. Each
+    /// circuit has its own credit, so a [key](crate::keyed) that is seldom called is seldom rejected. A circuit that is
+    /// [forced open](CircuitBreaker::force_open) rejects every call.
+    ///
+    /// [`set_enforcement`](CircuitBreaker::set_enforcement) changes the share while the circuit works.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::CircuitBreaker;
+    ///
+    /// let breaker = CircuitBreaker::builder("payments").enforcement(0.0).build()?;
+    /// breaker.trip();
+    /// let permit = breaker.try_acquire().expect("nothing is rejected in shadow mode");
+    /// assert!(permit.is_shadow());
+    /// permit.success(); // does not close the circuit
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
+    pub fn enforcement(mut self, share: f64) -> Self {
+        self.enforcement = Some(share);
+        self
+    }
+
     /// Calls `listener` after each change of state, one at a time and in order. See [`Listener`] for what it
     /// may do.
     pub fn on_transition(self, listener: impl Fn(&Transition) + Send + Sync + 'static) -> Self {
@@ -331,6 +364,7 @@ impl fmt::Debug for CircuitBreakerBuilder {
             .field("abandoned_after", &self.abandoned_after)
             .field("max_retry_after", &self.max_retry_after)
             .field("trip_on_retry_after", &self.trip_on_retry_after)
+            .field("enforcement", &self.enforcement)
             .finish_non_exhaustive()
     }
 }

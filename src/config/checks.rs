@@ -37,6 +37,19 @@ pub(crate) fn rate(setting: &'static str, rate: impl Into<Option<f64>>) -> Resul
     }
 }
 
+/// A share, which may be zero.
+pub(crate) fn share(
+    setting: &'static str,
+    share: impl Into<Option<f64>>,
+) -> Result<(), ConfigError> {
+    match share.into() {
+        Some(share) if !(0.0..=1.0).contains(&share) => {
+            Err(ConfigError::new(setting, share.to_string(), "a share from 0.0 to 1.0"))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn backoff(backoff: &Backoff) -> Result<(), ConfigError> {
     let Backoff { initial, max, factor, jitter, .. } = *backoff;
     let wrong = |value, allowed| Err(ConfigError::new("open_duration", value, allowed));

@@ -15,10 +15,10 @@ use self::setting::Setting;
 use self::table::Table;
 use self::write::as_text;
 use super::builder::CircuitBreakerBuilder;
-use super::checks::{at_least_one, longer_than_zero, rate};
+use super::checks::{at_least_one, longer_than_zero, rate, share};
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
-use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+use crate::machine::{Backoff, HalfOpen, Reconfigured, SlidingWindow};
 
 /// The settings of a [`CircuitBreaker`], read from a file: TOML, YAML, JSON, or any other format that serde
 /// supports. Requires the feature `serde`.
@@ -35,13 +35,14 @@ use crate::machine::{Backoff, HalfOpen, SlidingWindow};
 /// | | or `time`, a duration longer than zero, and optionally `buckets`, at least 1 | `{ time = "30s", buckets = 10 }` |
 /// | `minimum_calls` | a whole number, at least 1 | `20` |
 /// | `open_duration` | a duration longer than zero: each wait | `"5s"` |
-/// | | or `initial`, a duration longer than zero, and `max`, a duration not shorter than `initial`, and optionally `factor`, at least 1, and `jitter`, from 0.0 to 1.0 | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
+/// | | or `initial`, a duration longer than zero, and `max`, a duration not shorter than `initial`, and optionally `factor`, at least 1, `jitter`, from 0.0 to 1.0, and `forget_after`, a duration | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
 /// | `half_open` | `consecutive_successes`, a whole number, at least 1 | `{ consecutive_successes = 3 }` |
 /// | | or `sample`, a whole number, at least 1; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
 /// | `probe_timeout` | a duration longer than zero | `"30s"` |
 /// | `abandoned_after` | a duration longer than zero | `"900ms"` |
 /// | `max_retry_after` | a duration longer than zero | `"5m"` |
 /// | `trip_on_retry_after` | `true` or `false` | `true` |
+/// | `enforcement` | from 0.0 to 1.0 | `0.25` |
 ///
 /// Each setting has the name, the meaning and the range of a method of [`CircuitBreakerBuilder`]. A setting
 /// that is absent has its [default](CircuitBreakerBuilder). An unknown setting is an error.
@@ -139,6 +140,30 @@ impl Config {
     pub fn build(&self, name: impl Into<Arc<str>>) -> Result<CircuitBreaker, ConfigError> {
         self.builder(name).build()
     }
+
+    /// Changes the settings of a breaker to these, as [`CircuitBreaker::reconfigure`] does. A setting that is absent
+    /// gets its default, but the share of rejections that are enforced stays as it is if `enforcement` is absent.
+    ///
+    /// The [guide](crate::docs::introducing#settings-from-a-file) shows how to follow a file.
+    ///
+    /// # Errors
+    /// The same as [`build`](Self::build). All settings stay as they were.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{Config, Reconfigured};
+    ///
+    /// let config: Config = toml::from_str("consecutive_failures = 5")?;
+    /// let breaker = config.build("payments")?;
+    ///
+    /// let changed: Config = toml::from_str("consecutive_failures = 3")?;
+    /// assert_eq!(changed.reconfigure(&breaker)?, Reconfigured::WindowKept);
+    /// assert_eq!(changed.reconfigure(&breaker)?, Reconfigured::Unchanged);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reconfigure(&self, breaker: &CircuitBreaker) -> Result<Reconfigured, ConfigError> {
+        breaker.reconfigure(self.builder(""))
+    }
 }
 
 impl<'de> Deserialize<'de> for Config {
@@ -201,6 +226,8 @@ struct Fields {
     max_retry_after: Option<Duration>,
     #[serde(deserialize_with = "trip_on_retry_after", skip_serializing_if = "Option::is_none")]
     trip_on_retry_after: Option<bool>,
+    #[serde(deserialize_with = "enforcement", skip_serializing_if = "Option::is_none")]
+    enforcement: Option<f64>,
 }
 
 impl Fields {
@@ -225,6 +252,7 @@ impl Fields {
             sliding_window minimum_calls
             open_duration half_open
             probe_timeout abandoned_after max_retry_after trip_on_retry_after
+            enforcement
         }
     }
 
@@ -250,6 +278,7 @@ impl Fields {
             sliding_window minimum_calls
             open_duration half_open
             probe_timeout abandoned_after max_retry_after trip_on_retry_after
+            enforcement
         }
         if self.no_trip_rules == Some(true) {
             builder = builder.no_trip_rules();
@@ -281,6 +310,7 @@ readers! {
     abandoned_after: Duration, "abandoned_after", longer_than_zero;
     max_retry_after: Duration, "max_retry_after", longer_than_zero;
     trip_on_retry_after: bool, "trip_on_retry_after", |_, _| Ok(());
+    enforcement: f64, "enforcement", share;
 }
 
 /// Reads an optional value like serde does, except that `null` is an error.

@@ -1,7 +1,7 @@
 //! From settings to the rules that the machine goes by.
 
 use super::builder::CircuitBreakerBuilder;
-use super::checks::{at_least_one, backoff, longer_than_zero, rate, sliding_window};
+use super::checks::{at_least_one, backoff, longer_than_zero, rate, share, sliding_window};
 use super::error::ConfigError;
 use crate::machine::{Extent, ProbeRule, Rules, nanos};
 
@@ -26,6 +26,7 @@ impl CircuitBreakerBuilder {
         longer_than_zero("probe_timeout", self.probe_timeout)?;
         longer_than_zero("abandoned_after", self.abandoned_after)?;
         longer_than_zero("max_retry_after", self.max_retry_after)?;
+        share("enforcement", self.enforcement)?;
 
         match (self.failure_count, self.window.extent) {
             (Some(n), Extent::Calls(calls)) if n > calls => {
@@ -71,7 +72,8 @@ impl CircuitBreakerBuilder {
             failure_rate,
             slow_call_rate: self.slow_call_rate,
             slow_call_duration: self.slow_call_duration.map(nanos),
-            window: (judges_rates || self.failure_count.is_some()).then_some(self.window),
+            window: (judges_rates || self.failure_count.is_some())
+                .then(|| self.window.with_buckets()),
             minimum_calls: self.window.minimum_calls(self.minimum_calls),
             open_duration: self.open_duration,
             half_open: self.half_open.0,
@@ -79,6 +81,7 @@ impl CircuitBreakerBuilder {
             abandoned_after: self.abandoned_after.map(nanos),
             max_retry_after: nanos(self.max_retry_after),
             trip_on_retry_after: self.trip_on_retry_after,
+            enforcement: self.enforcement.unwrap_or(1.0),
         })
     }
 }

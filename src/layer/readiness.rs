@@ -20,6 +20,9 @@
 //! *Open, with backpressure.* `poll_ready` waits instead. It also takes readiness back: if the circuit has
 //! opened since the service became ready, and `poll_ready` is called again before `call`, it is pending.
 //! Tower's balancer asks again in this way. The inner service stays ready for a later call.
+//!
+//! *Turned away, but not enforced.* `poll_ready` asks the inner service, and `call` makes a shadow call. Which
+//! rejections are enforced is decided when a call is first turned away, and holds until `call`.
 
 use std::task::{Context, Poll};
 
@@ -35,6 +38,8 @@ pub(super) struct Readiness {
     breaker: CircuitBreaker,
     state: ReadyState,
     backpressure: bool,
+    /// The next call was turned away and waits until the circuit admits it.
+    has_to_wait: bool,
 }
 
 /// Almost every call sees only the first two states. They hold nothing, so that one comparison finds them and
@@ -51,6 +56,8 @@ enum ReadyState {
     Reserved(ProbeSlot),
     /// `call` rejects.
     Rejecting(Refusal),
+    /// `call` makes a shadow call, once the inner service is ready.
+    LetThrough { refusal: Refusal, waiter: Option<Box<Waiter>>, is_ready: bool },
 }
 
 const _: () = assert!(size_of::<Readiness>() <= 48);
@@ -65,7 +72,7 @@ pub(super) enum Step {
 
 impl Readiness {
     pub(super) fn new(breaker: CircuitBreaker, backpressure: bool) -> Self {
-        Self { breaker, state: ReadyState::NotReady, backpressure }
+        Self { breaker, state: ReadyState::NotReady, backpressure, has_to_wait: false }
     }
 
     pub(super) fn breaker(&self) -> &CircuitBreaker {
@@ -88,15 +95,21 @@ impl Readiness {
         match self.state {
             ReadyState::NotReady | ReadyState::Waiting { .. } => self.poll_circuit(cx),
             ReadyState::Ready if self.breaker.circuit().is_closed() => Poll::Ready(Step::Ready),
+            ReadyState::LetThrough { .. } if self.breaker.circuit().is_forced_open() => {
+                self.state = ReadyState::NotReady;
+                self.poll_circuit(cx)
+            }
+            ReadyState::LetThrough { is_ready: false, .. } => Poll::Ready(Step::PollInner),
             // With backpressure, the service may not be ready any longer.
             ReadyState::Ready | ReadyState::Reserved(_) if self.backpressure => {
                 let slot = self.take_slot();
                 self.state = ReadyState::Waiting { slot, waiter: None };
                 self.poll_circuit(cx)
             }
-            ReadyState::Ready | ReadyState::Reserved(_) | ReadyState::Rejecting(_) => {
-                Poll::Ready(Step::Ready)
-            }
+            ReadyState::Ready
+            | ReadyState::Reserved(_)
+            | ReadyState::Rejecting(_)
+            | ReadyState::LetThrough { .. } => Poll::Ready(Step::Ready),
         }
     }
 
@@ -104,9 +117,16 @@ impl Readiness {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Step::PollInner);
         };
-        if !self.backpressure {
-            self.state = ReadyState::Rejecting(refusal);
-            return Poll::Ready(Step::Ready);
+        if !self.has_to_wait {
+            if !self.breaker.circuit().enforces(refusal) {
+                self.state = ReadyState::LetThrough { refusal, waiter: None, is_ready: false };
+                return Poll::Ready(Step::PollInner);
+            }
+            if !self.backpressure {
+                self.state = ReadyState::Rejecting(refusal);
+                return Poll::Ready(Step::Ready);
+            }
+            self.has_to_wait = true;
         }
         self.waiter().register(cx);
         // Try again, because the circuit may have changed before the waiter was registered.
@@ -142,6 +162,7 @@ impl Readiness {
         self.waiter().register(cx);
         let deadline = match &self.state {
             ReadyState::Waiting { slot: Some(slot), .. } => slot.deadline(),
+            ReadyState::LetThrough { .. } if !self.breaker.circuit().is_forced_open() => return,
             _ if self.breaker.circuit().is_closed() => return,
             _ => None,
         };
@@ -168,6 +189,10 @@ impl Readiness {
 
     #[cold]
     fn stop_waiting(&mut self) {
+        if let ReadyState::LetThrough { waiter, is_ready, .. } = &mut self.state {
+            (*waiter, *is_ready) = (None, true);
+            return;
+        }
         let slot = self.take_slot();
         if let Some(slot) = &slot {
             slot.set_ready();
@@ -178,6 +203,10 @@ impl Readiness {
     /// The inner service has failed to become ready. Returns the permit for its error, if the error is to
     /// be counted.
     pub(super) fn fail(&mut self) -> Option<Permit> {
+        if let ReadyState::LetThrough { refusal, .. } = self.state {
+            self.state = ReadyState::NotReady;
+            return Some(self.breaker.let_through(refusal));
+        }
         let slot = self.take_slot();
         self.state = ReadyState::NotReady;
         match slot {
@@ -196,6 +225,7 @@ impl Readiness {
         }
         let permit = self.breaker.circuit().admit_if_closed()?;
         self.set_trivial(ReadyState::NotReady);
+        self.has_to_wait = false;
         Some(permit)
     }
 
@@ -208,14 +238,26 @@ impl Readiness {
             self.set_trivial(ReadyState::NotReady);
             return Err(refusal);
         }
-        let slot = match std::mem::replace(&mut self.state, ReadyState::NotReady) {
+        let has_waited = std::mem::take(&mut self.has_to_wait);
+        let admitted = match std::mem::replace(&mut self.state, ReadyState::NotReady) {
             ReadyState::Ready => None,
-            ReadyState::Reserved(slot) => Some(slot),
+            ReadyState::Reserved(slot) => self.breaker.begin(slot),
+            ReadyState::LetThrough { refusal, is_ready: true, .. } => {
+                if self.breaker.circuit().is_forced_open() {
+                    return Err(Refusal::FORCED_OPEN);
+                }
+                return Ok(self.breaker.let_through(refusal));
+            }
             _ => panic!("{NOT_READY}"),
         };
-        match slot.and_then(|slot| self.breaker.begin(slot)) {
-            Some(permit) => Ok(permit),
-            None => self.breaker.admit(),
+        if let Some(permit) = admitted {
+            return Ok(permit);
+        }
+        match self.breaker.admit() {
+            Err(refusal) if !has_waited && !self.breaker.circuit().enforces(refusal) => {
+                Ok(self.breaker.let_through(refusal))
+            }
+            admitted => admitted,
         }
     }
 
@@ -239,12 +281,12 @@ impl Readiness {
     }
 
     fn waiter(&mut self) -> &mut Waiter {
-        if !matches!(self.state, ReadyState::Waiting { .. }) {
+        if !matches!(self.state, ReadyState::Waiting { .. } | ReadyState::LetThrough { .. }) {
             self.state = ReadyState::Waiting { slot: None, waiter: None };
         }
         let circuit = self.breaker.circuit();
         match &mut self.state {
-            ReadyState::Waiting { waiter, .. } => {
+            ReadyState::Waiting { waiter, .. } | ReadyState::LetThrough { waiter, .. } => {
                 waiter.get_or_insert_with(|| Box::new(Waiter::new(circuit)))
             }
             _ => unreachable!("the state has just been set"),

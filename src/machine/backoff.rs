@@ -6,8 +6,8 @@ use super::time::{NEVER, Nanos, nanos};
 
 /// How long the circuit stays open before it admits a probe.
 ///
-/// The wait grows with each open period, and starts again at its initial value once the circuit has closed.
-/// A [`Duration`] converts into a constant wait.
+/// The wait grows with each open period, and starts again at its initial value once the circuit has closed
+/// (or later, with [`forget_after`](Self::forget_after)). A [`Duration`] converts into a constant wait.
 ///
 /// # Default
 /// [`Backoff::exponential`] from 5 s to 60 s, which doubles and has a jitter of 0.1.
@@ -31,7 +31,8 @@ pub struct Backoff {
     pub(crate) factor: f64,
     pub(crate) jitter: f64,
     /// The largest part of itself by which a retry-after is lengthened.
-    stretch: f64,
+    pub(crate) stretch: f64,
+    pub(crate) forget_after: Duration,
 }
 
 const DEFAULT_JITTER: f64 = 0.1;
@@ -43,7 +44,14 @@ impl Backoff {
     /// otherwise.
     #[must_use]
     pub const fn constant(wait: Duration) -> Self {
-        Self { initial: wait, max: wait, factor: 1.0, jitter: 0.0, stretch: DEFAULT_JITTER }
+        Self {
+            initial: wait,
+            max: wait,
+            factor: 1.0,
+            jitter: 0.0,
+            stretch: DEFAULT_JITTER,
+            forget_after: Duration::ZERO,
+        }
     }
 
     /// Creates a wait that doubles: the first open period lasts `initial`, and each further one twice as long
@@ -53,7 +61,7 @@ impl Backoff {
     /// [`build`](crate::CircuitBreakerBuilder::build) returns an error otherwise.
     #[must_use]
     pub const fn exponential(initial: Duration, max: Duration) -> Self {
-        Self { initial, max, factor: 2.0, jitter: DEFAULT_JITTER, stretch: DEFAULT_JITTER }
+        Self { initial, max, factor: 2.0, jitter: DEFAULT_JITTER, ..Self::constant(initial) }
     }
 
     /// Sets the factor (finite, at least 1) by which the wait grows after each open period. It has no effect
@@ -78,6 +86,44 @@ impl Backoff {
     #[must_use]
     pub const fn jitter(self, fraction: f64) -> Self {
         Self { jitter: fraction, stretch: fraction, ..self }
+    }
+
+    /// Lets the wait shrink slowly instead of at once after the circuit has closed: each full `closed` that the
+    /// circuit spends closed takes one open period from those that the wait grows with. Zero, the default, forgets
+    /// all of them as soon as the circuit closes.
+    ///
+    /// A dependency that fails again soon after each recovery is then met with growing waits, although the circuit
+    /// closes in between. Once the wait has reached its maximum, further open periods add nothing to what has to
+    /// be forgotten. Time for which an operator holds the circuit closed does not count, and
+    /// [`reset`](crate::CircuitBreaker::reset) forgets everything.
+    ///
+    /// The periods are counted when the circuit next opens.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_breaker::Backoff;
+    ///
+    /// // After an outage with waits of 1, 2 and 4 s, the next one begins with 8 s. Had the circuit been closed for
+    /// // ten minutes in between, it would begin with 4 s, and after half an hour with 1 s.
+    /// let wait = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(60))
+    ///     .forget_after(Duration::from_secs(600));
+    /// ```
+    #[must_use]
+    pub const fn forget_after(self, closed: Duration) -> Self {
+        Self { forget_after: closed, ..self }
+    }
+
+    /// Returns the number of the first attempt whose wait, without jitter, is the longest.
+    pub(super) fn attempts_to_max(&self) -> u32 {
+        let (initial, max) = (nanos(self.initial), nanos(self.max));
+        let steps = (max as f64 / initial as f64).ln() / self.factor.ln();
+        // Not a number, or infinite, if the wait never grows. The cast saturates.
+        let steps = if steps.is_finite() { steps.ceil() as u32 } else { 0 };
+        let is_longest = |steps: &u32| self.jitter(0.0).wait(*steps, 0.0) >= max;
+        // The logarithm may be off by one.
+        let first = (steps.saturating_sub(1)..=steps.saturating_add(1)).find(is_longest);
+        first.unwrap_or(steps).saturating_add(1)
     }
 
     /// Returns by how much to lengthen a retry-after of `wait`. `draw` is from 0.0 to 1.0.
@@ -144,6 +190,21 @@ mod tests {
         let backoff = exponential(100, 350).jitter(0.5);
         assert_eq!(backoff.wait(9, 1.0), 525 * MS);
         assert_eq!(backoff.wait(9, 0.0), 175 * MS);
+    }
+
+    #[test]
+    fn the_first_attempt_with_the_longest_wait_is_found() {
+        for (initial, max, factor) in
+            [(100, 350, 2.0), (100, 400, 2.0), (1, 59_049, 3.0), (7, 1000, 1.001), (5, 5, 4.0)]
+        {
+            let backoff = exponential(initial, max).factor(factor);
+            let first = (1..).find(|n| backoff.wait(n - 1, 0.5) == max * MS).unwrap();
+            assert_eq!(backoff.attempts_to_max(), first, "{backoff:?}");
+        }
+        // These never reach their maximum, or only after more attempts than can be counted.
+        assert_eq!(exponential(100, 350).factor(1.0).attempts_to_max(), 1);
+        let slow = Backoff::exponential(Duration::from_nanos(1), Duration::MAX);
+        assert!(slow.factor(1.0 + f64::EPSILON).attempts_to_max() > 1 << 31);
     }
 
     #[test]

@@ -9,13 +9,16 @@ mod world;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use self::world::{Fault, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
+use self::world::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
 use super::*;
 
 /// The number of worlds after which the search stops, unless `EXHAUSTIVE_WORLDS` is set.
 const MOST_WORLDS: usize = 20_000;
 
 fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
+    let nanos = Duration::from_nanos;
+    let growing = Backoff::exponential(nanos(WAIT), nanos(LONGEST_WAIT)).jitter(0.0);
+    let constant = Backoff::constant(nanos(WAIT)).jitter(0.0);
     Rules {
         consecutive_failures: Some(2),
         failure_count: None,
@@ -24,12 +27,26 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         slow_call_duration: times.then_some(2 * UNIT),
         window: Some(window),
         minimum_calls: 2,
-        open_duration: Backoff::constant(Duration::from_nanos(WAIT)).jitter(0.0),
+        open_duration: if times { growing.forget_after(nanos(2 * UNIT)) } else { constant },
         half_open,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),
         max_retry_after: 2 * UNIT,
         trip_on_retry_after: times,
+        enforcement: 1.0,
+    }
+}
+
+/// Returns other settings, which a circuit with these may be changed to.
+fn others(rules: &Rules) -> Rules {
+    let half_open = match rules.half_open {
+        ProbeRule::ConsecutiveSuccesses(n) => ProbeRule::Sample(n - 1),
+        ProbeRule::Sample(n) => ProbeRule::ConsecutiveSuccesses(n - 1),
+    };
+    let times = rules.slow_call_duration.is_none();
+    Rules {
+        consecutive_failures: Some(1),
+        ..self::rules(half_open, SlidingWindow::count(1), times)
     }
 }
 
@@ -79,7 +96,7 @@ fn every_kind_of_rules() -> Vec<Rules> {
 pub(crate) fn reachable_changes() -> HashSet<(State, State, &'static str)> {
     let mut changes = HashSet::new();
     for rules in every_kind_of_rules() {
-        explore_with(World::new(rules, None), 2_000, |world| {
+        explore_with(World::new(&rules, None), 2_000, |world| {
             let named = |change: &Change| (change.from, change.to, change.cause.name());
             changes.extend(world.changes.iter().map(named));
         })
@@ -92,7 +109,18 @@ pub(crate) fn reachable_changes() -> HashSet<(State, State, &'static str)> {
 fn the_promises_hold_in_every_world_of_a_small_circuit() {
     let most = std::env::var("EXHAUSTIVE_WORLDS").map_or(MOST_WORLDS, |n| n.parse().unwrap());
     for rules in every_kind_of_rules() {
-        let (worlds, all) = explore(World::new(rules, None), most).unwrap();
+        let (worlds, all) = explore(World::new(&rules, None), most).unwrap();
+        println!("{worlds} worlds{}: {rules:?}", if all { ", all there are" } else { "" });
+        assert!(all || worlds >= most);
+    }
+}
+
+#[test]
+fn the_promises_hold_while_the_settings_change() {
+    let most = std::env::var("EXHAUSTIVE_WORLDS").map_or(MOST_WORLDS, |n| n.parse().unwrap());
+    for rules in every_kind_of_rules() {
+        let world = World::new(&rules, None).with_other_rules(&others(&rules));
+        let (worlds, all) = explore(world, most).unwrap();
         println!("{worlds} worlds{}: {rules:?}", if all { ", all there are" } else { "" });
         assert!(all || worlds >= most);
     }
@@ -100,7 +128,7 @@ fn the_promises_hold_in_every_world_of_a_small_circuit() {
 
 fn found(fault: Fault) -> String {
     let rules = every_kind_of_rules().swap_remove(0);
-    explore(World::new(rules, Some(fault)), MOST_WORLDS).expect_err("the fault is found")
+    explore(World::new(&rules, Some(fault)), MOST_WORLDS).expect_err("the fault is found")
 }
 
 #[test]
@@ -132,7 +160,7 @@ fn an_open_period_without_an_end_is_found() {
 fn a_search_that_is_long_enough_sees_every_state_and_ends() {
     let mut rules = rules(ProbeRule::ConsecutiveSuccesses(1), SlidingWindow::count(1), false);
     rules.minimum_calls = 1;
-    let (worlds, all) = explore(World::new(rules, None).with_calls(1), 500_000).unwrap();
+    let (worlds, all) = explore(World::new(&rules, None).with_calls(1), 500_000).unwrap();
     println!("{worlds} worlds");
     assert!(all);
 }

@@ -1,5 +1,7 @@
 //! [`HalfOpen`]: how many probes are admitted, and how their results open or close the circuit.
 
+use super::counts::Counts;
+
 /// How many probes are admitted while half-open, and how their results open or close the circuit.
 ///
 /// # Default
@@ -25,6 +27,15 @@ pub(crate) enum ProbeRule {
 }
 
 impl ProbeRule {
+    /// Returns how many of the probes that have reported count towards [`probes`](Self::probes). Failures that an
+    /// earlier rule of the circuit tolerated do not close it.
+    pub(crate) fn reported(self, Counts { calls, failures, .. }: Counts) -> u64 {
+        match self {
+            Self::ConsecutiveSuccesses(_) => calls - failures,
+            Self::Sample(_) => calls,
+        }
+    }
+
     pub(crate) fn probes(self) -> u32 {
         let (Self::ConsecutiveSuccesses(n) | Self::Sample(n)) = self;
         n

@@ -1,11 +1,12 @@
 //! What operators do to a circuit.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Cause, Machine, Occurrence, Phase, State, Tally, Tick};
 
 /// The methods by which a circuit is operated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum OperatorAction {
     /// [`CircuitBreaker::trip`](crate::CircuitBreaker::trip).
@@ -18,10 +19,15 @@ pub enum OperatorAction {
     ForceClosed,
     /// [`CircuitBreaker::resume`](crate::CircuitBreaker::resume).
     Resume,
+    /// [`CircuitBreaker::set_enforcement`](crate::CircuitBreaker::set_enforcement).
+    SetEnforcement {
+        /// The share of rejections that are enforced from now on, from 0.0 to 1.0.
+        share: f64,
+    },
 }
 
 impl fmt::Display for OperatorAction {
-    /// Prints the name of the method.
+    /// Prints the name of the method, and its argument if it has one: `trip`, `set_enforcement(0.25)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Trip => "trip",
@@ -29,6 +35,7 @@ impl fmt::Display for OperatorAction {
             Self::ForceOpen => "force_open",
             Self::ForceClosed => "force_closed",
             Self::Resume => "resume",
+            Self::SetEnforcement { share } => return f.pad(&format!("set_enforcement({share})")),
         })
     }
 }
@@ -43,6 +50,9 @@ impl Machine {
             OperatorAction::ForceOpen => self.force_open(),
             OperatorAction::ForceClosed => self.force_closed(),
             OperatorAction::Resume => self.resume(),
+            OperatorAction::SetEnforcement { share } => {
+                Arc::make_mut(&mut self.rules).enforcement = share;
+            }
         }
     }
 
@@ -67,12 +77,14 @@ impl Machine {
     fn force_open(&mut self) {
         if !(self.forced && self.state() == State::Open) {
             let tally = self.tally(self.now);
+            self.forget_attempts(self.now);
             self.forced = true;
             self.enter(Phase::Open { until: self.now, tally }, self.now, Cause::ForceOpen, None);
         }
     }
 
     fn force_closed(&mut self) {
+        self.closed_time.stop(self.now);
         self.forced = true;
         if self.state() != State::Closed {
             self.enter_closed(self.now, Cause::ForceClosed);
@@ -84,6 +96,8 @@ impl Machine {
             self.forced = false;
             if self.state() == State::Open {
                 self.enter_half_open(Cause::Resume);
+            } else {
+                self.closed_time.resume(self.now);
             }
         }
     }

@@ -13,8 +13,23 @@ impl Machine {
     // ---- slots --------------------------------------------------------------------------------
 
     /// Whether another probe may be admitted, given what the probes of this period have `reported`.
+    ///
+    /// If no probe is in flight, one always is: a new half-open rule may ask for fewer reports than there are
+    /// already, and then the next report decides.
     pub(super) fn has_free_slot(&self, reported: &Tally) -> bool {
-        self.probes.count() + reported.counts.calls < self.rules.half_open.probes().into()
+        let rule = self.rules.half_open;
+        let in_flight = self.probes.count();
+        in_flight == 0 || in_flight + rule.reported(reported.counts) < rule.probes().into()
+    }
+
+    /// Returns whether there is a free slot, if necessary after idle ones have been given back.
+    pub(super) fn free_a_slot(&mut self, reported: Tally) -> bool {
+        while !self.has_free_slot(&reported) {
+            if !self.probes.remove_idle() {
+                return false;
+            }
+        }
+        true
     }
 
     pub(super) fn admit_probe(&mut self) -> Admission {
@@ -114,7 +129,7 @@ impl Machine {
         tally.counts.record(failed || too_slow, verdict.slow);
         tally.streak = if too_slow { tally.streak + 1 } else { verdict.streak_after(tally.streak) };
         let tally = *tally;
-        let reported = tally.counts.calls;
+        let reported = rule.reported(tally.counts);
         match rule {
             ProbeRule::ConsecutiveSuccesses(_) if failed => {
                 self.enter_open(at, tally, Cause::ProbeFailed);

@@ -30,8 +30,12 @@ impl Machine {
     /// opens the circuit.
     pub(super) fn note_retry_after(&mut self, wait: Nanos) {
         if wait > 0 {
-            let retry_after =
-                RetryAfter::new(self.now, wait, &self.rules.open_duration, self.draw());
+            let retry_after = RetryAfter::new(
+                self.now,
+                wait,
+                &self.rules.open_duration,
+                self.draw(self.openings),
+            );
             if retry_after.until > self.retry_after.until {
                 self.retry_after = retry_after;
             }

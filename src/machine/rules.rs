@@ -26,6 +26,8 @@ pub(crate) struct Rules {
     pub(crate) abandoned_after: Option<Nanos>,
     pub(crate) max_retry_after: Nanos,
     pub(crate) trip_on_retry_after: bool,
+    /// The share of rejections that are enforced, from 0.0 to 1.0. No decision of the machine depends on it.
+    pub(crate) enforcement: f64,
 }
 
 /// What the end of a call counts as.

@@ -18,6 +18,7 @@ pub(super) fn rules() -> Rules {
         probe_timeout: 100,
         abandoned_after: None,
         max_retry_after: 0,
+        enforcement: 1.0,
         trip_on_retry_after: false,
     }
 }

@@ -2,12 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::forgetting::ClosedTime;
 use super::retry_after::RetryAfter;
 use super::{Cause, Change, Machine, Nanos, Occurrence, Opening, Phase, State, Tally, Tick};
 
 impl Machine {
     /// Opens the circuit at `since`.
     pub(super) fn enter_open(&mut self, since: Tick, tally: Tally, cause: Cause) {
+        self.forget_attempts(since);
         let wait = self.next_wait(since);
         self.attempts = self.attempts.saturating_add(1);
         self.openings += 1;
@@ -22,13 +24,16 @@ impl Machine {
     }
 
     pub(super) fn enter_closed(&mut self, at: Tick, cause: Cause) {
-        self.attempts = 0;
+        if cause == Cause::Reset || self.rules.open_duration.forget_after.is_zero() {
+            self.attempts = 0;
+        }
+        self.closed_time = ClosedTime::start(at);
+        if self.forced {
+            self.closed_time.stop(at);
+        }
         self.late_success = 0;
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        if let Some(window) = &mut self.window {
-            window.clear();
-        }
         self.enter(Phase::Closed { ticket, streak: 0 }, at, cause, None);
     }
 
@@ -39,12 +44,19 @@ impl Machine {
         }
         self.phase = phase;
         self.probes.clear();
-        self.retry_after = RetryAfter::default();
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
         let to = self.state();
+        // While the circuit is open, the retry-after tells how much of its wait the callee has asked for.
+        if to != State::Open {
+            self.retry_after = RetryAfter::default();
+        }
         // Resetting a closed circuit begins a new period, but it does not change the state.
         if (from, to) != (State::Closed, State::Closed) {
             (self.since, self.cause) = (at, Some(cause));
-            let change = Change { from, to, cause, at, opening };
+            let enforcement = self.rules.enforcement;
+            let change = Change { from, to, cause, at, opening, enforcement };
             self.occurrences.push(Occurrence::Changed(change));
         }
     }
@@ -52,14 +64,19 @@ impl Machine {
     /// Returns how long the circuit would stay open if it opened at `since`: as long as the backoff says, or
     /// as the callee has asked for, whichever is longer.
     pub(super) fn next_wait(&self, since: Tick) -> Nanos {
-        let wait = self.rules.open_duration.wait(self.attempts, self.draw());
+        self.wait_of(since, self.attempts, self.openings)
+    }
+
+    /// Returns how long the circuit stays open if it opened at `since`, after so many attempts and openings.
+    pub(super) fn wait_of(&self, since: Tick, attempts: u32, openings: u64) -> Nanos {
+        let wait = self.rules.open_duration.wait(attempts, self.draw(openings));
         wait.max(self.retry_after.wait(since))
     }
 
     /// Returns a number from 0.0 to 1.0 that is drawn anew for each open period.
-    pub(super) fn draw(&self) -> f64 {
+    pub(super) fn draw(&self, openings: u64) -> f64 {
         let mut hasher = DefaultHasher::new();
-        (self.seed, self.openings).hash(&mut hasher);
+        (self.seed, openings).hash(&mut hasher);
         hasher.finish() as f64 / u64::MAX as f64
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Extent {
     Time(Duration),
 }
 
+const DEFAULT_BUCKETS: u32 = 10;
+
 impl SlidingWindow {
     /// Creates a window of exactly the last `calls` completed calls (at least 1).
     ///
@@ -73,6 +75,22 @@ impl SlidingWindow {
         Self { buckets: Some(n), ..self }
     }
 
+    /// Returns the same window with the number of its buckets, if it has any.
+    pub(crate) fn with_buckets(self) -> Self {
+        match self.extent {
+            Extent::Calls(_) => self,
+            Extent::Time(_) => self.buckets(self.buckets.unwrap_or(DEFAULT_BUCKETS)),
+        }
+    }
+
+    /// Returns the length of a count window.
+    pub(super) fn calls(self) -> Option<u32> {
+        match self.extent {
+            Extent::Calls(size) => Some(size),
+            Extent::Time(_) => None,
+        }
+    }
+
     /// Returns how many calls the window must hold before a rate is judged. A count window cannot hold more
     /// calls than its size.
     pub(crate) fn minimum_calls(&self, minimum: u32) -> u64 {
@@ -87,7 +105,7 @@ impl SlidingWindow {
         match self.extent {
             Extent::Calls(size) => Window::Count(CountWindow::new(size)),
             Extent::Time(length) => {
-                let buckets = self.buckets.unwrap_or(10);
+                let buckets = self.buckets.unwrap_or(DEFAULT_BUCKETS);
                 Window::Time(TimeWindow::new(nanos(length), buckets, now))
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::interest::Interest;
+use super::reconfiguration::Reconfiguration;
 use super::settled::Settled;
 use super::transition::Transition;
 use crate::circuit::{Escaped, Rejected};
@@ -55,8 +56,12 @@ impl fmt::Display for Event<'_> {
         match self.kind {
             EventKind::Transition(transition) => transition.fmt(f),
             EventKind::OperatorAction(action) => write!(f, "{breaker}: {action}"),
+            EventKind::Reconfigured(reconfiguration) => write!(f, "{breaker}: {reconfiguration}"),
             EventKind::ProbeTimedOut => write!(f, "{breaker}: a probe timed out"),
             EventKind::Rejected(rejected) => rejected.fmt(f),
+            EventKind::WouldReject(rejected) => {
+                write!(f, "{breaker}: would have rejected a call: {}", rejected.reason())
+            }
             EventKind::ProbeAdmitted => write!(f, "{breaker}: a probe was admitted"),
             EventKind::Settled(settled) => write!(f, "{breaker}: {settled}"),
             EventKind::Lagged { missed: 1 } => write!(f, "{breaker}: missed 1 event"),
@@ -78,11 +83,17 @@ pub enum EventKind<'a> {
     Transition(&'a Transition),
     /// One of the methods that operate a circuit was called. It is reported even if it had no effect.
     OperatorAction(OperatorAction),
+    /// The settings have [changed](crate::CircuitBreaker::reconfigure).
+    Reconfigured(&'a Reconfiguration),
     /// A probe did not report within its [time](crate::CircuitBreakerBuilder::probe_timeout). Unless the probes
     /// are a [sample](crate::HalfOpen::sample), the transition to open follows.
     ProbeTimedOut,
     /// A call was rejected.
     Rejected(&'a Rejected),
+    /// A call was turned away and is made all the same, because this rejection is not
+    /// [enforced](crate::CircuitBreakerBuilder::enforcement). How the call ends is reported as
+    /// [`Settled`](Self::Settled) with the mark [`is_shadow`](Settled::is_shadow).
+    WouldReject(&'a Rejected),
     /// A call was admitted as a probe, because the circuit is half-open.
     ProbeAdmitted,
     /// A call that had been admitted ended.
@@ -112,10 +123,11 @@ impl EventKind<'_> {
         match self {
             Self::Transition(_)
             | Self::OperatorAction(_)
+            | Self::Reconfigured(_)
             | Self::ProbeTimedOut
             | Self::Lagged { .. }
             | Self::RegistryFull { .. } => Interest::Transitions,
-            Self::Rejected(_) | Self::ProbeAdmitted => Interest::Rejections,
+            Self::Rejected(_) | Self::WouldReject(_) | Self::ProbeAdmitted => Interest::Rejections,
             Self::Settled(_) => Interest::Calls,
         }
     }

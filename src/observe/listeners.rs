@@ -13,6 +13,7 @@ use super::metrics::{Metrics, Series};
 use super::no_metrics::{Metrics, Series};
 use super::notifying::Notifying;
 use super::pending::{Notification, Pending};
+use super::reconfiguration::Reconfiguration;
 use super::settled::Settled;
 use super::subscribe::{Lagged, Subscribers, Transitions};
 use super::transition::Transition;
@@ -75,6 +76,12 @@ impl Listeners {
     }
 
     /// Reports that a probe was admitted.
+    pub(crate) fn would_reject(&self, rejected: &Rejected) {
+        if self.want(Interest::Rejections) {
+            self.notify_at_once(EventKind::WouldReject(rejected));
+        }
+    }
+
     pub(crate) fn probe_admitted(&self) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::ProbeAdmitted);
@@ -96,10 +103,14 @@ impl Listeners {
 
     // ---- what happens in order ----------------------------------------------------------------
 
-    fn push(&self, occurrence: Occurrence) {
-        self.pending.push(match occurrence {
+    fn push(&self, occurrence: &Occurrence) {
+        self.pending.push(match *occurrence {
             Occurrence::Operated(_) if Notifying::is_this_thread() => return,
             Occurrence::Operated(action) => Notification::OperatorAction(action),
+            Occurrence::Reconfigured { .. } if Notifying::is_this_thread() => return,
+            Occurrence::Reconfigured { ref from, ref to } => {
+                Notification::Reconfigured(Reconfiguration::new(from.clone(), to.clone()))
+            }
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
             Occurrence::Changed(change) => {
                 Notification::Transition(Transition::new(self.name().clone(), change))
@@ -115,6 +126,9 @@ impl Listeners {
             }
             Notification::OperatorAction(action) => {
                 self.audience.notify(EventKind::OperatorAction(action));
+            }
+            Notification::Reconfigured(reconfiguration) => {
+                self.audience.notify(EventKind::Reconfigured(&reconfiguration));
             }
             Notification::ProbeTimedOut => self.audience.notify(EventKind::ProbeTimedOut),
             Notification::Missed(missed) => {
@@ -146,7 +160,7 @@ impl Observer for Listeners {
                 last = Some(change.at);
             }
             if has_listeners {
-                self.push(*occurrence);
+                self.push(occurrence);
             }
         }
         if let Some(last) = last {

@@ -33,6 +33,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::notifying::Notifying;
+use super::reconfiguration::Reconfiguration;
 use super::transition::Transition;
 use crate::circuit::sync::{Condvar, Mutex, MutexGuard, lock, wait_while};
 use crate::machine::OperatorAction;
@@ -53,6 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) enum Notification {
     Transition(Transition),
     OperatorAction(OperatorAction),
+    Reconfigured(Reconfiguration),
     ProbeTimedOut,
     Missed(Missed),
 }

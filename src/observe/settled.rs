@@ -13,6 +13,7 @@ pub struct Settled {
     duration: Option<Duration>,
     is_slow: bool,
     is_stale: bool,
+    is_shadow: bool,
 }
 
 impl Settled {
@@ -25,7 +26,13 @@ impl Settled {
             (None, _) => Ending::Abandoned,
         };
         let duration = call.took.map(Duration::from_nanos);
-        Self { ending, duration, is_slow: call.verdict.slow, is_stale: call.is_stale }
+        Self {
+            ending,
+            duration,
+            is_slow: call.verdict.slow,
+            is_stale: call.is_stale,
+            is_shadow: call.is_shadow,
+        }
     }
 
     /// Returns how the call ended.
@@ -55,6 +62,13 @@ impl Settled {
     pub fn is_stale(&self) -> bool {
         self.is_stale
     }
+
+    /// Returns whether the circuit turned the call away and let it through all the same, because not every
+    /// rejection is [enforced](crate::CircuitBreakerBuilder::enforcement). Its result does not count.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.is_shadow
+    }
 }
 
 impl fmt::Display for Settled {
@@ -68,6 +82,9 @@ impl fmt::Display for Settled {
         }
         if self.is_stale {
             f.write_str(", too late to count")?;
+        }
+        if self.is_shadow {
+            f.write_str(", let through although the circuit turned it away")?;
         }
         Ok(())
     }

@@ -24,6 +24,19 @@ impl Listener for Tracing {
                     rejected.reason(),
                 );
             }
+            EventKind::WouldReject(rejected) => event!(
+                target: "tower_breaker",
+                Level::DEBUG,
+                breaker = Escaped(event.breaker()).to_string(),
+                reason = rejected.reason().name(),
+                "{event}",
+            ),
+            EventKind::Reconfigured(_) => event!(
+                target: "tower_breaker",
+                Level::INFO,
+                breaker = Escaped(event.breaker()).to_string(),
+                "{event}",
+            ),
             EventKind::ProbeAdmitted => {
                 Span::current().record("circuit_breaker.probe", true);
             }
@@ -68,11 +81,14 @@ fn log(transition: &Transition) {
                 rate = transition.cause().rate(),
                 attempt = transition.attempt(),
                 wait_seconds = transition.open_duration().map(|wait| wait.as_secs_f64()),
+                enforcement = transition.enforcement(),
                 "{transition}",
             )
         };
     }
-    if transition.to() == State::Open { log!(Level::WARN) } else { log!(Level::INFO) }
+    // Nobody is to be alarmed by a circuit that rejects no calls.
+    let rejects = transition.to() == State::Open && transition.enforcement() > 0.0;
+    if rejects { log!(Level::WARN) } else { log!(Level::INFO) }
 }
 
 fn failures(cause: Cause) -> Option<u64> {

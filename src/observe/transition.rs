@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::circuit::{Escaped, Name, clock};
-use crate::machine::{Cause, Change, State};
+use crate::machine::{Cause, Change, EnforcementNote, State};
 
 /// A change of a circuit's state, and what caused it.
 ///
@@ -25,7 +25,8 @@ use crate::machine::{Cause, Change, State};
 /// {
 ///   "breaker": "payments", "from": "closed", "to": "open",
 ///   "cause": { "kind": "consecutive_failures", "failures": 5 },
-///   "ago_seconds": 1.5, "open_duration_seconds": 5.2, "attempt": 1
+///   "ago_seconds": 1.5, "open_duration_seconds": 5.2, "attempt": 1,
+///   "enforcement": 1.0
 /// }
 /// ```
 ///
@@ -105,16 +106,23 @@ impl Transition {
     pub fn attempt(&self) -> Option<u32> {
         self.change.opening.map(|opening| opening.attempt)
     }
+
+    /// Returns the share of rejections that the circuit [enforced](crate::CircuitBreakerBuilder::enforcement) at
+    /// that time, from 0.0 (shadow mode) to 1.0.
+    #[must_use]
+    pub fn enforcement(&self) -> f64 {
+        self.change.enforcement
+    }
 }
 
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (breaker, change) = (Escaped(&self.breaker), &self.change);
         write!(f, "{breaker}: {} -> {} ({})", change.from, change.to, change.cause)?;
-        match self.open_duration() {
-            Some(wait) => write!(f, ", next probe in {wait:.1?}"),
-            None => Ok(()),
+        if let Some(wait) = self.open_duration() {
+            write!(f, ", next probe in {wait:.1?}")?;
         }
+        EnforcementNote(change.enforcement).fmt(f)
     }
 }
 
@@ -125,7 +133,7 @@ impl serde::Serialize for Transition {
 
         let ago = Duration::from_nanos(clock::now().saturating_sub(self.change.at));
         let open_duration = self.open_duration().map(|wait| wait.as_secs_f64());
-        let mut map = serializer.serialize_struct("Transition", 7)?;
+        let mut map = serializer.serialize_struct("Transition", 8)?;
         map.serialize_field("breaker", self.breaker())?;
         map.serialize_field("from", &self.from())?;
         map.serialize_field("to", &self.to())?;
@@ -133,6 +141,7 @@ impl serde::Serialize for Transition {
         map.serialize_field("ago_seconds", &ago.as_secs_f64())?;
         map.serialize_field("open_duration_seconds", &open_duration)?;
         map.serialize_field("attempt", &self.attempt())?;
+        map.serialize_field("enforcement", &self.enforcement())?;
         map.end()
     }
 }

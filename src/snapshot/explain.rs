@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Snapshot;
-use crate::machine::{ProbeRule, State};
+use crate::machine::{EnforcementNote, ProbeRule, State};
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,6 +15,7 @@ impl fmt::Display for Snapshot {
         if self.is_forced() {
             f.write_str(", held by an operator")?;
         }
+        EnforcementNote(self.enforcement()).fmt(f)?;
         match self.state() {
             State::Closed => self.what_would_trip_it(f),
             State::Open => self.what_ends_the_wait(f),
@@ -47,7 +48,9 @@ impl Snapshot {
     fn what_is_missing_to_close(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (calls, failures, slow) = (self.calls(), self.failures(), self.slow_calls());
         match self.0.rules.half_open {
-            ProbeRule::ConsecutiveSuccesses(n) => write!(f, ": {calls} of {n} successes")?,
+            rule @ ProbeRule::ConsecutiveSuccesses(n) => {
+                write!(f, ": {} of {n} successes", rule.reported(self.0.tally.counts))?;
+            }
             ProbeRule::Sample(n) => {
                 write!(f, ": {calls} of {n} probes reported ({failures} failed, {slow} slow)")?;
             }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower_breaker::{CircuitBreaker, Permit, Rejected, Transition};
 
 use crate::ops::{Edge, Mark, Op, Span, Which};
-use crate::reference::{Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
+use crate::reference::{Answer, Change, Counts, Ending, Look, Model, Refusal, Ticket, grid};
 use crate::settings::{Nanos, Settings};
 use crate::story::{Event, Story};
 
@@ -26,6 +26,7 @@ pub(crate) type Checked = Result<(), String>;
 /// The circuit, the model, and the calls that both have in flight.
 pub(crate) struct Both {
     settings: Settings,
+    others: Vec<Settings>,
     pub(crate) real: CircuitBreaker,
     model: Model,
     /// When both were created.
@@ -41,15 +42,17 @@ pub(crate) struct Both {
 struct Flight {
     number: usize,
     permit: Permit,
-    ticket: Ticket,
+    /// `None` for a shadow call.
+    ticket: Option<Ticket>,
 }
 
 impl Both {
     /// Creates the circuit and the model for a run of so many steps.
-    pub(crate) fn new(settings: &Settings, steps: usize) -> Self {
+    pub(crate) fn new(settings: &Settings, others: &[Settings], steps: usize) -> Self {
         let orphans = orphans(settings);
         Self {
             settings: settings.clone(),
+            others: others.to_vec(),
             real: settings.build("model"),
             model: Model::new(settings.clone()),
             start: Instant::now(),
@@ -97,6 +100,15 @@ impl Both {
                 self.real.resume();
                 self.model.resume();
             }
+            Op::SetEnforcement(share) => {
+                self.real.set_enforcement(f64::from(share) / 64.0).expect("a valid share");
+                self.model.set_enforcement(share);
+            }
+            Op::Reconfigure(index) if !self.others.is_empty() => {
+                let settings = self.others[index % self.others.len()].clone();
+                self.reconfigure(settings)?;
+            }
+            Op::Reconfigure(_) => {}
         }
         self.story.end(self.model.state());
         Ok(ended)
@@ -109,32 +121,45 @@ impl Both {
 
     fn acquire(&mut self) -> Checked {
         match (self.real.try_acquire(), self.model.try_acquire()) {
-            (Ok(permit), Ok(ticket)) => {
+            (Ok(permit), Answer::Admitted(ticket)) if !permit.is_shadow() => {
                 self.story.add(Event::Admitted(self.admitted));
+                let ticket = Some(ticket);
                 self.in_flight.push(Flight { number: self.admitted, permit, ticket });
                 self.admitted += 1;
                 Ok(())
             }
-            (Err(rejected), Err(refusal)) => {
+            (Ok(permit), Answer::LetThrough(refusal)) if permit.is_shadow() => {
+                self.story.add(Event::LetThrough(refusal));
+                self.in_flight.push(Flight { number: usize::MAX, permit, ticket: None });
+                Ok(())
+            }
+            (Err(rejected), Answer::Rejected(refusal)) => {
                 self.story.add(Event::Rejected(refusal));
                 same(&seen_refusal(&rejected), &capped_refusal(refusal), "the rejection")
             }
-            (Ok(_), Err(refusal)) => Err(format!("admitted, expected {refusal:?}")),
-            (Err(rejected), Ok(_)) => Err(format!("expected admission, got {rejected:?}")),
+            (seen, expected) => Err(format!("expected {expected:?}, got {seen:?}")),
         }
+    }
+
+    fn reconfigure(&mut self, settings: Settings) -> Checked {
+        let reconfigured =
+            self.real.reconfigure(settings.builder("other")).expect("valid settings");
+        let expected = self.model.reconfigure(settings.clone());
+        self.settings = settings;
+        same(&reconfigured, &expected, "what became of the window")
     }
 
     fn end(&mut self, which: Which, ending: Ending) -> Option<(usize, Ending)> {
         let newest = self.in_flight.len().checked_sub(1)?;
-        let flight = self.in_flight.remove(match which {
+        let Flight { number, permit, ticket } = self.in_flight.remove(match which {
             Which::Newest => newest,
             Which::Oldest => 0,
             Which::Any(index) => index % (newest + 1),
         });
-        self.story.add(Event::Ended(flight.number, ending));
-        settle(flight.permit, ending);
-        self.model.settle(flight.ticket, ending);
-        Some((flight.number, ending))
+        self.story.add(Event::Ended(number, ending));
+        settle(permit, ending);
+        self.model.settle(ticket?, ending);
+        Some((number, ending))
     }
 
     fn end_orphan(&mut self, ending: Ending) {
@@ -172,8 +197,9 @@ impl Both {
             Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
             Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
+            Mark::Forgetting => self.settings.forget_after().min(LAST),
             Mark::Bucket => step,
-            Mark::NextBucket => step - now % step,
+            Mark::NextBucket => step - (now - self.model.grid_start()) % step,
             Mark::Expiry => self.model.next_expiry().map_or(0, |time| time - now),
         }
     }
@@ -240,6 +266,7 @@ fn seen(circuit: &CircuitBreaker) -> Look {
         failure_rate: snapshot.failure_rate(),
         slow_call_rate: snapshot.slow_call_rate(),
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+        enforcement: snapshot.enforcement(),
     }
 }
 

@@ -13,9 +13,10 @@ use crate::settings::{Probes, Settings, Wait, Window};
 /// The steps are drawn first. Shrinking then removes steps first, which makes the run fast.
 pub(crate) fn run(most_steps: usize) -> impl Strategy<Value = Run> {
     let look_every = prop_oneof![2 => Just(1), 1 => 2..=200_usize];
-    (ops(most_steps), settings(), look_every, any::<bool>()).prop_map(
-        |(ops, settings, look_every, leak_at_the_end)| Run {
+    (ops(most_steps), settings_and_others(), look_every, any::<bool>()).prop_map(
+        |(ops, (settings, others), look_every, leak_at_the_end)| Run {
             settings,
+            others,
             ops,
             look_every,
             leak_at_the_end,
@@ -47,7 +48,7 @@ fn story() -> impl Strategy<Value = Vec<Op>> {
         2 => long_call().boxed(),
         6 => recovery().boxed(),
         2 => lost_probes().boxed(),
-        1 => operator().prop_map(|op| vec![op]).boxed(),
+        2 => operator().prop_map(|op| vec![op]).boxed(),
         1 => intervention().boxed(),
     ]
 }
@@ -143,6 +144,8 @@ fn operator() -> impl Strategy<Value = Op> {
         1 => Just(Op::ForceOpen),
         1 => Just(Op::ForceClosed),
         4 => Just(Op::Resume),
+        3 => (0..3_usize).prop_map(Op::Reconfigure),
+        1 => (0..=64_u32).prop_map(Op::SetEnforcement),
     ]
 }
 
@@ -189,6 +192,7 @@ fn mark() -> impl Strategy<Value = Mark> {
         2 => Just(Mark::ProbeDeadline),
         1 => Just(Mark::SlowDuration),
         1 => Just(Mark::AbandonedAfter),
+        1 => Just(Mark::Forgetting),
         1 => Just(Mark::Bucket),
         1 => Just(Mark::NextBucket),
         3 => Just(Mark::Expiry),
@@ -201,7 +205,17 @@ fn edge() -> impl Strategy<Value = Edge> {
 
 // ---- settings -------------------------------------------------------------------------------
 
-fn settings() -> impl Strategy<Value = Settings> {
+/// Usually the others differ in a few things only, so that much can be kept.
+fn settings_and_others() -> impl Strategy<Value = (Settings, Vec<Settings>)> {
+    let others = prop::collection::vec((settings(), any::<[bool; 6]>()), 0..=3);
+    (settings(), others).prop_map(|(settings, others)| {
+        let others =
+            others.into_iter().map(|(other, same)| other.partly(&settings, same)).collect();
+        (settings, others)
+    })
+}
+
+fn settings() -> BoxedStrategy<Settings> {
     let rules = (
         option::weighted(0.4, small_number()),
         option::weighted(0.2, small_number()),
@@ -215,32 +229,39 @@ fn settings() -> impl Strategy<Value = Settings> {
         option::weighted(0.8, probes()),
         option::weighted(0.8, duration()),
         option::of(short()),
+        option::of(duration()),
+        option::weighted(0.3, 0..=64_u32),
     );
     let retry_after = (option::weighted(0.8, duration()), any::<bool>());
-    (rules, judging, recovery, retry_after).prop_map(|(rules, judging, recovery, retry_after)| {
-        let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
-        let (slow_duration, slow_rate) = slow;
-        let (window, minimum_calls) = judging;
-        let (wait, half_open, probe_timeout, abandoned_after) = recovery;
-        let (max_retry_after, trip_on_retry_after) = retry_after;
-        let settings = Settings {
-            consecutive_failures,
-            failure_count,
-            failure_rate,
-            slow_duration,
-            slow_rate,
-            no_trip_rules,
-            window,
-            minimum_calls,
-            wait,
-            half_open,
-            probe_timeout,
-            abandoned_after,
-            max_retry_after,
-            trip_on_retry_after,
-        };
-        settings.made_valid()
-    })
+    (rules, judging, recovery, retry_after)
+        .prop_map(|(rules, judging, recovery, retry_after)| {
+            let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
+            let (slow_duration, slow_rate) = slow;
+            let (window, minimum_calls) = judging;
+            let (wait, half_open, probe_timeout, abandoned_after, forget_after, enforcement) =
+                recovery;
+            let (max_retry_after, trip_on_retry_after) = retry_after;
+            let settings = Settings {
+                consecutive_failures,
+                failure_count,
+                failure_rate,
+                slow_duration,
+                slow_rate,
+                no_trip_rules,
+                window,
+                minimum_calls,
+                wait,
+                half_open,
+                probe_timeout,
+                abandoned_after,
+                max_retry_after,
+                trip_on_retry_after,
+                forget_after,
+                enforcement,
+            };
+            settings.made_valid()
+        })
+        .boxed()
 }
 
 /// A slow-call rate needs the duration, but the duration may be set alone.

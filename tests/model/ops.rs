@@ -16,6 +16,10 @@ pub(crate) enum Op {
     ForceOpen,
     ForceClosed,
     Resume,
+    /// Sets the share of rejections that are enforced, in 64ths.
+    SetEnforcement(u32),
+    /// Changes the settings to others of the run. The index is modulo their number.
+    Reconfigure(usize),
     /// Ends a call of an earlier breaker that has been dropped.
     EndOrphan(Ending),
 }
@@ -45,6 +49,8 @@ pub(crate) enum Mark {
     ProbeDeadline,
     SlowDuration,
     AbandonedAfter,
+    /// One attempt later is forgotten.
+    Forgetting,
     /// One bucket later.
     Bucket,
     /// The next bucket begins.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Cause, RejectReason, State};
+use tower_breaker::{Cause, Reconfigured, RejectReason, State};
 
 use crate::settings::{Nanos, Probes, Settings, Wait, Window};
 
@@ -18,8 +18,15 @@ pub(crate) struct Model {
     period: usize,
     /// How many calls have been admitted, which gives each of them a number.
     admitted: usize,
-    /// The open periods since the circuit was last closed.
+    /// The open periods since the circuit was last closed, and those before that it has not forgotten.
     opened: u32,
+    /// Since the circuit was last closed: when an operator began or ceased to hold it closed. Time counts from the
+    /// first of these, and then not until the next, and so on.
+    closed_times: Vec<Nanos>,
+    /// When the grid of a time window begins.
+    grid_start: Nanos,
+    /// How much of a rejection has not been enforced so far, in 64ths.
+    credit: u32,
     /// Until when the callee has asked, in this period, not to be called.
     asked_until: Nanos,
     /// The number of the last closed period. The calls of later periods are probes.
@@ -31,10 +38,26 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 enum Phase {
-    Closed { calls: Vec<Call>, forced: bool },
-    Open { since: Nanos, wait: Nanos, shown: Counts },
-    HalfOpen { in_flight: Vec<Ticket>, reported: Vec<Call> },
-    ForcedOpen { shown: Counts },
+    /// All calls of the period, and the first of them that the window may hold.
+    Closed {
+        calls: Vec<Call>,
+        first: usize,
+        forced: bool,
+    },
+    /// `asked` is the part of the wait that the callee has asked for.
+    Open {
+        since: Nanos,
+        wait: Nanos,
+        asked: Nanos,
+        shown: Counts,
+    },
+    HalfOpen {
+        in_flight: Vec<Ticket>,
+        reported: Vec<Call>,
+    },
+    ForcedOpen {
+        shown: Counts,
+    },
 }
 
 /// A recorded call.
@@ -58,6 +81,18 @@ pub(crate) struct Ticket {
     admitted: Nanos,
     /// How long a probe has.
     time: Nanos,
+    /// Whether it matters how long the call takes, and whether it counts if it is dropped late. What is set only
+    /// later does not apply to it.
+    is_timed: bool,
+    counts_abandoned: bool,
+}
+
+/// The answer to a call that asks for admission.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Answer {
+    Admitted(Ticket),
+    Rejected(Refusal),
+    LetThrough(Refusal),
 }
 
 /// How an admitted call ends.
@@ -90,6 +125,7 @@ pub(crate) struct Look {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) retry_after: Option<Nanos>,
+    pub(crate) enforcement: f64,
 }
 
 /// A change of state.
@@ -113,7 +149,7 @@ pub(crate) struct Refusal {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let phase = Phase::Closed { calls: Vec::new(), forced: false };
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false };
         Self {
             settings,
             now: 0,
@@ -121,6 +157,9 @@ impl Model {
             period: 0,
             admitted: 0,
             opened: 0,
+            closed_times: vec![0],
+            grid_start: 0,
+            credit: 0,
             asked_until: 0,
             last_closed: 0,
             late_success: 0,
@@ -151,14 +190,14 @@ impl Model {
         }
     }
 
-    pub(crate) fn try_acquire(&mut self) -> Result<Ticket, Refusal> {
+    pub(crate) fn try_acquire(&mut self) -> Answer {
         if let Phase::Open { since, wait, .. } = self.phase {
             if self.now >= since + wait {
                 self.half_open(Cause::WaitOver);
             }
         }
         if let Some(reason) = self.refusal() {
-            return Err(Refusal { reason, retry_after: self.retry_after() });
+            return self.turn_away(Refusal { reason, retry_after: self.retry_after() });
         }
         self.admitted += 1;
         let ticket = Ticket {
@@ -166,18 +205,33 @@ impl Model {
             period: self.period,
             admitted: self.now,
             time: self.probe_time(),
+            is_timed: self.settings.times_calls() || self.state() == State::HalfOpen,
+            counts_abandoned: self.settings.abandoned_after.is_some(),
         };
         if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
             in_flight.push(ticket);
         }
-        Ok(ticket)
+        Answer::Admitted(ticket)
+    }
+
+    fn turn_away(&mut self, refusal: Refusal) -> Answer {
+        let share = self.settings.enforcement.unwrap_or(64);
+        if refusal.reason == RejectReason::ForcedOpen || share == 64 {
+            return Answer::Rejected(refusal);
+        }
+        self.credit += share;
+        if self.credit < 64 {
+            return Answer::LetThrough(refusal);
+        }
+        self.credit -= 64;
+        Answer::Rejected(refusal)
     }
 
     pub(crate) fn settle(&mut self, ticket: Ticket, ending: Ending) {
         if ending == Ending::Never {
             return;
         }
-        let elapsed = self.now - ticket.admitted;
+        let elapsed = if ticket.is_timed { self.now - ticket.admitted } else { 0 };
         if !self.is_current(ticket) {
             self.settle_stale(ticket, ending, elapsed);
             return;
@@ -185,7 +239,7 @@ impl Model {
         if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
             in_flight.retain(|probe| *probe != ticket);
         }
-        if let Some(failed) = self.verdict(ending, elapsed) {
+        if let Some(failed) = self.verdict(ticket, ending, elapsed) {
             let slow = self.settings.slow_duration.is_some_and(|d| elapsed >= d.as_nanos());
             let requested = self.requested_wait(ending);
             if requested > 0 {
@@ -244,28 +298,75 @@ impl Model {
     pub(crate) fn force_open(&mut self) {
         if !matches!(self.phase, Phase::ForcedOpen { .. }) {
             let shown = self.counts();
+            self.forget(self.now);
             self.enter(Phase::ForcedOpen { shown }, self.now, Cause::ForceOpen, None);
         }
     }
 
     pub(crate) fn force_closed(&mut self) {
         match &mut self.phase {
-            Phase::Closed { forced, .. } => *forced = true,
+            Phase::Closed { forced: true, .. } => {}
+            Phase::Closed { forced, .. } => {
+                *forced = true;
+                self.closed_times.push(self.now);
+            }
             _ => self.close(self.now, true, Cause::ForceClosed),
         }
     }
 
     pub(crate) fn resume(&mut self) {
         match &mut self.phase {
-            Phase::Closed { forced, .. } => *forced = false,
+            Phase::Closed { forced: forced @ true, .. } => {
+                *forced = false;
+                self.closed_times.push(self.now);
+            }
             Phase::ForcedOpen { .. } => self.half_open(Cause::Resume),
             _ => {}
         }
     }
 
+    pub(crate) fn set_enforcement(&mut self, share: u32) {
+        self.settings.enforcement = Some(share);
+    }
+
+    pub(crate) fn reconfigure(&mut self, settings: Settings) -> Reconfigured {
+        let enforcement = settings.enforcement.or(self.settings.enforcement);
+        let before = std::mem::replace(&mut self.settings, Settings { enforcement, ..settings });
+        if self.settings.effective() == before.effective() {
+            return Reconfigured::Unchanged;
+        }
+        let backoff = self.backoff(self.opened.saturating_sub(1));
+        if let Phase::Open { wait, asked, .. } = &mut self.phase {
+            *wait = backoff.max(*asked).min(*wait);
+        }
+        let (before, after) = (before.window_in_use(), self.settings.window_in_use());
+        let first_and_all = match &mut self.phase {
+            Phase::Closed { calls, first, .. } => Some((calls.len(), first)),
+            _ => None, // the window is empty
+        };
+        match (before, after) {
+            _ if before == after => Reconfigured::WindowKept,
+            (Some(Window::Count(was)), Some(Window::Count(n))) => {
+                let Some((all, first)) = first_and_all else { return Reconfigured::WindowKept };
+                *first = (*first).max(all.saturating_sub(was as usize));
+                let held = all - *first;
+                *first = (*first).max(all.saturating_sub(n as usize));
+                let is_shortened = all - *first < held;
+                if is_shortened { Reconfigured::WindowShortened } else { Reconfigured::WindowKept }
+            }
+            _ => {
+                if let Some((all, first)) = first_and_all {
+                    *first = all;
+                }
+                self.grid_start = self.now;
+                Reconfigured::WindowRestarted
+            }
+        }
+    }
+
     /// Whether a call that ended like this has failed, or `None` if it is not counted.
-    fn verdict(&self, ending: Ending, elapsed: Nanos) -> Option<bool> {
-        match (ending, self.settings.abandoned_after) {
+    fn verdict(&self, ticket: Ticket, ending: Ending, elapsed: Nanos) -> Option<bool> {
+        match (ending, self.settings.abandoned_after.filter(|_| ticket.counts_abandoned)) {
             (Ending::Success, _) => Some(false),
             (Ending::Failure | Ending::FailureRetryAfter(_) | Ending::SoftFailure, _) => Some(true),
             (Ending::Dropped, Some(d)) if elapsed >= d.as_nanos() => Some(true),
@@ -307,13 +408,15 @@ impl Model {
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
-            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if counts.failures > 0 => {
+            (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_))
+                if call.slow && self.settings.slow_rate.is_some() =>
+            {
                 Some(Cause::ProbeSlow)
             }
             (Phase::HalfOpen { .. }, Probes::Sample(_)) if trips_on_request => {
                 Some(Cause::RetryAfter)
             }
-            (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls == n as usize => {
+            (Phase::HalfOpen { .. }, Probes::Sample(n)) if counts.calls >= n as usize => {
                 self.rate_rule(counts)
             }
             _ => None,
@@ -321,7 +424,7 @@ impl Model {
         if let Some(cause) = cause {
             self.open(at, counts, cause);
         } else if matches!(self.phase, Phase::HalfOpen { .. })
-            && counts.calls == self.settings.half_open().count()
+            && self.decisive_reports() >= self.settings.half_open().count()
         {
             self.close(at, false, Cause::ProbesSucceeded);
         }
@@ -342,15 +445,37 @@ impl Model {
     }
 
     fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
-        self.opened = 0;
+        if cause == Cause::Reset || self.settings.forget_after() == 0 {
+            self.opened = 0;
+        }
+        // Nothing is counted between two equal times.
+        self.closed_times = vec![at; if forced { 2 } else { 1 }];
         self.late_success = 0;
-        self.enter(Phase::Closed { calls: Vec::new(), forced }, at, cause, None);
+        self.enter(Phase::Closed { calls: Vec::new(), first: 0, forced }, at, cause, None);
     }
 
     fn open(&mut self, since: Nanos, shown: Counts, cause: Cause) {
-        let wait = self.next_wait(since);
+        self.forget(since);
+        let (wait, asked) = (self.next_wait(since), self.asked_until.saturating_sub(since));
         self.opened += 1;
-        self.enter(Phase::Open { since, wait, shown }, since, cause, Some(wait));
+        self.enter(Phase::Open { since, wait, asked, shown }, since, cause, Some(wait));
+    }
+
+    /// Forgets open periods if the circuit is closed and opens at `at`.
+    fn forget(&mut self, at: Nanos) {
+        let Phase::Closed { .. } = self.phase else { return };
+        let counted = self.closed_times.chunks(2);
+        let closed: Nanos = counted.map(|it| it.get(1).unwrap_or(&at).saturating_sub(it[0])).sum();
+        self.opened = match closed.checked_div(self.settings.forget_after()) {
+            None => 0,
+            Some(0) => self.opened,
+            Some(n) => {
+                let longest = self.settings.wait.longest_reached();
+                let at_longest = (0..self.opened).find(|before| self.backoff(*before) >= longest);
+                let remembered = at_longest.map_or(self.opened, |before| before + 1);
+                remembered.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX))
+            }
+        };
     }
 
     fn half_open(&mut self, cause: Cause) {
@@ -362,6 +487,10 @@ impl Model {
 // ---- reading --------------------------------------------------------------------------------
 
 impl Model {
+    pub(crate) fn grid_start(&self) -> Nanos {
+        self.grid_start
+    }
+
     pub(crate) fn now(&self) -> Nanos {
         self.now
     }
@@ -374,6 +503,7 @@ impl Model {
             failure_rate: self.rate(counts.failures, counts.calls),
             slow_call_rate: self.rate(counts.slow_calls, counts.calls),
             retry_after: self.retry_after(),
+            enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
         }
     }
 
@@ -390,14 +520,14 @@ impl Model {
 
     /// Returns when the next call leaves the time window.
     pub(crate) fn next_expiry(&self) -> Option<Nanos> {
-        let (Phase::Closed { calls, .. }, Window::Time { .. }) =
+        let (Phase::Closed { calls, first, .. }, Window::Time { .. }) =
             (&self.phase, self.settings.window())
         else {
             return None;
         };
         let (step, buckets) = grid(&self.settings);
-        let oldest = *self.in_window(calls).first()?;
-        Some((oldest.completed / step + buckets) * step)
+        let oldest = *self.in_window(&calls[*first..]).first()?;
+        Some(((oldest.completed - self.grid_start) / step + buckets) * step + self.grid_start)
     }
 
     pub(crate) fn state(&self) -> State {
@@ -410,27 +540,27 @@ impl Model {
 
     fn counts(&self) -> Counts {
         match &self.phase {
-            Phase::Closed { calls, .. } => count(&self.in_window(calls), calls),
+            Phase::Closed { calls, first, .. } => count(&self.in_window(&calls[*first..]), calls),
             Phase::HalfOpen { reported, .. } => count(reported, reported),
             Phase::Open { shown, .. } | Phase::ForcedOpen { shown } => *shown,
         }
     }
 
     fn in_window(&self, calls: &[Call]) -> Vec<Call> {
-        let has_rate = self.failure_rate_threshold().is_some() || self.settings.slow_rate.is_some();
-        if !has_rate && self.settings.failure_count.is_none() {
-            return Vec::new();
-        }
         let calls = calls.iter().copied();
-        match self.settings.window() {
-            Window::Count(n) => calls.rev().take(n as usize).collect(),
-            Window::Time { .. } => calls.filter(|call| self.is_recent(call.completed)).collect(),
+        match self.settings.window_in_use() {
+            None => Vec::new(),
+            Some(Window::Count(n)) => calls.rev().take(n as usize).collect(),
+            Some(Window::Time { .. }) => {
+                calls.filter(|call| self.is_recent(call.completed)).collect()
+            }
         }
     }
 
     fn is_recent(&self, completed: Nanos) -> bool {
         let (step, buckets) = grid(&self.settings);
-        self.now / step - completed / step < buckets
+        let step_of = |time: Nanos| (time - self.grid_start) / step;
+        step_of(self.now) - step_of(completed) < buckets
     }
 
     fn refusal(&self) -> Option<RejectReason> {
@@ -442,10 +572,20 @@ impl Model {
         }
     }
 
-    /// A probe that has reported keeps its slot. With consecutive successes, a failed one ends the period.
+    /// A probe that has reported keeps its slot. With consecutive successes, a failed one ends the period. If the
+    /// rule has changed since, there may be too many reports, and then one more decides.
     fn has_free_slot(&self) -> bool {
-        let Phase::HalfOpen { in_flight, reported } = &self.phase else { return false };
-        in_flight.len() + reported.len() < self.settings.half_open().count()
+        let Phase::HalfOpen { in_flight, .. } = &self.phase else { return false };
+        let count = self.settings.half_open().count();
+        in_flight.is_empty() || in_flight.len() + self.decisive_reports() < count
+    }
+
+    fn decisive_reports(&self) -> usize {
+        let Phase::HalfOpen { reported, .. } = &self.phase else { return 0 };
+        match self.settings.half_open() {
+            Probes::Sample(_) => reported.len(),
+            Probes::ConsecutiveSuccesses(_) => reported.iter().filter(|it| !it.failed).count(),
+        }
     }
 
     fn retry_after(&self) -> Option<Nanos> {
@@ -459,13 +599,13 @@ impl Model {
 
     fn trip_rule(&self, counts: Counts, trips_on_request: bool) -> Option<Cause> {
         let streak = counts.consecutive_failures;
-        if self.streak_threshold().is_some_and(|n| streak >= n as usize) {
+        if self.settings.streak_threshold().is_some_and(|n| streak >= n as usize) {
             Some(Cause::ConsecutiveFailures { failures: streak as u64 })
         } else if trips_on_request {
             Some(Cause::RetryAfter)
         } else if self.settings.failure_count.is_some_and(|n| counts.failures >= n as usize) {
             Some(Cause::FailureCount { failures: counts.failures as u64 })
-        } else if counts.calls >= self.minimum_calls() {
+        } else if counts.calls >= self.settings.minimum_calls() {
             self.rate_rule(counts)
         } else {
             None
@@ -477,7 +617,7 @@ impl Model {
             threshold.is_some_and(|threshold| part as f64 / counts.calls as f64 >= threshold)
         };
         let calls = counts.calls as u64;
-        if reaches(counts.failures, self.failure_rate_threshold()) {
+        if reaches(counts.failures, self.settings.failure_rate_threshold()) {
             Some(Cause::FailureRate { failures: counts.failures as u64, calls })
         } else if reaches(counts.slow_calls, self.settings.slow_rate) {
             Some(Cause::SlowCallRate { slow_calls: counts.slow_calls as u64, calls })
@@ -486,41 +626,26 @@ impl Model {
         }
     }
 
-    fn streak_threshold(&self) -> Option<u32> {
-        if self.settings.has_default_rules() { Some(5) } else { self.settings.consecutive_failures }
-    }
-
-    fn failure_rate_threshold(&self) -> Option<f64> {
-        if self.settings.has_default_rules() { Some(0.5) } else { self.settings.failure_rate }
-    }
-
-    fn minimum_calls(&self) -> usize {
-        let minimum = self.settings.minimum_calls.unwrap_or(20);
-        match self.settings.window() {
-            Window::Count(n) => minimum.min(n) as usize,
-            Window::Time { .. } => minimum as usize,
-        }
-    }
-
     fn rate(&self, part: usize, calls: usize) -> Option<f64> {
-        (calls >= self.minimum_calls()).then(|| part as f64 / calls as f64)
+        (calls >= self.settings.minimum_calls()).then(|| part as f64 / calls as f64)
     }
 
     /// Returns the length of the next open period.
     fn next_wait(&self, since: Nanos) -> Nanos {
-        self.backoff().max(self.asked_until.saturating_sub(since))
+        self.backoff(self.opened).max(self.asked_until.saturating_sub(since))
     }
 
-    fn backoff(&self) -> Nanos {
+    /// Returns how long the open period lasts that follows `before` others.
+    fn backoff(&self, before: u32) -> Nanos {
         let Wait::Growing { initial, max, factor } = self.settings.wait else {
             return self.settings.wait.longest();
         };
         let (initial, max) = (initial.as_nanos(), max.as_nanos());
         let mut wait = initial as f64;
-        for _ in 0..self.opened {
+        for _ in 0..before {
             wait *= factor.unwrap_or(2.0);
         }
-        if self.opened == 0 {
+        if before == 0 {
             initial
         } else if wait >= max as f64 {
             max

@@ -13,6 +13,8 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) settings: Settings,
+    /// The settings that the circuit may be changed to.
+    pub(crate) others: Vec<Settings>,
     pub(crate) ops: Vec<Op>,
     /// The circuit is compared with the model after every so many steps. It is not always 1, because reading
     /// the circuit must not be what keeps it up to date.
@@ -23,8 +25,8 @@ pub(crate) struct Run {
 /// Prints a run without its steps, because the error describes what happened in them.
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, ops, look_every, leak_at_the_end } = self;
-        let settings = format!("{settings:?}"); // on one line
+        let Self { settings, others, ops, look_every, leak_at_the_end } = self;
+        let settings = format!("{settings:?}, later {others:?}"); // on one line
         write!(f, "{} steps, look_every: {look_every}, ", ops.len())?;
         write!(f, "leak_at_the_end: {leak_at_the_end}, {settings}")
     }
@@ -38,7 +40,7 @@ pub(crate) fn check(run: &Run, property: impl AsyncFnOnce(&Run, &mut Both) -> Ch
         .build()
         .expect("a runtime")
         .block_on(async {
-            let mut both = Both::new(&run.settings, run.ops.len());
+            let mut both = Both::new(&run.settings, &run.others, run.ops.len());
             property(run, &mut both).await.map_err(|problem| both.explain(&problem))
         })
 }
@@ -53,12 +55,13 @@ pub(crate) async fn agrees(run: &Run, both: &mut Both) -> Checked {
     Ok(())
 }
 
-/// Checks the circuit without the model. A half-open period ends when the state changes.
+/// Checks the circuit without the model. A half-open period ends when the state changes. The settings stay as
+/// they are, because a new half-open rule may permit one probe more.
 pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Checked {
     let slots = run.settings.half_open().count();
     let mut successes = 0;
     let mut probes = Vec::new();
-    for op in &run.ops {
+    for op in run.ops.iter().filter(|op| !matches!(op, Op::Reconfigure(_))) {
         let before = both.admitted;
         let ended = both.apply(*op).await?;
         if both.real.state() != State::HalfOpen {
@@ -81,9 +84,11 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
 }
 
 pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
-    let wait = run.settings.wait.longest().max(run.settings.max_retry_after());
+    let all = || run.others.iter().chain([&run.settings]);
+    let wait = all().map(|it| it.wait.longest().max(it.max_retry_after())).max();
     // Late successes may have extended the time of the probes.
-    let longest = MOST_EXTENDED * run.settings.probe_timeout() + wait;
+    let probes = all().map(|it| MOST_EXTENDED * it.probe_timeout()).max();
+    let longest = probes.unwrap_or(0) + wait.unwrap_or(0);
     if longest > LAST {
         return Ok(());
     }
@@ -93,6 +98,7 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     both.abandon_all(run.leak_at_the_end);
     tokio::time::advance(duration(longest)).await;
     match (both.real.try_acquire(), is_forced_open(&run.ops)) {
+        (Ok(permit), false) if permit.is_shadow() => Err("the circuit is stuck".into()),
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),
         (Ok(_), true) => Err("a call was admitted while forced open".into()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Backoff, CircuitBreaker, HalfOpen, SlidingWindow};
+use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, SlidingWindow};
 
 /// A time or a duration. The type is wide enough that nothing overflows.
 pub(crate) type Nanos = u128;
@@ -24,22 +24,25 @@ pub(crate) struct Settings {
     pub(crate) abandoned_after: Option<Duration>,
     pub(crate) max_retry_after: Option<Duration>,
     pub(crate) trip_on_retry_after: bool,
+    pub(crate) forget_after: Option<Duration>,
+    /// In 64ths, which floats represent exactly.
+    pub(crate) enforcement: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Window {
     Count(u32),
     Time { length: Duration, buckets: Option<u32> },
 }
 
 /// Always set and without jitter, because the model has to know the wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Wait {
     Constant(Duration),
     Growing { initial: Duration, max: Duration, factor: Option<f64> },
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Probes {
     ConsecutiveSuccesses(u32),
     Sample(u32),
@@ -47,8 +50,13 @@ pub(crate) enum Probes {
 
 impl Settings {
     pub(crate) fn build(&self, name: &str) -> CircuitBreaker {
+        self.builder(name).build().expect("only valid settings are drawn")
+    }
+
+    pub(crate) fn builder(&self, name: &str) -> CircuitBreakerBuilder {
+        let forget_after = self.forget_after.unwrap_or(Duration::ZERO);
         let mut builder = CircuitBreaker::builder(name)
-            .open_duration(self.wait.build())
+            .open_duration(self.wait.build().forget_after(forget_after))
             .trip_on_retry_after(self.trip_on_retry_after);
         if let Some(n) = self.consecutive_failures {
             builder = builder.consecutive_failures(n);
@@ -86,7 +94,10 @@ impl Settings {
         if let Some(d) = self.max_retry_after {
             builder = builder.max_retry_after(d);
         }
-        builder.build().expect("only valid settings are drawn")
+        if let Some(share) = self.enforcement {
+            builder = builder.enforcement(f64::from(share) / 64.0);
+        }
+        builder
     }
 
     pub(crate) fn probe_timeout(&self) -> Nanos {
@@ -97,6 +108,15 @@ impl Settings {
         self.max_retry_after.unwrap_or(Duration::from_secs(300)).as_nanos()
     }
 
+    pub(crate) fn forget_after(&self) -> Nanos {
+        self.forget_after.map_or(0, |closed| closed.as_nanos())
+    }
+
+    /// Whether it matters how long a call takes.
+    pub(crate) fn times_calls(&self) -> bool {
+        self.slow_duration.is_some() || self.abandoned_after.is_some()
+    }
+
     pub(crate) fn window(&self) -> Window {
         let default = Window::Time { length: Duration::from_secs(30), buckets: None };
         self.window.unwrap_or(default)
@@ -104,6 +124,49 @@ impl Settings {
 
     pub(crate) fn half_open(&self) -> Probes {
         self.half_open.unwrap_or(Probes::ConsecutiveSuccesses(3))
+    }
+
+    /// Returns the window, if a rule needs one.
+    pub(crate) fn window_in_use(&self) -> Option<Window> {
+        let is_needed =
+            self.failure_count.is_some() || !self.has_no_rate() || self.has_default_rules();
+        is_needed.then(|| match self.window() {
+            Window::Time { length, buckets } => {
+                Window::Time { length, buckets: Some(buckets.unwrap_or(10)) }
+            }
+            count => count,
+        })
+    }
+
+    pub(crate) fn streak_threshold(&self) -> Option<u32> {
+        if self.has_default_rules() { Some(5) } else { self.consecutive_failures }
+    }
+
+    pub(crate) fn failure_rate_threshold(&self) -> Option<f64> {
+        if self.has_default_rules() { Some(0.5) } else { self.failure_rate }
+    }
+
+    pub(crate) fn minimum_calls(&self) -> usize {
+        let minimum = self.minimum_calls.unwrap_or(20);
+        match self.window() {
+            Window::Count(n) => minimum.min(n) as usize,
+            Window::Time { .. } => minimum as usize,
+        }
+    }
+
+    /// Returns everything that the settings come to. Other settings may come to the same.
+    pub(crate) fn effective(&self) -> impl PartialEq + use<> {
+        let wait = match self.wait {
+            Wait::Growing { initial, max, factor } => (initial, max, factor.unwrap_or(2.0)),
+            Wait::Constant(wait) => (wait, wait, 1.0),
+        };
+        (
+            (self.streak_threshold(), self.failure_count, self.failure_rate_threshold()),
+            (self.slow_duration, self.slow_rate, self.window_in_use()),
+            (self.minimum_calls(), wait, self.forget_after(), self.half_open()),
+            (self.probe_timeout(), self.abandoned_after, self.max_retry_after()),
+            (self.trip_on_retry_after, self.enforcement.unwrap_or(64)),
+        )
     }
 
     /// Whether the default rules are on.
@@ -118,6 +181,32 @@ impl Settings {
 
     fn has_no_rate(&self) -> bool {
         self.failure_rate.is_none() && self.slow_rate.is_none()
+    }
+
+    /// Returns these settings, with some groups of them as they are in `others`.
+    pub(crate) fn partly(self, others: &Self, same: [bool; 6]) -> Self {
+        let pick = |n: usize| if same[n] { others } else { &self };
+        let (trips, slow, window, wait, probes, rest) =
+            (pick(0), pick(1), pick(2), pick(3), pick(4), pick(5));
+        Self {
+            consecutive_failures: trips.consecutive_failures,
+            failure_count: trips.failure_count,
+            failure_rate: trips.failure_rate,
+            no_trip_rules: trips.no_trip_rules,
+            slow_duration: slow.slow_duration,
+            slow_rate: slow.slow_rate,
+            window: window.window,
+            minimum_calls: window.minimum_calls,
+            wait: wait.wait,
+            forget_after: wait.forget_after,
+            half_open: probes.half_open,
+            probe_timeout: probes.probe_timeout,
+            abandoned_after: rest.abandoned_after,
+            max_retry_after: rest.max_retry_after,
+            trip_on_retry_after: rest.trip_on_retry_after,
+            enforcement: rest.enforcement,
+        }
+        .made_valid()
     }
 
     /// Replaces what does not go together and would not be valid.
@@ -155,6 +244,14 @@ impl Wait {
             Self::Growing { initial, max, factor: Some(factor) } => {
                 Backoff::exponential(initial, max).factor(factor).jitter(0.0)
             }
+        }
+    }
+
+    /// Returns the longest wait that any number of attempts leads to.
+    pub(crate) fn longest_reached(self) -> Nanos {
+        match self {
+            Self::Growing { initial, factor: Some(1.0), .. } => initial.as_nanos(),
+            _ => self.longest(),
         }
     }
 

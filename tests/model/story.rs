@@ -25,6 +25,7 @@ struct Step {
 pub(crate) enum Event {
     Admitted(usize),
     Rejected(Refusal),
+    LetThrough(Refusal),
     Ended(usize, Ending),
     Passed(Duration),
 }
@@ -69,6 +70,8 @@ impl fmt::Display for Event {
         match self {
             Self::Admitted(call) => write!(f, "call {call} is admitted"),
             Self::Rejected(Refusal { reason, .. }) => write!(f, "rejected, {reason:?}"),
+            Self::LetThrough(Refusal { reason, .. }) => write!(f, "let through, {reason:?}"),
+            Self::Ended(usize::MAX, ending) => write!(f, "a shadow call ends, {ending:?}"),
             Self::Ended(call, ending) => write!(f, "call {call} ends, {ending:?}"),
             Self::Passed(time) => write!(f, "{time:?} pass"),
         }

@@ -24,6 +24,7 @@ readers! {
     max: Duration, "open_duration.max", |_, d| backoff(&Backoff::constant(d));
     factor: f64, "open_duration.factor", |_, x| backoff(&Backoff::default().factor(x));
     jitter: f64, "open_duration.jitter", |_, x| backoff(&Backoff::default().jitter(x));
+    forget_after: Duration, "open_duration.forget_after", |_, _| Ok(());
 
     consecutive_successes: u32, "half_open.consecutive_successes",
         |_, n| at_least_one("half_open", n);
@@ -115,6 +116,8 @@ struct BackoffFields {
     factor: Option<f64>,
     #[serde(default, deserialize_with = "jitter")]
     jitter: Option<f64>,
+    #[serde(default, deserialize_with = "forget_after")]
+    forget_after: Option<Duration>,
 }
 
 impl BackoffFields {
@@ -135,6 +138,9 @@ impl BackoffFields {
         }
         if let Some(jitter) = self.jitter {
             wait = wait.jitter(jitter);
+        }
+        if let Some(closed) = self.forget_after {
+            wait = wait.forget_after(closed);
         }
         backoff(&wait).map(|()| wait)
     }

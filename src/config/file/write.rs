@@ -49,11 +49,16 @@ impl Serialize for Backoff {
         if *self == Self::constant(self.initial) {
             return Text(self.initial).serialize(serializer);
         }
-        let mut table = serializer.serialize_struct("Backoff", 4)?;
+        let mut table = serializer.serialize_struct("Backoff", 5)?;
         table.serialize_field("initial", &Text(self.initial))?;
         table.serialize_field("max", &Text(self.max))?;
         table.serialize_field("factor", &self.factor)?;
         table.serialize_field("jitter", &self.jitter)?;
+        if self.forget_after.is_zero() {
+            table.skip_field("forget_after")?;
+        } else {
+            table.serialize_field("forget_after", &Text(self.forget_after))?;
+        }
         table.end()
     }
 }

@@ -1,11 +1,13 @@
 //! A small circuit, its callers and its operators.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use super::super::*;
 
 pub(super) const UNIT: Nanos = 1_000;
 pub(super) const WAIT: Nanos = 2 * UNIT;
+pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
 pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
@@ -25,6 +27,10 @@ pub(super) struct World {
     now: Tick,
     calls: Vec<Call>,
     most_calls: usize,
+    /// The settings that an operator may change to, the present ones among them.
+    all_rules: Vec<Arc<Rules>>,
+    /// The settings were changed in this period, so there may be more probes than the present ones permit.
+    rules_changed: bool,
     /// The number of the current state period, counted independently of the machine.
     period: u32,
     /// How many probes have reported a success in this period.
@@ -67,6 +73,7 @@ pub(super) enum Step {
     Settle(usize, Report),
     Pass(Nanos),
     Operate(OperatorAction),
+    Reconfigure(usize),
 }
 
 /// How a world may break a guarantee.
@@ -85,12 +92,13 @@ pub(super) enum Fault {
 }
 
 const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];
-const ACTIONS: [Step; 5] = [
+const ACTIONS: [Step; 6] = [
     Step::Operate(OperatorAction::Trip),
     Step::Operate(OperatorAction::Reset),
     Step::Operate(OperatorAction::ForceOpen),
     Step::Operate(OperatorAction::ForceClosed),
     Step::Operate(OperatorAction::Resume),
+    Step::Operate(OperatorAction::SetEnforcement { share: 0.0 }),
 ];
 /// All reports. Those that are counted come first.
 const REPORTS: [Report; 6] = [
@@ -104,10 +112,12 @@ const REPORTS: [Report; 6] = [
 const COUNTED: usize = 4;
 
 impl World {
-    pub(super) fn new(rules: Rules, fault: Option<Fault>) -> Self {
+    pub(super) fn new(rules: &Rules, fault: Option<Fault>) -> Self {
         let now = 1 << 40;
         Self {
-            machine: Machine::new(rules, 0, 0, now),
+            machine: Machine::new(*rules, 0, 0, now),
+            all_rules: Vec::new(),
+            rules_changed: false,
             now,
             calls: Vec::new(),
             most_calls: MOST_CALLS,
@@ -124,9 +134,16 @@ impl World {
         Self { most_calls, ..self }
     }
 
+    /// Returns the same world with operators who change the settings to these and back.
+    pub(super) fn with_other_rules(self, others: &Rules) -> Self {
+        let all_rules = vec![self.machine.rules.clone(), Arc::new(*others)];
+        Self { all_rules, ..self }
+    }
+
     /// Returns everything that can happen next. A call hangs if nothing happens to it.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = [&STEPS_OF_TIME[..], &ACTIONS].concat();
+        steps.extend((0..self.all_rules.len()).map(Step::Reconfigure));
         if self.calls.len() < self.most_calls {
             steps.extend([Step::Acquire, Step::Reserve]);
         }
@@ -157,8 +174,8 @@ impl World {
         world.history.push(step);
         let now = world.now;
         match step {
-            Step::Acquire => world.acquire(Stage::Called),
-            Step::Reserve => world.acquire(Stage::Waiting),
+            Step::Acquire => world.acquire(Stage::Called)?,
+            Step::Reserve => world.acquire(Stage::Waiting)?,
             Step::SetReady(call) => {
                 world.machine.slot_is_ready(now, world.calls[call].ticket);
                 world.calls[call].stage = Stage::Ready;
@@ -166,6 +183,7 @@ impl World {
             Step::Begin(call) => world.begin(call),
             Step::Settle(call, report) => world.settle(call, report)?,
             Step::Pass(time) => world.now += time,
+            Step::Reconfigure(index) => world.reconfigure(index)?,
             Step::Operate(action) => {
                 world.machine.operate(action, now);
                 if action == OperatorAction::Reset {
@@ -179,10 +197,17 @@ impl World {
         Ok(world)
     }
 
-    fn acquire(&mut self, stage: Stage) {
+    fn acquire(&mut self, stage: Stage) -> Result<(), String> {
         let now = self.now;
         let admitted = self.machine.acquire(now);
         self.notice_changes();
+        let is_live = |call: &&Call| call.deadline.is_some_and(|deadline| deadline > now);
+        let others = self.probes().filter(is_live).count() as u64;
+        let permitted = u64::from(self.machine.rules.half_open.probes());
+        let is_probe = matches!(admitted, Ok(Admission::Probe(_)));
+        if is_probe && others > 0 && others + self.successes >= permitted {
+            return Err(format!("too many probes: {:?}", self.history));
+        }
         match (self.fault, admitted) {
             (Some(Fault::ProbesNeverExpire), Ok(Admission::Probe(ticket))) => {
                 self.machine.probes.begin(ticket, Tick::MAX);
@@ -209,6 +234,22 @@ impl World {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Changes the settings. Checks that this decides nothing.
+    fn reconfigure(&mut self, index: usize) -> Result<(), String> {
+        let before = self.machine.view(self.now);
+        self.machine.reconfigure(self.all_rules[index].clone(), None, self.now);
+        self.notice_changes();
+        self.rules_changed = true;
+        let after = self.machine.view(self.now);
+        let kept = |view: &View| (view.state, view.forced, view.attempts, view.probes_in_flight);
+        let is_longer = after.state == State::Open && after.retry_after > before.retry_after;
+        if kept(&before) != kept(&after) || is_longer {
+            return Err(format!("a change of settings had an effect: {:?}", self.history));
+        }
+        Ok(())
     }
 
     /// Begins the call of a slot. If the slot has expired, there is no call.
@@ -261,6 +302,7 @@ impl World {
                 self.changes.push(*change);
                 self.period += 1;
                 self.successes = 0;
+                self.rules_changed = false;
             }
         }
         self.machine.clear_occurrences();
@@ -279,14 +321,17 @@ impl World {
     /// Checks that there are not too many probes. A caller that is ready but does not call is not a probe, because
     /// its slot yields to others.
     fn check_probes(&self) -> Result<(), String> {
-        if self.machine.state() == State::HalfOpen {
-            let is_probe = |call: &&Call| call.period == self.period && call.stage != Stage::Ready;
-            let probes = self.calls.iter().filter(is_probe).count() as u64;
-            if probes + self.successes > u64::from(PROBES) {
-                return Err(format!("too many probes: {:?}", self.history));
-            }
+        let permitted = u64::from(self.machine.rules.half_open.probes());
+        let is_half_open = self.machine.state() == State::HalfOpen;
+        let taken = self.probes().count() as u64 + self.successes;
+        if is_half_open && !self.rules_changed && taken > permitted {
+            return Err(format!("too many probes: {:?}", self.history));
         }
         Ok(())
+    }
+
+    fn probes(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(|it| it.period == self.period && it.stage != Stage::Ready)
     }
 
     /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
@@ -295,7 +340,7 @@ impl World {
         let mut machine = self.machine.clone();
         let mut now = self.now;
         machine.operate(OperatorAction::Resume, now);
-        now += 2 * machine.probe_time() + WAIT;
+        now += 2 * machine.probe_time() + LONGEST_WAIT;
         for _ in 0..=PROBES {
             let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
             else {
@@ -343,7 +388,11 @@ impl World {
         let window = machine.window.as_ref().map(|window| window.as_seen_at(*now));
         let mut hasher = DefaultHasher::new();
         (calls, phase, machine.forced, window, ago(machine.now)).hash(&mut hasher);
-        (machine.probes.count(), self.successes).hash(&mut hasher);
+        (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
+        let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
+        let closed_for = machine.closed_time.total(*now).min(LONG);
+        let remembered = machine.attempts.min(machine.rules.open_duration.attempts_to_max());
+        (rules, remembered, closed_for).hash(&mut hasher);
         let retry_after = machine.retry_after.wait(*now);
         (machine.late_success.min(LATEST_SUCCESS), retry_after).hash(&mut hasher);
         hasher.finish()

@@ -44,12 +44,16 @@ impl CountWindow {
     }
 
     pub(super) fn record_results(&mut self, results: Results) {
-        let mut left = results.len();
-        let mut entries = in_pairs(results.oldest_first());
+        self.write_all(in_pairs(results.oldest_first()), results.len());
+    }
+
+    /// Writes `n` entries, which is at most a word full.
+    fn write_all(&mut self, mut entries: u64, n: u32) {
+        let mut left = n;
         while left > 0 {
             let written = self.write(entries, left);
             left -= written;
-            entries >>= written * BITS_PER_CALL;
+            entries = entries.checked_shr(written * BITS_PER_CALL).unwrap_or(0);
         }
     }
 
@@ -83,6 +87,28 @@ impl CountWindow {
     pub(super) fn clear(&mut self) {
         self.next = 0;
         self.counts = Counts::default();
+    }
+
+    /// Changes the size. The newest calls stay, as many as fit. Returns whether these are all.
+    pub(crate) fn resize(&mut self, size: u32) -> bool {
+        let mut resized = Self::new(size);
+        let calls = self.counts.calls as u32; // at most the present size
+        let mut left = calls.min(size);
+        let is_kept = left == calls;
+        let mut index =
+            if self.next >= left { self.next - left } else { self.size - (left - self.next) };
+        while left > 0 {
+            let offset = index % CALLS_PER_WORD;
+            let n = left.min(CALLS_PER_WORD - offset).min(self.size - index);
+            resized.write_all(
+                self.ring[(index / CALLS_PER_WORD) as usize] >> (offset * BITS_PER_CALL),
+                n,
+            );
+            index = if index + n == self.size { 0 } else { index + n };
+            left -= n;
+        }
+        *self = resized;
+        is_kept
     }
 
     pub(super) fn size(&self) -> u64 {

@@ -9,7 +9,8 @@ const RESUME: Notification = Notification::OperatorAction(OperatorAction::Resume
 
 fn transition(attempt: u64) -> Notification {
     let (from, to) = (State::Closed, State::Open);
-    let change = Change { from, to, cause: Cause::Trip, at: attempt, opening: None };
+    let change =
+        Change { from, to, cause: Cause::Trip, at: attempt, opening: None, enforcement: 1.0 };
     Notification::Transition(Transition::new(std::sync::Arc::new("test".into()), change))
 }
 

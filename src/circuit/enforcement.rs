@@ -1,0 +1,119 @@
+//! Which rejections are enforced, and the permits of calls whose rejection is not.
+
+use super::observer::Watch;
+use super::permit::Permit;
+use super::status::StatusWord;
+use super::sync::{AtomicU64, Ordering};
+use super::{Circuit, beginning, update};
+use crate::machine::Refusal;
+
+/// Decides for each rejection whether it is enforced.
+///
+/// This goes by credit, not by chance: each rejection adds the share to the credit, and one that brings the credit
+/// to 1 takes 1 from it and is enforced. So of any number of rejections in a row, the share of them is enforced,
+/// give or take one.
+#[derive(Default)]
+pub(super) struct Enforcement {
+    /// The share, in units of 2^-64. The largest value stands for 1.
+    share: AtomicU64,
+    /// The credit in the same units, so that it overflows when it reaches 1.
+    credit: AtomicU64,
+}
+
+const ALL: u64 = u64::MAX;
+
+impl Enforcement {
+    /// Sets the share, from 0.0 to 1.0. Called with the lock held.
+    pub(super) fn set_share(&self, share: f64) {
+        // Exact, because a float below 1 has 53 bits. The cast saturates.
+        update(&self.share, (share * 2_f64.powi(64)) as u64);
+    }
+
+    /// Forgets the credit of the breaker that the circuit worked for before.
+    pub(super) fn clear_credit(&self) {
+        self.credit.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns whether the next rejection is enforced.
+    pub(super) fn enforces_next(&self) -> bool {
+        match self.share.load(Ordering::Relaxed) {
+            ALL => true,
+            0 => false,
+            share => self.credit.fetch_add(share, Ordering::Relaxed).checked_add(share).is_none(),
+        }
+    }
+}
+
+impl Circuit {
+    /// Decides whether a call that was turned away is rejected. If it is not, it is made with a
+    /// [`shadow_permit`](Self::shadow_permit).
+    pub(crate) fn enforces(&self, refusal: Refusal) -> bool {
+        refusal == Refusal::FORCED_OPEN || self.enforcement.enforces_next()
+    }
+
+    pub(crate) fn is_forced_open(&self) -> bool {
+        let status = self.status();
+        status.is(StatusWord::OPEN) && status.is(StatusWord::FORCED)
+    }
+
+    /// Returns the permit of a call that is made although it was turned away. Its result never counts.
+    pub(crate) fn shadow_permit(&'static self) -> Permit {
+        // Any ticket of the present breaker tells the observer that the call is one of its own.
+        let ticket = self.watch.load().as_deref().map_or(0, Watch::first_ticket);
+        let status = self.status();
+        self.permit(status.with_ticket(ticket).of_shadow(), beginning(status))
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::*;
+
+    fn enforced(share: f64, rejections: u32) -> u32 {
+        let enforcement = Enforcement::default();
+        enforcement.set_share(share);
+        (0..rejections).map(|_| u32::from(enforcement.enforces_next())).sum()
+    }
+
+    #[test]
+    fn the_share_of_any_rejections_in_a_row_is_enforced() {
+        assert_eq!(enforced(0.0, 1000), 0);
+        assert_eq!(enforced(1.0, 1000), 1000);
+        assert_eq!(enforced(f64::MIN_POSITIVE, 1000), 0);
+        assert_eq!(enforced(1.0 - f64::EPSILON, 1000), 999);
+        for share in [0.1, 0.25, 1.0 / 3.0, 0.5, 0.999] {
+            let enforcement = Enforcement::default();
+            enforcement.set_share(share);
+            let all: Vec<bool> = (0..5000).map(|_| enforcement.enforces_next()).collect();
+            for thousand in all.windows(1000) {
+                let enforced = thousand.iter().filter(|enforced| **enforced).count() as f64;
+                assert!((enforced - 1000.0 * share).abs() <= 1.0, "{enforced} of 1000 at {share}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_share_is_enforced_by_many_threads_together() {
+        let enforcement = Enforcement::default();
+        enforcement.set_share(0.25);
+        let enforced = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let own = (0..1000).filter(|_| enforcement.enforces_next()).count();
+                    enforced.fetch_add(own as u64, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(enforced.into_inner(), 1000);
+    }
+
+    #[test]
+    fn changing_the_share_keeps_the_credit() {
+        let enforcement = Enforcement::default();
+        enforcement.set_share(0.5);
+        assert!(!enforcement.enforces_next());
+        enforcement.set_share(0.75);
+        assert!(enforcement.enforces_next());
+    }
+}

@@ -1,0 +1,37 @@
+//! Changing the settings of a circuit while it works for a breaker.
+
+use std::sync::Arc;
+
+use super::locked::LockedBreaker;
+use super::observer::{Watch, Watches};
+use super::sync::{Ordering, lock};
+use super::{Circuit, HAS_BREAKER, clock};
+use crate::machine::{NEVER, Reconfigured, Rules};
+
+impl Circuit {
+    /// Changes the settings. `enforcement` replaces the share of the new rules.
+    pub(crate) fn reconfigure(&self, rules: Arc<Rules>, enforcement: Option<f64>) -> Reconfigured {
+        let now = clock::now();
+        let reconfigured = self.with_locked(lock(&self.locked), |breaker| {
+            let reconfigured = breaker.machine.reconfigure(rules, enforcement, now);
+            self.follow_rules(breaker);
+            reconfigured
+        });
+        reconfigured.expect(HAS_BREAKER)
+    }
+
+    /// Takes over those of the machine's rules that are read without the lock. Called with the lock held, between two
+    /// slices, so that no result is settled by rules of both kinds.
+    pub(super) fn follow_rules(&self, breaker: &mut LockedBreaker) {
+        breaker.follow_rules();
+        let LockedBreaker { machine, first_ticket, observer, .. } = breaker;
+        let rules = machine.rules();
+        self.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
+        self.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
+        self.enforcement.set_share(rules.enforcement);
+        if observer.watches() >= Watches::Calls {
+            let watch = Watch::new(observer.clone(), rules.clone(), *first_ticket);
+            self.watch.store(Some(Arc::new(watch)));
+        }
+    }
+}
