@@ -39,6 +39,7 @@ mod observer;
 mod own_stripe;
 mod permit;
 pub(crate) mod pool;
+mod reading;
 mod rejected;
 mod settings;
 mod slices;
@@ -63,9 +64,7 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{
-    Admission, Machine, NEVER, OperatorAction, Refusal, Report, Tick, Ticket, View,
-};
+use crate::machine::{Admission, Machine, NEVER, OperatorAction, Refusal, Report, Tick, Ticket};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -255,8 +254,10 @@ impl Circuit {
                 return is_current;
             }
         }
-        self.with_locked(locked, |breaker| breaker.machine.settle(clock, ticket, began, report))
-            .unwrap_or(false)
+        self.with_locked(locked, |breaker| {
+            breaker.machine.get().settle(clock, ticket, began, report)
+        })
+        .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
@@ -265,39 +266,9 @@ impl Circuit {
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
         self.with_locked(lock(&self.locked), |breaker| {
-            breaker.machine.operate(action, now);
+            breaker.machine.get().operate(action, now);
             self.follow_rules(breaker);
         });
-    }
-
-    /// Returns the current state of the circuit, and lets the observer take a reading.
-    pub(crate) fn view(&self) -> View {
-        let now = clock::now();
-        let view = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(&breaker.machine, now);
-            breaker.machine.view(now)
-        });
-        view.expect(HAS_BREAKER)
-    }
-
-    /// Lets the observer take a reading and pass it on, if the circuit works for a breaker.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn refresh(&self) {
-        let now = clock::now();
-        let observer = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(&breaker.machine, now);
-            breaker.observer.clone()
-        });
-        if let Some(observer) = observer {
-            observer.publish();
-        }
-    }
-
-    /// Looks at the machine. `look` runs with the lock held and must not run user code.
-    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Machine, Tick) -> R) -> R {
-        let now = clock::now();
-        let locked = lock(&self.locked);
-        look(&locked.breaker.as_ref().expect(HAS_BREAKER).machine, now)
     }
 
     #[inline]
@@ -311,7 +282,7 @@ impl Circuit {
     }
 
     fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
-        self.with_locked(lock(&self.locked), |breaker| act(&mut breaker.machine))
+        self.with_locked(lock(&self.locked), |breaker| act(breaker.machine.get()))
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -325,9 +296,9 @@ impl Circuit {
         self.end_slice(&mut locked);
         let breaker = locked.breaker.as_mut()?;
         let result = act(breaker);
-        let has_changed = breaker.machine.has_changed();
+        let has_changed = breaker.machine.get().has_changed();
         let to_notify = if has_changed { breaker.record() } else { None };
-        self.publish(&locked);
+        self.publish(&mut locked);
         drop(locked);
 
         if has_changed {
@@ -346,23 +317,25 @@ impl Circuit {
         };
         match self.published.slices.end(self.status()) {
             Collected::Nothing => {}
-            Collected::Successes(n) => machine.settle_successes(n),
-            Collected::Results(results) => machine.settle_results(results),
+            Collected::Successes(n) => machine.get().settle_successes(n),
+            Collected::Results(results) => machine.get().settle_results(results),
         }
     }
 
     /// Makes the state visible to calls that do not take the lock, and begins a slice if they can settle
     /// results in one.
-    fn publish(&self, locked: &LockedState) {
+    fn publish(&self, locked: &mut LockedState) {
         let PublishedState { status, open_until, slices } = &self.published;
-        let Some(LockedBreaker { machine, fixed_flags, .. }) = &locked.breaker else {
+        let Some(breaker) = &mut locked.breaker else {
             return update(status, StatusWord::NONE.0);
         };
+        let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine.get());
         let effect = machine.effect();
         if let Some(until) = machine.open_until() {
             update(open_until, until);
         }
-        slices.begin(effect, || update(status, StatusWord::of(machine, effect, *fixed_flags).0));
+        slices.begin(effect, || update(status, StatusWord::of(machine, effect, fixed_flags).0));
+        breaker.pack();
     }
 }
 

@@ -49,7 +49,7 @@ impl Circuit {
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
         circuit.follow_rules(&mut breaker);
         locked.breaker = Some(breaker);
-        circuit.publish(&locked);
+        circuit.publish(&mut locked);
         drop(locked);
         circuit
     }
@@ -58,12 +58,13 @@ impl Circuit {
     pub(crate) fn stop(&'static self) {
         let mut locked = lock(&self.locked);
         self.end_slice(&mut locked);
-        let breaker = locked.breaker.take();
-        if let Some(LockedBreaker { machine, observer, .. }) = &breaker {
+        let mut breaker = locked.breaker.take();
+        if let Some(LockedBreaker { machine, observer, .. }) = &mut breaker {
+            let machine = machine.get();
             locked.last_ticket = machine.last_ticket();
             observer.read(machine, clock::now());
         }
-        self.publish(&locked);
+        self.publish(&mut locked);
         drop(locked);
         // Without the lock, because this may drop the listeners of a user.
         drop(breaker);

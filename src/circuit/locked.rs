@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::observer::{Observer, Watches};
 use super::status::StatusWord;
-use crate::machine::{Machine, Ticket};
+use crate::machine::{Machine, Packed, Ticket};
 
 #[derive(Default)]
 pub(super) struct LockedState {
@@ -15,13 +15,30 @@ pub(super) struct LockedState {
 }
 
 pub(super) struct LockedBreaker {
-    pub(super) machine: Machine,
+    pub(super) machine: Stored,
     /// The first ticket of this breaker. Earlier ones belong to breakers that are gone.
     pub(super) first_ticket: Ticket,
     pub(super) observer: Arc<dyn Observer>,
-    counts_in_flight: bool,
     /// The flags of the status word that do not depend on the state.
     pub(super) fixed_flags: u64,
+}
+
+/// The machine, packed if it is the machine of a key and can be. It is unpacked whenever it is looked at.
+pub(super) enum Stored {
+    Whole(Box<Machine>),
+    Packed(Packed),
+}
+
+impl Stored {
+    pub(super) fn get(&mut self) -> &mut Machine {
+        if let Self::Packed(packed) = self {
+            *self = Self::Whole(Box::new(packed.unpack()));
+        }
+        match self {
+            Self::Whole(machine) => machine,
+            Self::Packed(_) => unreachable!("it has been unpacked"),
+        }
+    }
 }
 
 impl LockedBreaker {
@@ -31,24 +48,37 @@ impl LockedBreaker {
         counts_in_flight: bool,
     ) -> Self {
         let first_ticket = machine.last_ticket();
-        Self { machine, first_ticket, observer, counts_in_flight, fixed_flags: 0 }
+        let machine = Stored::Whole(Box::new(machine));
+        let fixed_flags = if counts_in_flight { StatusWord::COUNTS_IN_FLIGHT } else { 0 };
+        Self { machine, first_ticket, observer, fixed_flags }
     }
 
     /// Sets the flags that depend on the rules.
     pub(super) fn follow_rules(&mut self) {
-        let (rules, watches) = (self.machine.rules(), self.observer.watches());
+        let (rules, watches) = (self.machine.get().rules(), self.observer.watches());
         let flag = |flag, is_set| if is_set { flag } else { 0 };
         let is_timed = rules.times_calls() || watches >= Watches::Durations;
-        self.fixed_flags = flag(StatusWord::TIMED, is_timed)
+        self.fixed_flags = self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT
+            | flag(StatusWord::TIMED, is_timed)
             | flag(StatusWord::OBSERVED, watches >= Watches::Calls)
-            | flag(StatusWord::COUNTS_IN_FLIGHT, self.counts_in_flight)
             | flag(StatusWord::COUNTS_ABANDONED, rules.abandoned_after.is_some());
     }
 
     /// Records what has happened. Returns the observer if it has to be notified.
     pub(super) fn record(&mut self) -> Option<Arc<dyn Observer>> {
-        let notify = self.observer.record(&self.machine);
-        self.machine.clear_occurrences();
+        let machine = self.machine.get();
+        let notify = self.observer.record(machine);
+        machine.clear_occurrences();
         notify.then(|| self.observer.clone())
+    }
+
+    /// Packs the machine of a key, of which there may be very many, until the lock is taken again.
+    pub(super) fn pack(&mut self) {
+        if self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT == 0 {
+            return;
+        }
+        if let Some(packed) = self.machine.get().pack() {
+            self.machine = Stored::Packed(packed);
+        }
     }
 }

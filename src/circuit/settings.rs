@@ -13,7 +13,7 @@ impl Circuit {
     pub(crate) fn reconfigure(&self, rules: Arc<Rules>, enforcement: Option<f64>) -> Reconfigured {
         let now = clock::now();
         let reconfigured = self.with_locked(lock(&self.locked), |breaker| {
-            let reconfigured = breaker.machine.reconfigure(rules, enforcement, now);
+            let reconfigured = breaker.machine.get().reconfigure(rules, enforcement, now);
             self.follow_rules(breaker);
             reconfigured
         });
@@ -25,7 +25,7 @@ impl Circuit {
     pub(super) fn follow_rules(&self, breaker: &mut LockedBreaker) {
         breaker.follow_rules();
         let LockedBreaker { machine, first_ticket, observer, .. } = breaker;
-        let rules = machine.rules();
+        let rules = machine.get().rules();
         self.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         self.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         self.enforcement.set_share(rules.enforcement);

@@ -14,7 +14,7 @@ use super::table::Table;
 use crate::breaker::CircuitBreaker;
 use crate::circuit::sync::{Mutex, lock};
 use crate::circuit::{Permit, Rejected, clock};
-use crate::config::CircuitBreakerBuilder;
+use crate::config::Template;
 use crate::machine::Nanos;
 use crate::observe::RegistryObserver;
 
@@ -61,7 +61,7 @@ pub struct CircuitBreakerRegistry<K> {
 }
 
 struct Shared<K> {
-    template: CircuitBreakerBuilder,
+    template: Template,
     capacity: usize,
     hasher: RandomState,
     /// What calls read. It is changed with the lock of `kept` held.
@@ -71,11 +71,7 @@ struct Shared<K> {
 }
 
 impl<K> CircuitBreakerRegistry<K> {
-    pub(super) fn start(
-        template: CircuitBreakerBuilder,
-        capacity: usize,
-        idle_timeout: Nanos,
-    ) -> Self {
+    pub(super) fn start(template: Template, capacity: usize, idle_timeout: Nanos) -> Self {
         let kept = Kept::new(capacity, idle_timeout, clock::now());
         let observer = template.observer_of_registry(capacity as u64);
         let (hasher, table) = (RandomState::default(), Table::new(capacity));
@@ -169,7 +165,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
             return found;
         }
         let own = to_owned();
-        let breaker = template.for_key(&own).build().expect("the template was validated");
+        let breaker = template.start(&own);
         let mut unkept = Some(Entry::new(own, hash, breaker.clone()));
         let found = self.change(|kept, removed| {
             // Again, because another thread may have been faster.
