@@ -76,7 +76,8 @@ impl CircuitBreaker {
         counts_in_flight: bool,
     ) -> Self {
         let listeners = Arc::new(Listeners::new(name, series, audience));
-        let seed = RandomState::new().build_hasher().finish();
+        // A machine with a seed of 32 bits can be packed.
+        let seed = RandomState::new().build_hasher().finish() >> 32;
         let circuit = Circuit::start(rules, listeners.clone(), counts_in_flight, seed);
         listeners.publish();
         let lease = Lease { circuit, listeners };

@@ -71,8 +71,6 @@ pub(crate) struct Circuit {
     locked: Mutex<LockedState>,
     /// The observer of calls, if calls are observed.
     watch: ArcSwapOption<Watch>,
-    /// How many nanoseconds without a sign of life make an abandoned call a failed one.
-    abandoned_after: AtomicU64,
     enforcement: Enforcement,
     waiters: Waiters,
 }
@@ -254,10 +252,8 @@ impl Circuit {
                 return is_current;
             }
         }
-        self.with_locked(locked, |breaker| {
-            breaker.machine.get().settle(clock, ticket, began, report)
-        })
-        .unwrap_or(false)
+        self.with_locked(locked, |breaker| breaker.machine().settle(clock, ticket, began, report))
+            .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
@@ -266,7 +262,7 @@ impl Circuit {
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
         self.with_locked(lock(&self.locked), |breaker| {
-            breaker.machine.get().operate(action, now);
+            breaker.machine().operate(action, now);
             self.follow_rules(breaker);
         });
     }
@@ -282,7 +278,7 @@ impl Circuit {
     }
 
     fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
-        self.with_locked(lock(&self.locked), |breaker| act(breaker.machine.get()))
+        self.with_locked(lock(&self.locked), |breaker| act(breaker.machine()))
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -294,9 +290,9 @@ impl Circuit {
         act: impl FnOnce(&mut LockedBreaker) -> R,
     ) -> Option<R> {
         self.end_slice(&mut locked);
-        let breaker = locked.breaker.as_mut()?;
+        let breaker = locked.breaker()?;
         let result = act(breaker);
-        let has_changed = breaker.machine.get().has_changed();
+        let has_changed = breaker.machine().has_changed();
         let to_notify = if has_changed { breaker.record() } else { None };
         self.publish(&mut locked);
         drop(locked);
@@ -312,13 +308,13 @@ impl Circuit {
 
     /// Ends the slice, and gives the machine what was settled without the lock.
     fn end_slice(&self, locked: &mut LockedState) {
-        let Some(LockedBreaker { machine, .. }) = &mut locked.breaker else {
+        let Some(breaker) = locked.breaker() else {
             return;
         };
         match self.published.slices.end(self.status()) {
             Collected::Nothing => {}
-            Collected::Successes(n) => machine.get().settle_successes(n),
-            Collected::Results(results) => machine.get().settle_results(results),
+            Collected::Successes(n) => breaker.machine().settle_successes(n),
+            Collected::Results(results) => breaker.machine().settle_results(results),
         }
     }
 
@@ -326,10 +322,10 @@ impl Circuit {
     /// results in one.
     fn publish(&self, locked: &mut LockedState) {
         let PublishedState { status, open_until, slices } = &self.published;
-        let Some(breaker) = &mut locked.breaker else {
+        let Some(breaker) = locked.breaker() else {
             return update(status, StatusWord::NONE.0);
         };
-        let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine.get());
+        let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine());
         let effect = machine.effect();
         if let Some(until) = machine.open_until() {
             update(open_until, until);

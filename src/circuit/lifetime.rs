@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::enforcement::Enforcement;
-use super::locked::LockedBreaker;
+use super::locked::{LockedBreaker, LockedState};
 use super::observer::Observer;
 use super::slices::Slices;
 use super::sync::{AtomicU64, Mutex, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
-use crate::machine::{Machine, NEVER, Rules};
+use crate::machine::{Machine, Rules};
 
 // A panic of user code never leaves a circuit in a broken state: no user code runs under its lock.
 impl RefUnwindSafe for Circuit {}
@@ -27,7 +27,6 @@ impl Circuit {
             },
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
-            abandoned_after: AtomicU64::new(NEVER),
             enforcement: Enforcement::default(),
             waiters: Waiters::default(),
         }
@@ -43,12 +42,12 @@ impl Circuit {
         let circuit = pool::take();
         let mut locked = lock(&circuit.locked);
         let now = clock::now();
-        let machine = Machine::new(rules, locked.last_ticket, seed, now);
+        let machine = Machine::new(rules, locked.last_ticket(), seed, now);
         observer.read(&machine, now);
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
         circuit.follow_rules(&mut breaker);
-        locked.breaker = Some(breaker);
+        *locked = LockedState::Working(breaker);
         circuit.publish(&mut locked);
         drop(locked);
         circuit
@@ -58,12 +57,11 @@ impl Circuit {
     pub(crate) fn stop(&'static self) {
         let mut locked = lock(&self.locked);
         self.end_slice(&mut locked);
-        let mut breaker = locked.breaker.take();
-        if let Some(LockedBreaker { machine, observer, .. }) = &mut breaker {
-            let machine = machine.get();
-            locked.last_ticket = machine.last_ticket();
-            observer.read(machine, clock::now());
+        if let Some(breaker) = locked.breaker() {
+            breaker.read(clock::now());
         }
+        let last_ticket = locked.last_ticket();
+        let breaker = std::mem::replace(&mut *locked, LockedState::Free { last_ticket });
         self.publish(&mut locked);
         drop(locked);
         // Without the lock, because this may drop the listeners of a user.

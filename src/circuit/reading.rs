@@ -9,8 +9,8 @@ impl Circuit {
     pub(crate) fn view(&self) -> View {
         let now = clock::now();
         let view = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(breaker.machine.get(), now);
-            breaker.machine.get().view(now)
+            breaker.read(now);
+            breaker.machine().view(now)
         });
         view.expect(HAS_BREAKER)
     }
@@ -20,7 +20,7 @@ impl Circuit {
     pub(crate) fn refresh(&self) {
         let now = clock::now();
         let observer = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(breaker.machine.get(), now);
+            breaker.read(now);
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
@@ -32,8 +32,8 @@ impl Circuit {
     pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Machine, Tick) -> R) -> R {
         let now = clock::now();
         let mut locked = lock(&self.locked);
-        let breaker = locked.breaker.as_mut().expect(HAS_BREAKER);
-        let seen = look(breaker.machine.get(), now);
+        let breaker = locked.breaker().expect(HAS_BREAKER);
+        let seen = look(breaker.machine(), now);
         breaker.pack();
         seen
     }

@@ -121,11 +121,9 @@ impl Default for SlidingWindow {
 /// The content of a window that holds nothing but successes, none of them slow.
 #[derive(Debug, Default)]
 pub(super) struct Successes {
-    /// The current step of a time window.
-    step: u64,
     /// The number of successes in each step, beginning with the current one. For a count window, the number of all
     /// successes and the index of the next call.
-    newest: [u32; MOST_PACKED],
+    newest: [u16; MOST_PACKED],
 }
 
 /// The greatest number of steps of a window that can be packed: as many as there are by default.
@@ -219,20 +217,20 @@ impl Window {
         }
     }
 
-    /// Returns what the window holds, if that is only successes, and not too many of them. The grid of a time window
-    /// must begin at `origin`.
-    pub(super) fn pack(&self, origin: Tick) -> Option<Successes> {
+    /// Returns what the window holds at `now`, if that is only successes, and not too many of them. The grid of a time
+    /// window must begin at `origin`.
+    pub(super) fn pack(&self, origin: Tick, now: Tick) -> Option<Successes> {
         match self {
             Self::Count(window) => window.pack(),
-            Self::Time(window) => window.pack(origin),
+            Self::Time(window) => window.pack(origin, now),
         }
     }
 
-    /// Fills a new window with what [`pack`](Self::pack) has returned.
-    pub(super) fn unpack(&mut self, successes: &Successes) {
+    /// Fills a new window with what [`pack`](Self::pack) has returned at `now`.
+    pub(super) fn unpack(&mut self, successes: &Successes, now: Tick) {
         match self {
             Self::Count(window) => window.unpack(successes),
-            Self::Time(window) => window.unpack(successes),
+            Self::Time(window) => window.unpack(successes, now),
         }
     }
 

@@ -89,14 +89,14 @@ impl CountWindow {
             return None;
         }
         let mut newest = [0; MOST_PACKED];
-        (newest[0], newest[1]) = (calls as u32, self.next); // at most `size`
-        Some(Successes { step: 0, newest })
+        (newest[0], newest[1]) = (calls as u16, self.next as u16); // at most `size`
+        Some(Successes { newest })
     }
 
     /// Fills a new window.
-    pub(super) fn unpack(&mut self, Successes { newest: [calls, next, ..], .. }: &Successes) {
+    pub(super) fn unpack(&mut self, Successes { newest: [calls, next, ..] }: &Successes) {
         self.record_successes((*calls).into());
-        self.next = *next;
+        self.next = (*next).into();
     }
 
     /// Empties the window. The ring is not cleared, because each entry is written before it is read again.

@@ -108,25 +108,27 @@ impl TimeWindow {
         counts
     }
 
-    pub(super) fn pack(&self, origin: Tick) -> Option<Successes> {
-        let holds_only_successes = (self.total.failures, self.total.slow) == (0, 0);
-        if self.origin != origin || self.span > MOST_PACKED as u64 || !holds_only_successes {
+    pub(super) fn pack(&self, origin: Tick, now: Tick) -> Option<Successes> {
+        let Counts { failures: 0, slow: 0, .. } = self.total else { return None };
+        let is_at = self.origin == origin && self.step == self.step_at(now);
+        if !is_at || self.span > MOST_PACKED as u64 {
             return None;
         }
         let mut newest = [0; MOST_PACKED];
         for Bucket { step, counts } in &self.buckets {
             newest[(self.step - step) as usize] = counts.calls.try_into().ok()?;
         }
-        Some(Successes { step: self.step, newest })
+        Some(Successes { newest })
     }
 
     /// Fills a new window.
-    pub(super) fn unpack(&mut self, Successes { step, newest }: &Successes) {
+    pub(super) fn unpack(&mut self, Successes { newest }: &Successes, now: Tick) {
+        let step = self.step_at(now);
         for (age, successes) in newest.iter().enumerate().rev().filter(|(_, n)| **n > 0) {
             self.go_to(step - age as u64);
             self.record_successes((*successes).into());
         }
-        self.go_to(*step);
+        self.go_to(step);
     }
 
     #[cfg(test)]
