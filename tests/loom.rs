@@ -615,6 +615,118 @@ fn a_service_that_waits_for_the_inner_service_is_woken_by_a_trip() {
     });
 }
 
+/// Lets one thread change the settings of a circuit while another one settles a call. Checks what this call has led
+/// to if the thread has seen the new settings before.
+fn after_a_change(
+    before: CircuitBreakerBuilder,
+    after: CircuitBreakerBuilder,
+    settle: fn(Permit),
+    check: fn(&CircuitBreaker),
+) {
+    let breaker = before.build().unwrap();
+    permit(&breaker).success();
+    let call = permit(&breaker);
+    set_time(SECOND);
+    let other = {
+        let breaker = breaker.clone();
+        spawn(move || {
+            let has_changed = breaker.snapshot().enforcement() < 1.0;
+            settle(call);
+            if has_changed {
+                check(&breaker);
+            }
+        })
+    };
+    breaker.reconfigure(after.enforcement(0.5)).unwrap();
+    other.join().unwrap();
+    let snapshot = breaker.snapshot();
+    let is_counted = snapshot.state() != State::Closed || snapshot.calls() <= 2;
+    assert!(is_counted, "each result is counted once: {snapshot}");
+}
+
+#[test]
+fn a_failure_after_a_change_of_settings_is_judged_by_the_new_rules() {
+    model(|| {
+        after_a_change(
+            builder().failure_rate_threshold(0.9).sliding_window(SlidingWindow::count(64)),
+            builder().consecutive_failures(1).failure_rate_threshold(0.9),
+            Permit::failure,
+            |breaker| assert_eq!(breaker.state(), State::Open),
+        );
+    });
+}
+
+#[test]
+fn a_success_after_a_change_of_settings_is_slow_by_the_new_duration() {
+    let timing = |d| {
+        let window = SlidingWindow::time(Duration::from_secs(1_000_000));
+        let slow = builder().slow_call_duration_threshold(d).slow_call_rate_threshold(1.0);
+        slow.sliding_window(window)
+    };
+    model(move || {
+        after_a_change(timing(2 * SECOND), timing(SECOND), Permit::success, |breaker| {
+            assert_eq!(breaker.snapshot().slow_calls(), 1);
+        });
+    });
+    model(move || {
+        after_a_change(timing(SECOND), timing(2 * SECOND), Permit::success, |breaker| {
+            assert_eq!(breaker.snapshot().slow_calls(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_call_that_was_admitted_untimed_is_never_slow_however_it_meets_a_change_of_settings() {
+    model(|| {
+        let untimed = builder().failure_rate_threshold(1.0).sliding_window(SlidingWindow::count(1));
+        let timed =
+            untimed.clone().slow_call_duration_threshold(SECOND).slow_call_rate_threshold(0.1);
+        let breaker = untimed.build().unwrap();
+        permit(&breaker).success(); // the window is full, so that successes have no effect
+        let call = permit(&breaker);
+        set_time(2 * SECOND);
+        let other = spawn(move || call.success());
+        breaker.reconfigure(timed).unwrap();
+        other.join().unwrap();
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.snapshot().slow_calls(), 0);
+    });
+}
+
+#[test]
+fn no_more_probes_than_the_new_rule_permits_are_admitted_after_a_change_of_settings() {
+    model(|| {
+        let breaker = half_open(3);
+        let first = permit(&breaker);
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || {
+                let _probe = breaker.try_acquire();
+            })
+        };
+        breaker.reconfigure(builder().half_open(HalfOpen::consecutive_successes(1))).unwrap();
+        assert!(breaker.try_acquire().is_err(), "the first probe is in flight");
+        other.join().unwrap();
+        assert_eq!(breaker.snapshot().probes_in_flight(), 1);
+        first.success();
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn of_two_rejections_at_the_same_time_one_is_enforced_at_a_half() {
+    model(|| {
+        let breaker = builder().enforcement(0.5).build().unwrap();
+        breaker.trip();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.try_acquire().is_err())
+        };
+        let own = breaker.try_acquire().is_err();
+        assert_ne!(own, other.join().unwrap());
+    });
+}
+
 #[cfg(feature = "keyed")]
 mod keyed {
     use tower_breaker::keyed::CircuitBreakerRegistry;

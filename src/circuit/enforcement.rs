@@ -42,12 +42,23 @@ impl Enforcement {
             share => self.credit.fetch_add(share, Ordering::Relaxed).checked_add(share).is_none(),
         }
     }
+
+    #[inline]
+    fn enforces_all(&self) -> bool {
+        self.share.load(Ordering::Relaxed) == ALL
+    }
 }
 
 impl Circuit {
     /// Decides whether a call that was turned away is rejected. If it is not, it is made with a
     /// [`shadow_permit`](Self::shadow_permit).
+    #[inline]
     pub(crate) fn enforces(&self, refusal: Refusal) -> bool {
+        self.enforcement.enforces_all() || self.enforces_part(refusal)
+    }
+
+    #[cold]
+    fn enforces_part(&self, refusal: Refusal) -> bool {
         refusal == Refusal::FORCED_OPEN || self.enforcement.enforces_next()
     }
 

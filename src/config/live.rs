@@ -70,6 +70,7 @@ impl CircuitBreaker {
     /// assert_eq!(breaker.snapshot().failures(), 1);
     /// # Ok::<(), tower_breaker::ConfigError>(())
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a builder is passed as `build` takes it")]
     pub fn reconfigure(
         &self,
         settings: CircuitBreakerBuilder,

@@ -117,17 +117,30 @@ impl Readiness {
         let Err(refusal) = self.reserve() else {
             return Poll::Ready(Step::PollInner);
         };
-        if !self.has_to_wait {
-            if !self.breaker.circuit().enforces(refusal) {
-                self.state = ReadyState::LetThrough { refusal, waiter: None, is_ready: false };
-                return Poll::Ready(Step::PollInner);
-            }
-            if !self.backpressure {
-                self.state = ReadyState::Rejecting(refusal);
-                return Poll::Ready(Step::Ready);
-            }
-            self.has_to_wait = true;
+        if self.has_to_wait {
+            return self.wait_for_admission(cx);
         }
+        if !self.breaker.circuit().enforces(refusal) {
+            return self.let_through(refusal);
+        }
+        if self.backpressure {
+            self.has_to_wait = true;
+            return self.wait_for_admission(cx);
+        }
+        self.state = ReadyState::Rejecting(refusal);
+        Poll::Ready(Step::Ready)
+    }
+
+    #[cold]
+    fn let_through(&mut self, refusal: Refusal) -> Poll<Step> {
+        self.state = ReadyState::LetThrough { refusal, waiter: None, is_ready: false };
+        Poll::Ready(Step::PollInner)
+    }
+
+    /// Not inlined, like [`admit_ready`](Self::admit_ready), so that a rejection does not pay for its stack frame
+    /// (`cargo bench --bench instructions`, "rejection while open").
+    #[inline(never)]
+    fn wait_for_admission(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         self.waiter().register(cx);
         // Try again, because the circuit may have changed before the waiter was registered.
         match self.reserve() {
@@ -238,6 +251,11 @@ impl Readiness {
             self.set_trivial(ReadyState::NotReady);
             return Err(refusal);
         }
+        self.admit_ready()
+    }
+
+    #[inline(never)]
+    fn admit_ready(&mut self) -> Result<Permit, Refusal> {
         let has_waited = std::mem::take(&mut self.has_to_wait);
         let admitted = match std::mem::replace(&mut self.state, ReadyState::NotReady) {
             ReadyState::Ready => None,

@@ -3,6 +3,8 @@
 
 mod backend;
 
+mod enforcement;
+mod enforcement_as_a_layer;
 mod operators;
 mod p01_rules_and_defaults;
 mod p02_judging;
@@ -18,6 +20,8 @@ mod p09_readiness;
 mod p10_rejections_are_not_counted;
 mod p11_user_code_runs_without_locks;
 mod p12_configuration;
+mod reconfigure;
+mod remembered_backoff;
 
 use std::time::Duration;
 
