@@ -186,6 +186,7 @@ impl Circuit {
     }
 
     /// Settles a call that is watched.
+    #[inline(never)]
     fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
         if status.is(StatusWord::OBSERVED) {
             self.settle_observed(status, began, report);

@@ -54,14 +54,21 @@ enum Stored {
 }
 
 impl Stored {
+    #[inline]
     fn get(&mut self, first_ticket: Ticket) -> &mut Machine {
         if let Self::Packed(packed) = self {
-            *self = Self::Whole(Box::new(packed.unpack(first_ticket)));
+            *self = Self::unpacked(packed, first_ticket);
         }
         match self {
             Self::Whole(machine) => machine,
             Self::Packed(_) => unreachable!("it has been unpacked"),
         }
+    }
+
+    /// Not inlined, because the machines of most breakers are never packed.
+    #[cold]
+    fn unpacked(packed: &Packed, first_ticket: Ticket) -> Self {
+        Self::Whole(Box::new(packed.unpack(first_ticket)))
     }
 }
 
@@ -77,6 +84,7 @@ impl LockedBreaker {
         Self { machine, first_ticket, observer, fixed_flags }
     }
 
+    #[inline]
     pub(super) fn machine(&mut self) -> &mut Machine {
         self.machine.get(self.first_ticket)
     }
@@ -113,10 +121,15 @@ impl LockedBreaker {
     }
 
     /// Packs the machine of a key, of which there may be very many, until the lock is taken again.
+    #[inline]
     pub(super) fn pack(&mut self) {
-        if self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT == 0 {
-            return;
+        if self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT != 0 {
+            self.pack_if_possible();
         }
+    }
+
+    #[cold]
+    fn pack_if_possible(&mut self) {
         if let Some(packed) = self.machine().pack() {
             self.machine = Stored::Packed(packed);
         }
