@@ -212,7 +212,7 @@ impl Permit {
             return Some(self);
         }
         let silent_for = clock::now().saturating_sub(last_sign);
-        if silent_for >= circuit.abandoned_after.load(super::Ordering::Relaxed) {
+        if silent_for >= circuit.abandoned_after() {
             return None; // drops the permit, which is a failure because the call began even earlier
         }
         self.0.status = StatusWord(status.0 & !StatusWord::COUNTS_ABANDONED);

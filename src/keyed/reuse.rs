@@ -10,7 +10,7 @@ fn others() -> Vec<CircuitBreaker> {
 
 #[test]
 fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
-    let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+    let breaker = CircuitBreaker::builder("keyed").into_template().unwrap().start(&7);
     let circuit = breaker.circuit();
     let permit = breaker.try_acquire().unwrap();
     drop(breaker);
@@ -20,7 +20,7 @@ fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
 
 #[test]
 fn a_circuit_is_not_reused_while_it_has_a_probe_in_flight() {
-    let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+    let breaker = CircuitBreaker::builder("keyed").into_template().unwrap().start(&7);
     let circuit = breaker.circuit();
     breaker.force_open();
     breaker.resume();

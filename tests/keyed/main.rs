@@ -12,6 +12,7 @@ mod no_allocation;
 mod registry;
 mod service;
 mod sockets;
+mod stress;
 
 use std::time::Duration;
 
