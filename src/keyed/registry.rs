@@ -127,7 +127,7 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         // in flight.
         if let Some(entry) = found.as_deref() {
             entry.mark_used();
-            return match entry.circuit().admit_if_closed() {
+            return match entry.circuit().admit_keyed_if_closed() {
                 Some(permit) => Ok(permit),
                 None => admit(entry.breaker()),
             };
