@@ -55,6 +55,8 @@ pub(crate) use self::escaped::Escaped;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
 pub(crate) use self::observer::{Observer, SettledCall, Watches};
+#[cfg(feature = "keyed")]
+use self::permit::Call;
 pub(crate) use self::permit::ProbeSlot;
 pub use self::permit::{Outcome, Permit};
 pub use self::rejected::Rejected;
@@ -95,13 +97,30 @@ impl Circuit {
         self.status().is(StatusWord::CLOSED)
     }
 
+    /// Admits a call if the circuit is closed and does not count its calls in flight.
+    ///
+    /// The circuit of a key has a [method of its own](Self::admit_keyed_if_closed), because counting takes two
+    /// instructions of every call that is not counted (`cargo bench --bench instructions`, "consecutive failures").
     #[inline]
     pub(crate) fn admit_if_closed(&'static self) -> Option<Permit> {
+        let status = self.status();
+        if !status.is(StatusWord::CLOSED) || status.is(StatusWord::COUNTS_IN_FLIGHT) {
+            return None;
+        }
+        Some(Permit::new(self, status, beginning(status)))
+    }
+
+    /// Admits a call if the circuit is closed. The caller has to make a [`Permit`] of it. It does so once it no longer
+    /// looks at the entry of the circuit, because what has a destructor would be in memory meanwhile (`cargo bench
+    /// --bench keyed`).
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub(crate) fn admit_keyed_if_closed(&'static self) -> Option<Call> {
         let status = self.status();
         if !status.is(StatusWord::CLOSED) {
             return None;
         }
-        Some(self.permit(status, beginning(status)))
+        Some(self.permit(status, beginning(status)).into_call())
     }
 
     /// Admits a call, or says why not. Also returns whether the call is a probe.
@@ -186,7 +205,6 @@ impl Circuit {
     }
 
     /// Settles a call that is watched.
-    #[inline(never)]
     fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
         if status.is(StatusWord::OBSERVED) {
             self.settle_observed(status, began, report);

@@ -127,10 +127,11 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         // in flight.
         if let Some(entry) = found.as_deref() {
             entry.mark_used();
-            return match entry.circuit().admit_if_closed() {
-                Some(permit) => Ok(permit),
-                None => admit(entry.breaker()),
-            };
+            if let Some(call) = entry.circuit().admit_keyed_if_closed() {
+                drop(found);
+                return Ok(Permit::of(call));
+            }
+            return admit(entry.breaker());
         }
         drop(found);
         admit(&or_create())
