@@ -14,7 +14,7 @@ use super::table::Table;
 use crate::breaker::CircuitBreaker;
 use crate::circuit::sync::{Mutex, lock};
 use crate::circuit::{Permit, Rejected, clock};
-use crate::config::Template;
+use crate::config::{CircuitBreakerBuilder, ConfigError, Template};
 use crate::machine::Nanos;
 use crate::observe::RegistryObserver;
 
@@ -166,7 +166,8 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
             return found;
         }
         let own = to_owned();
-        let breaker = template.start(&own);
+        let rules = template.current();
+        let breaker = template.start(&own, &rules);
         let mut unkept = Some(Entry::new(own, hash, breaker.clone()));
         let found = self.change(|kept, removed| {
             // Again, because another thread may have been faster.
@@ -181,6 +182,8 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         if let Some(found) = found {
             return found;
         }
+        // The template may have changed before the circuit was in the registry.
+        template.apply(&breaker, Some(rules));
         if unkept.is_some() {
             self.shared.observer.call_unkept(clock::now());
         }
@@ -238,6 +241,52 @@ impl<K> CircuitBreakerRegistry<K> {
         K: Clone,
     {
         let mut list = Vec::with_capacity(self.len());
+        self.for_each(|entry| {
+            if let Some(key) = entry.key() {
+                list.push((key.clone(), entry.breaker().clone()));
+            }
+        });
+        list
+    }
+
+    /// Changes the settings of all circuits, one by one, while calls go on, as
+    /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does. Circuits that are created
+    /// meanwhile and later have the new settings, too.
+    ///
+    /// The name and the listeners of the registry stay, and those of `template` are ignored. The share of rejections
+    /// that are enforced stays in each circuit, unless `template`
+    /// [sets it](crate::CircuitBreakerBuilder::enforcement).
+    ///
+    /// The registry is locked only for a few circuits at a time. If two threads change the settings at the same
+    /// time, all circuits end with the same ones.
+    ///
+    /// # Errors
+    /// Returns an error if a setting is out of range, as
+    /// [`build`](crate::keyed::CircuitBreakerRegistryBuilder::build) does. All settings stay as they were.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::keyed::CircuitBreakerRegistry;
+    /// use tower_breaker::{CircuitBreaker, State};
+    ///
+    /// let template = CircuitBreaker::builder("shard").consecutive_failures(3);
+    /// let shards: CircuitBreakerRegistry<u32> = CircuitBreakerRegistry::builder(template).build()?;
+    /// shards.try_acquire(&7).unwrap().failure();
+    ///
+    /// shards.reconfigure(CircuitBreaker::builder("shard").consecutive_failures(2))?;
+    /// shards.try_acquire(&7).unwrap().failure();
+    /// assert_eq!(shards.get_or_create(&7).state(), State::Open);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a builder is passed as `build` takes it")]
+    pub fn reconfigure(&self, template: CircuitBreakerBuilder) -> Result<(), ConfigError> {
+        self.shared.template.reconfigure(&template)?;
+        self.for_each(|entry| self.shared.template.apply(entry.breaker(), None));
+        Ok(())
+    }
+
+    /// Visits the circuits without the lock. Circuits that are created or dropped meanwhile may be left out.
+    fn for_each(&self, mut visit: impl FnMut(&Entry<K>)) {
         let mut from = 0;
         loop {
             let (looked_at, entries) = {
@@ -246,13 +295,10 @@ impl<K> CircuitBreakerRegistry<K> {
                 (places.len(), places.iter().flatten().cloned().collect::<Vec<_>>())
             };
             if looked_at == 0 {
-                return list;
+                return;
             }
             from += looked_at;
-            list.extend(entries.iter().filter_map(|entry| {
-                let key = entry.key()?.clone();
-                Some((key, entry.breaker().clone()))
-            }));
+            entries.iter().for_each(|entry| visit(entry));
         }
     }
 

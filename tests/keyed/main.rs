@@ -9,6 +9,7 @@ mod idle;
 mod keys;
 mod model;
 mod no_allocation;
+mod reconfigure;
 mod registry;
 mod service;
 mod sockets;
