@@ -75,13 +75,14 @@ impl Listeners {
         }
     }
 
-    /// Reports that a probe was admitted.
+    /// Reports that a call was turned away and is made all the same.
     pub(crate) fn would_reject(&self, rejected: &Rejected) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::WouldReject(rejected));
         }
     }
 
+    /// Reports that a probe was admitted.
     pub(crate) fn probe_admitted(&self) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::ProbeAdmitted);
@@ -152,20 +153,16 @@ impl Observer for Listeners {
 
     fn record(&self, machine: &Machine) -> bool {
         let has_listeners = self.audience.interest().is_some() || !self.subscribers.is_empty();
-        let mut last = None;
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);
                 lock(&self.history).record(*change);
-                last = Some(change.at);
             }
             if has_listeners {
                 self.push(occurrence);
             }
         }
-        if let Some(last) = last {
-            self.metrics.read(machine, last);
-        }
+        self.metrics.read(machine, machine.now());
         has_listeners || self.metrics.interest().is_some()
     }
 

@@ -31,6 +31,13 @@ impl Listener for Tracing {
                 reason = rejected.reason().name(),
                 "{event}",
             ),
+            EventKind::OperatorAction(action) => event!(
+                target: "tower_breaker",
+                Level::INFO,
+                breaker = Escaped(event.breaker()).to_string(),
+                action = action.to_string(),
+                "{event}",
+            ),
             EventKind::Reconfigured(_) => event!(
                 target: "tower_breaker",
                 Level::INFO,
@@ -81,7 +88,7 @@ fn log(transition: &Transition) {
                 rate = transition.cause().rate(),
                 attempt = transition.attempt(),
                 wait_seconds = transition.open_duration().map(|wait| wait.as_secs_f64()),
-                enforcement = transition.enforcement(),
+                enforcement = Some(transition.enforcement()).filter(|share| *share < 1.0),
                 "{transition}",
             )
         };

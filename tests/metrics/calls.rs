@@ -101,3 +101,33 @@ async fn there_is_a_histogram_of_durations_only_if_it_is_enabled() {
     assert_eq!(scrape.value(&format!("{CALL_DURATION}_sum"), &success), 0.75);
     assert_eq!(scrape.value(CALLS, &success), 3.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_a_shadow_would_have_rejected_are_counted_by_how_they_end_and_only_there() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    let would_reject = |scrape: &crate::scrape::Scrape, outcome: &str| {
+        scrape.value("circuit_breaker_would_reject_total", &of_test(&[("outcome", outcome)]))
+    };
+    let enforcement = || exporter.scrape().sum("circuit_breaker_enforcement", &of_test(&[]));
+    assert_eq!(exporter.scrape().of("circuit_breaker_would_reject_total", &[]).count(), 0);
+
+    breaker.set_enforcement(0.0).unwrap();
+    assert_eq!(exporter.scrape().of("circuit_breaker_would_reject_total", &[]).count(), 5);
+    permit(&breaker).failure();
+    (0..3).for_each(|_| permit(&breaker).success());
+    (0..2).for_each(|_| permit(&breaker).failure());
+    drop(permit(&breaker));
+
+    let scrape = exporter.scrape();
+    let outcomes = ["success", "failure", "abandoned", "ignored", "soft_failure"];
+    let counted = outcomes.map(|outcome| would_reject(&scrape, outcome));
+    assert_eq!(counted, [3.0, 2.0, 1.0, 0.0, 0.0]);
+    assert_eq!(scrape.sum(CALLS, &[]), 1.0, "the call that tripped the circuit");
+    assert_eq!(scrape.sum(STALE_RESULTS, &[]) + scrape.sum(REJECTIONS, &[]), 0.0);
+    assert_eq!(enforcement(), 0.0);
+    breaker.set_enforcement(1.0).unwrap();
+    assert_eq!(enforcement(), 1.0);
+    breaker.try_acquire().unwrap_err();
+    assert_eq!(exporter.scrape().sum(REJECTIONS, &[("reason", "open")]), 1.0);
+}

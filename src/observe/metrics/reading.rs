@@ -1,6 +1,7 @@
 //! [`Reading`]: the gauges of a circuit that has its series for itself. They do not add up, so the circuits of
 //! a registry have none.
 
+use std::iter::zip;
 use std::time::{Duration, SystemTime};
 
 use ::metrics::Gauge;
@@ -8,14 +9,12 @@ use ::metrics::Gauge;
 use super::labels::RULES;
 use super::late::Late;
 use super::names::{
-    ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Metric, NEXT_PROBE, Registrar, SLOW_CALL_RATE,
-    TRIP_PROGRESS, TRIP_THRESHOLD,
+    ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Labels, Metric, NEXT_PROBE, Registrar,
+    SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
-type Labels = &'static [(&'static str, &'static str)];
-
-const SERIES: [(Metric, Labels); 13] = [
+const SERIES: [(Metric, &Labels); 13] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
@@ -94,7 +93,7 @@ impl Reading {
 
     /// Replaces what has not been published yet by a newer reading.
     pub(super) fn replace(&mut self, newer: &Self) {
-        for (value, newer) in self.0.iter_mut().zip(newer.0) {
+        for (value, newer) in zip(&mut self.0, newer.0) {
             if newer != Value::Keep {
                 *value = newer;
             }
@@ -115,16 +114,19 @@ pub(super) fn unix_seconds_in(nanos: u64) -> f64 {
 }
 
 /// The handles of the [`SERIES`].
-#[derive(Default)]
 pub(super) struct Gauges([Late<Gauge>; SERIES.len()]);
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Self(SERIES.map(|(metric, labels)| Late::new(metric, labels)))
+    }
+}
 
 impl Gauges {
     pub(super) fn set(&self, reading: &Reading, to: &Registrar) {
-        for ((gauge, value), (metric, labels)) in self.0.iter().zip(reading.0).zip(SERIES) {
+        for (gauge, value) in zip(&self.0, reading.0) {
             match value {
-                Value::Show(value) => {
-                    gauge.set(value, to, |found| found.gauge(metric, labels));
-                }
+                Value::Show(value) => gauge.set(value, to),
                 Value::Nothing => gauge.set_if_begun(0.0),
                 Value::Keep => {}
             }
