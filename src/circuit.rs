@@ -36,10 +36,10 @@ mod locked;
 #[cfg(tower_breaker_loom)]
 pub mod model;
 mod observer;
+mod operators;
 mod permit;
 pub(crate) mod pool;
 mod rejected;
-mod settings;
 mod slices;
 mod status;
 pub(crate) mod sync;
@@ -63,9 +63,7 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{
-    Admission, Machine, NEVER, OperatorAction, Refusal, Report, Tick, Ticket, View,
-};
+use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket, View};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -261,15 +259,6 @@ impl Circuit {
     }
 
     // ---- everything else ----------------------------------------------------------------------
-
-    /// Lets an operator act.
-    pub(crate) fn operate(&self, action: OperatorAction) {
-        let now = clock::now();
-        self.with_locked(lock(&self.locked), |breaker| {
-            breaker.machine.operate(action, now);
-            self.follow_rules(breaker);
-        });
-    }
 
     /// Returns the current state of the circuit, and lets the observer take a reading.
     pub(crate) fn view(&self) -> View {

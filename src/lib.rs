@@ -73,6 +73,7 @@
 //! |---|---|
 //! | [`docs::layers`] | In which order do I add the layers, and what does each order do? |
 //! | [`docs::http`](docs/http/index.html) | How do I protect HTTP and gRPC clients, and what should count as a failure? (built with the features `grpc` and `keyed`) |
+//! | [`docs::introducing`] | How do I switch a breaker on safely, and change it while it works? |
 //! | [`docs::operators`] | What do operators see, and what can they do? |
 //! | [`docs::testing`] | How do I test code that uses a breaker? |
 //! | [`docs::design`] | How does it work inside, and why? |
@@ -140,6 +141,9 @@ pub mod docs {
     #[cfg(all(feature = "grpc", feature = "keyed"))]
     #[doc = include_str!("docs/http.md")]
     pub mod http {}
+
+    #[doc = include_str!("docs/introducing.md")]
+    pub mod introducing {}
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}

@@ -268,7 +268,7 @@ impl CircuitBreakerBuilder {
     /// [introducing a breaker](crate::docs::introducing) has the steps.
     ///
     /// The share goes by credit, not by chance: at 0.25, every fourth rejection of the circuit is enforced. Each
-    /// circuit has its own credit, so a [key](crate::keyed) that is seldom called is seldom rejected. A circuit that is
+    /// circuit has its own credit, so a [key](keyed/index.html) that is seldom called is seldom rejected. A circuit that is
     /// [forced open](CircuitBreaker::force_open) rejects every call.
     ///
     /// [`set_enforcement`](CircuitBreaker::set_enforcement) changes the share while the circuit works.

@@ -88,7 +88,7 @@ fn log(transition: &Transition) {
                 rate = transition.cause().rate(),
                 attempt = transition.attempt(),
                 wait_seconds = transition.open_duration().map(|wait| wait.as_secs_f64()),
-                enforcement = Some(transition.enforcement()).filter(|share| *share < 1.0),
+                enforcement = enforcement(transition),
                 "{transition}",
             )
         };
@@ -96,6 +96,11 @@ fn log(transition: &Transition) {
     // Nobody is to be alarmed by a circuit that rejects no calls.
     let rejects = transition.to() == State::Open && transition.enforcement() > 0.0;
     if rejects { log!(Level::WARN) } else { log!(Level::INFO) }
+}
+
+/// Returns the share of rejections that are enforced, unless it is all of them.
+fn enforcement(transition: &Transition) -> Option<f64> {
+    Some(transition.enforcement()).filter(|share| *share < 1.0)
 }
 
 fn failures(cause: Cause) -> Option<u64> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::advance;
 use tower_breaker::Outcome;
 
+use crate::scrape::Scrape;
 use crate::*;
 
 #[tokio::test(start_paused = true)]
@@ -68,6 +69,41 @@ async fn rejections_are_counted_by_reason_and_not_as_calls() {
     drop(probe);
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_let_through_are_counted_apart_by_how_they_end() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().enforcement(0.0).build().unwrap();
+    let would_reject = |scrape: &Scrape| {
+        ["success", "failure", "ignored", "abandoned", "soft_failure"]
+            .map(|outcome| scrape.value(WOULD_REJECT, &of_test(&[("outcome", outcome)])))
+    };
+    assert_eq!(would_reject(&exporter.scrape()), [0.0; 5], "they begin with the setting");
+    permit(&breaker).failure();
+    (0..3).for_each(|_| permit(&breaker).success());
+    (0..2).for_each(|_| permit(&breaker).failure());
+    drop(permit(&breaker));
+    breaker.set_enforcement(1.0).unwrap();
+    breaker.try_acquire().unwrap_err();
+
+    let scrape = exporter.scrape();
+    assert_eq!(would_reject(&scrape), [3.0, 2.0, 0.0, 1.0, 0.0]);
+    assert_eq!(scrape.sum(CALLS, &[]), 1.0);
+    assert_eq!(scrape.sum(REJECTIONS, &[]), 1.0);
+    assert_eq!(scrape.sum(STALE_RESULTS, &[]), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_share_that_is_enforced_is_shown_from_when_it_is_less_than_all() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    breaker.trip();
+    assert_eq!(exporter.scrape().of(ENFORCEMENT, &[]).count(), 0);
+    for share in [0.25, 0.0, 1.0] {
+        breaker.set_enforcement(share).unwrap();
+        assert_eq!(exporter.scrape().value(ENFORCEMENT, &of_test(&[])), share);
+    }
+}
+
 #[test]
 fn a_call_that_is_recorded_allocates_nothing() {
     let exporter = Exporter::new();
@@ -100,34 +136,4 @@ async fn there_is_a_histogram_of_durations_only_if_it_is_enabled() {
     assert_eq!(scrape.value(&format!("{CALL_DURATION}_count"), &success), 2.0);
     assert_eq!(scrape.value(&format!("{CALL_DURATION}_sum"), &success), 0.75);
     assert_eq!(scrape.value(CALLS, &success), 3.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn calls_that_a_shadow_would_have_rejected_are_counted_by_how_they_end_and_only_there() {
-    let exporter = Exporter::new();
-    let breaker = sensitive().build().unwrap();
-    let would_reject = |scrape: &crate::scrape::Scrape, outcome: &str| {
-        scrape.value("circuit_breaker_would_reject_total", &of_test(&[("outcome", outcome)]))
-    };
-    let enforcement = || exporter.scrape().sum("circuit_breaker_enforcement", &of_test(&[]));
-    assert_eq!(exporter.scrape().of("circuit_breaker_would_reject_total", &[]).count(), 0);
-
-    breaker.set_enforcement(0.0).unwrap();
-    assert_eq!(exporter.scrape().of("circuit_breaker_would_reject_total", &[]).count(), 5);
-    permit(&breaker).failure();
-    (0..3).for_each(|_| permit(&breaker).success());
-    (0..2).for_each(|_| permit(&breaker).failure());
-    drop(permit(&breaker));
-
-    let scrape = exporter.scrape();
-    let outcomes = ["success", "failure", "abandoned", "ignored", "soft_failure"];
-    let counted = outcomes.map(|outcome| would_reject(&scrape, outcome));
-    assert_eq!(counted, [3.0, 2.0, 1.0, 0.0, 0.0]);
-    assert_eq!(scrape.sum(CALLS, &[]), 1.0, "the call that tripped the circuit");
-    assert_eq!(scrape.sum(STALE_RESULTS, &[]) + scrape.sum(REJECTIONS, &[]), 0.0);
-    assert_eq!(enforcement(), 0.0);
-    breaker.set_enforcement(1.0).unwrap();
-    assert_eq!(enforcement(), 1.0);
-    breaker.try_acquire().unwrap_err();
-    assert_eq!(exporter.scrape().sum(REJECTIONS, &[("reason", "open")]), 1.0);
 }

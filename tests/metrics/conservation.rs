@@ -20,7 +20,6 @@ use crate::*;
 const THREADS: u64 = 4;
 const CALLS_EACH: usize = 25_000;
 const OUTCOMES: [&str; 4] = ["success", "failure", "ignored", "abandoned"];
-const WOULD_REJECT: &str = "circuit_breaker_would_reject_total";
 const MICROS: Duration = Duration::from_micros(1);
 
 /// Counts what the callers see.

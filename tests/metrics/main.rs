@@ -31,6 +31,8 @@ const CALLS: &str = "circuit_breaker_calls_total";
 const SLOW_CALLS: &str = "circuit_breaker_slow_calls_total";
 const STALE_RESULTS: &str = "circuit_breaker_stale_results_total";
 const REJECTIONS: &str = "circuit_breaker_rejections_total";
+const WOULD_REJECT: &str = "circuit_breaker_would_reject_total";
+const ENFORCEMENT: &str = "circuit_breaker_enforcement";
 const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
 
 /// The recorder of the breakers that this thread builds.

@@ -144,7 +144,7 @@ impl Both {
     fn reconfigure(&mut self, settings: Settings) -> Checked {
         let reconfigured =
             self.real.reconfigure(settings.builder("other")).expect("valid settings");
-        let expected = self.model.reconfigure(settings.clone());
+        let expected = self.model.reconfigure(&settings);
         self.settings = settings;
         same(&reconfigured, &expected, "what became of the window")
     }

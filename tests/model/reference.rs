@@ -329,9 +329,10 @@ impl Model {
         self.settings.enforcement = Some(share);
     }
 
-    pub(crate) fn reconfigure(&mut self, settings: Settings) -> Reconfigured {
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Reconfigured {
         let enforcement = settings.enforcement.or(self.settings.enforcement);
-        let before = std::mem::replace(&mut self.settings, Settings { enforcement, ..settings });
+        let before =
+            std::mem::replace(&mut self.settings, Settings { enforcement, ..settings.clone() });
         if self.settings.effective() == before.effective() {
             return Reconfigured::Unchanged;
         }

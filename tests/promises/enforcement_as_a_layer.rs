@@ -14,7 +14,7 @@ use crate::backend::{Control, backend, task};
 use crate::p09_readiness::{Service, rejection};
 use crate::{MS, SECOND, advance, permit, sensitive, until_half_open};
 
-fn behind(layer: CircuitBreakerLayer) -> (Service, Control) {
+fn behind(layer: &CircuitBreakerLayer) -> (Service, Control) {
     let (backend, control) = backend();
     (task(layer.layer(backend)), control)
 }
@@ -40,7 +40,7 @@ async fn reaches(service: &mut Service, control: &Control) {
 async fn a_call_that_is_let_through_waits_for_the_inner_service_and_reaches_it() {
     let breaker = shadow();
     for layer in [CircuitBreakerLayer::new(breaker.clone()), with_backpressure(&breaker)] {
-        let (mut service, control) = behind(layer);
+        let (mut service, control) = behind(&layer);
         breaker.trip();
         control.set_ready(false);
         assert_pending!(service.poll_ready());
@@ -60,7 +60,7 @@ fn with_backpressure(breaker: &CircuitBreaker) -> CircuitBreakerLayer {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_let_through_stays_a_shadow_call_if_the_circuit_closes_before_it() {
     let breaker = shadow();
-    let (mut service, control) = behind(CircuitBreakerLayer::new(breaker.clone()));
+    let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
     breaker.trip();
     assert_ready_ok!(service.poll_ready());
     breaker.reset();
@@ -78,8 +78,8 @@ async fn a_call_whose_readiness_was_granted_before_a_trip_is_let_through() {
         let breaker = half();
         let layer = CircuitBreakerLayer::new(breaker.clone());
         let layer = if backpressure { layer.backpressure() } else { layer };
-        let (mut service, control) = behind(layer.clone());
-        let (mut other, _) = behind(layer);
+        let (mut service, control) = behind(&layer);
+        let (mut other, _) = behind(&layer);
         assert_ready_ok!(service.poll_ready());
         assert_ready_ok!(other.poll_ready());
         breaker.trip();
@@ -94,7 +94,7 @@ async fn a_call_that_is_let_through_is_decided_once_however_often_it_is_polled()
         let breaker = half();
         let layer = CircuitBreakerLayer::new(breaker.clone());
         let layer = if backpressure { layer.backpressure() } else { layer };
-        let (mut first, control) = behind(layer.clone());
+        let (mut first, control) = behind(&layer);
         breaker.trip();
         control.set_ready(false);
         for _ in 0..4 {
@@ -116,8 +116,8 @@ async fn with_backpressure_a_caller_that_has_to_wait_is_not_let_through_later() 
     let breaker = half();
     let layer = with_backpressure(&breaker);
     breaker.trip();
-    let (mut first, control) = behind(layer.clone());
-    let (mut second, other_control) = behind(layer);
+    let (mut first, control) = behind(&layer);
+    let (mut second, other_control) = behind(&layer);
     assert_ready_ok!(first.poll_ready()); // let through
     for _ in 0..5 {
         assert_pending!(second.poll_ready());
@@ -140,7 +140,7 @@ async fn with_backpressure_a_caller_that_has_to_wait_is_not_let_through_later() 
 #[tokio::test(start_paused = true)]
 async fn forcing_the_circuit_open_takes_back_what_was_let_through() {
     let breaker = shadow();
-    let (mut service, control) = behind(CircuitBreakerLayer::new(breaker.clone()));
+    let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
     breaker.trip();
     control.set_ready(false);
     assert_pending!(service.poll_ready());
@@ -161,7 +161,7 @@ async fn forcing_the_circuit_open_takes_back_what_was_let_through() {
 #[tokio::test(start_paused = true)]
 async fn with_backpressure_forcing_the_circuit_open_makes_a_caller_that_was_let_through_wait() {
     let breaker = shadow();
-    let (mut service, control) = behind(with_backpressure(&breaker));
+    let (mut service, control) = behind(&with_backpressure(&breaker));
     breaker.trip();
     assert_ready_ok!(service.poll_ready());
     breaker.force_open();
@@ -178,7 +178,7 @@ async fn with_backpressure_forcing_the_circuit_open_makes_a_caller_that_was_let_
 #[tokio::test(start_paused = true)]
 async fn while_half_open_the_callers_without_a_slot_are_let_through() {
     let breaker = shadow();
-    let (mut service, control) = behind(CircuitBreakerLayer::new(breaker.clone()));
+    let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
     until_half_open(&breaker).await;
     let probe = permit(&breaker);
     assert_ready_ok!(service.poll_ready());
@@ -203,7 +203,7 @@ async fn an_error_of_readiness_ends_a_call_that_was_let_through() {
         })
         .build()
         .unwrap();
-    let (mut service, control) = behind(CircuitBreakerLayer::new(breaker.clone()));
+    let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
     breaker.trip();
     control.fail_readiness("gone");
     assert_eq!(assert_ready_err!(service.poll_ready()), CircuitBreakerError::Inner("gone"));

@@ -346,9 +346,9 @@ async fn where_a_new_half_open_rule_leaves_no_slot_one_more_probe_is_admitted_an
         let probe = permit(&breaker);
         assert!(breaker.try_acquire().is_err());
         if succeeds {
-            probe.success()
+            probe.success();
         } else {
-            probe.failure()
+            probe.failure();
         }
         assert_eq!(breaker.state(), state);
     }

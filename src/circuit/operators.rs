@@ -1,4 +1,4 @@
-//! Changing the settings of a circuit while it works for a breaker.
+//! What operators do to a circuit while it works for a breaker.
 
 use std::sync::Arc;
 
@@ -6,9 +6,20 @@ use super::locked::LockedBreaker;
 use super::observer::{Watch, Watches};
 use super::sync::{Ordering, lock};
 use super::{Circuit, HAS_BREAKER, clock};
-use crate::machine::{NEVER, Reconfigured, Rules};
+use crate::machine::{NEVER, OperatorAction, Reconfigured, Rules};
 
 impl Circuit {
+    /// Lets an operator act.
+    pub(crate) fn operate(&self, action: OperatorAction) {
+        let now = clock::now();
+        self.with_locked(lock(&self.locked), |breaker| {
+            breaker.machine.operate(action, now);
+            if matches!(action, OperatorAction::SetEnforcement { .. }) {
+                self.follow_rules(breaker);
+            }
+        });
+    }
+
     /// Changes the settings. `enforcement` replaces the share of the new rules.
     pub(crate) fn reconfigure(&self, rules: Arc<Rules>, enforcement: Option<f64>) -> Reconfigured {
         let now = clock::now();
