@@ -33,7 +33,6 @@ impl View {
 
 impl Machine {
     /// Returns the latest time that the machine has been told.
-    #[cfg(feature = "metrics")]
     pub(crate) fn now(&self) -> Tick {
         self.now
     }
