@@ -89,6 +89,23 @@ async fn opening_is_logged_at_warn_and_every_other_transition_at_info() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_operators_do_is_logged_at_info_even_if_it_has_no_effect() {
+    let log = Log::new(Level::INFO);
+    let breaker = sensitive().build().unwrap();
+    breaker.force_closed();
+    assert_eq!(
+        log.lines(),
+        ["INFO tower_breaker: payments: force_closed breaker=\"payments\" action=\"force_closed\""]
+    );
+    breaker.resume();
+    breaker.trip();
+    breaker.trip();
+    let actions = log.lines();
+    let actions = actions.iter().filter_map(|line| line.split_once("action=")).map(|(_, a)| a);
+    assert_eq!(actions.collect::<Vec<_>>(), ["\"resume\"", "\"trip\"", "\"trip\""]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_is_logged_with_its_counts() {
     let log = Log::new(Level::WARN);
     let builder = sensitive()
@@ -179,7 +196,7 @@ async fn a_hostile_name_is_escaped_in_the_message_and_in_the_fields() {
     breaker.reset();
     let fields = fields.0.lock().unwrap();
     let shown = "a\\nb\\u{1b}[2J\\u{202e}";
-    assert_eq!(fields.iter().filter(|field| *field == shown).count(), 3, "{fields:?}");
+    assert_eq!(fields.iter().filter(|field| *field == shown).count(), 5, "{fields:?}");
     let message = format!("{shown}: open -> closed (reset)");
     assert!(fields.contains(&message), "{fields:?}");
     for field in fields.iter() {
@@ -207,7 +224,7 @@ async fn a_subscriber_that_panics_fails_no_call_and_receives_the_next_event() {
     breaker.try_acquire().unwrap().failure();
     breaker.try_acquire().unwrap_err();
     breaker.reset();
-    assert_eq!(events.load(Ordering::Relaxed), 3);
+    assert_eq!(events.load(Ordering::Relaxed), 4); // one of them for the operator's action
 }
 
 #[test]

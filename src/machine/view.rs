@@ -32,6 +32,11 @@ impl View {
 }
 
 impl Machine {
+    /// Returns the latest time that the machine has been told.
+    pub(crate) fn now(&self) -> Tick {
+        self.now
+    }
+
     /// Returns the state of the machine at `now`. If probes have expired since the machine was last used, a
     /// copy is advanced.
     pub(crate) fn view(&self, now: Tick) -> View {

@@ -82,13 +82,14 @@ impl Listeners {
         }
     }
 
-    /// Reports that a probe was admitted.
+    /// Reports that a call was turned away and is made all the same.
     pub(crate) fn would_reject(&self, rejected: &Rejected) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::WouldReject(rejected));
         }
     }
 
+    /// Reports that a probe was admitted.
     pub(crate) fn probe_admitted(&self) {
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::ProbeAdmitted);
@@ -165,18 +166,16 @@ impl Observer for Listeners {
         }
         let happened = self.happened();
         let has_listeners = self.audience.interest().is_some() || !happened.subscribers.is_empty();
-        let mut last = 0;
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);
                 lock(&happened.history).record(*change);
-                last = change.at;
             }
             if has_listeners {
                 self.push(happened, occurrence);
             }
         }
-        self.metrics.read(machine, last); // or at the latest time that the machine knows
+        self.metrics.read(machine, machine.now());
         has_listeners || self.metrics.interest().is_some()
     }
 

@@ -52,9 +52,11 @@ mod labels;
 mod late;
 mod ledger;
 mod names;
+mod open_since;
 mod reading;
 #[cfg(feature = "keyed")]
 mod registry;
+mod seconds;
 mod series;
 
 use std::sync::Arc;

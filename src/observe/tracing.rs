@@ -31,6 +31,13 @@ impl Listener for Tracing {
                 reason = rejected.reason().name(),
                 "{event}",
             ),
+            EventKind::OperatorAction(action) => event!(
+                target: "tower_breaker",
+                Level::INFO,
+                breaker = Escaped(event.breaker()).to_string(),
+                action = action.to_string(),
+                "{event}",
+            ),
             EventKind::Reconfigured(_) => event!(
                 target: "tower_breaker",
                 Level::INFO,

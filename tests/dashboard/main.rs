@@ -47,6 +47,7 @@ fn after_an_outage() -> PrometheusHandle {
         breaker.force_open();
         breaker.resume();
         breaker.reset();
+        breaker.set_enforcement(0.5).unwrap();
         let template = CircuitBreaker::builder("by_host");
         let circuits = CircuitBreakerRegistry::builder(template).build().unwrap();
         circuits.try_acquire(&"example.com").unwrap().success();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::scrape::{Scrape, Series};
 
 /// Words that are neither metrics nor labels.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 14] = [
     "and",
     "clamp_max",
     "clamp_min",
@@ -18,6 +18,8 @@ const WORDS: [&str; 12] = [
     "round",
     "sum",
     "time",
+    "unless",
+    "vector",
 ];
 
 /// Labels that every series has once Prometheus has scraped it, if a part of the fleet has them.

@@ -19,14 +19,20 @@ use crate::*;
 
 const THREADS: u64 = 4;
 const CALLS_EACH: usize = 25_000;
+const OUTCOMES: [&str; 4] = ["success", "failure", "ignored", "abandoned"];
 const MICROS: Duration = Duration::from_micros(1);
 
 /// Counts what the callers see.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
-    admitted: u64,
+    /// The calls that were made.
+    made: u64,
     /// success, failure, ignored, abandoned
     ended: [u64; 4],
+    /// Those of them that were let through although the circuit had turned them away. Of calls that panic, only the
+    /// breaker knows that.
+    shadows: [u64; 4],
+    panicked: u64,
     /// open, half-open, forced open
     rejected: [u64; 3],
     /// The operator actions.
@@ -35,10 +41,17 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, other: &Self) {
-        self.admitted += other.admitted;
+        self.made += other.made;
+        self.panicked += other.panicked;
         self.actions += other.actions;
         self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
+        self.shadows.iter_mut().zip(other.shadows).for_each(|(sum, n)| *sum += n);
         self.rejected.iter_mut().zip(other.rejected).for_each(|(sum, n)| *sum += n);
+    }
+
+    fn end(&mut self, permit: &Permit, ending: usize) {
+        self.ended[ending] += 1;
+        self.shadows[ending] += u64::from(permit.is_shadow());
     }
 
     fn reject(&mut self, rejected: &Rejected) {
@@ -68,12 +81,14 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
             1 => breaker.reset(),
             2 => breaker.force_open(),
             3 => breaker.force_closed(),
-            4..20 => breaker.resume(),
+            4 => breaker.set_enforcement(0.5).unwrap(),
+            5..8 => breaker.set_enforcement(1.0).unwrap(),
+            8..20 => breaker.resume(),
             20..30 => panicking_call(breaker, &mut seen),
             _ => match breaker.try_acquire() {
                 Err(rejected) => seen.reject(&rejected),
                 Ok(permit) => {
-                    seen.admitted += 1;
+                    seen.made += 1;
                     held.push(permit);
                 }
             },
@@ -82,7 +97,7 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
         while held.len() as u64 > next(4) {
             let permit = held.swap_remove(next(held.len() as u64) as usize);
             let ending = [0, 0, 0, 0, 0, 1, 1, 2, 3][next(9) as usize];
-            seen.ended[ending] += 1;
+            seen.end(&permit, ending);
             match ending {
                 0 => permit.success(),
                 1 => permit.failure(),
@@ -91,7 +106,7 @@ fn caller(breaker: &CircuitBreaker, seed: u64) -> Seen {
             }
         }
     }
-    seen.ended[3] += held.len() as u64;
+    held.iter().for_each(|permit| seen.end(permit, 3));
     seen
 }
 
@@ -101,8 +116,9 @@ fn panicking_call(breaker: &CircuitBreaker, seen: &mut Seen) {
         Box::pin(call);
     match catch_unwind(AssertUnwindSafe(|| tokio_test::block_on(call))) {
         Err(_) => {
-            seen.admitted += 1;
+            seen.made += 1;
             seen.ended[1] += 1;
+            seen.panicked += 1;
         }
         Ok(result) => {
             seen.reject(result.unwrap_err().rejected().expect("it panics if it is called"));
@@ -183,11 +199,15 @@ fn assert_conserved(run: &Run, scrape: &Scrape, after: Instant) {
     let counts = |name, key, values: &[&str]| -> Vec<u64> {
         values.iter().map(|v| scrape.value(name, &of_test(&[(key, v)])) as u64).collect()
     };
-    assert_eq!(
-        counts(CALLS, "outcome", &["success", "failure", "ignored", "abandoned"]),
-        seen.ended
-    );
-    assert_eq!(scrape.sum(CALLS, &[]) as u64, seen.admitted);
+    let [calls, shadows] = [CALLS, WOULD_REJECT].map(|name| counts(name, "outcome", &OUTCOMES));
+    for outcome in 0..OUTCOMES.len() {
+        assert_eq!(calls[outcome] + shadows[outcome], seen.ended[outcome]);
+        let panicked = if OUTCOMES[outcome] == "failure" { seen.panicked } else { 0 };
+        let known = seen.shadows[outcome];
+        assert!((known..=known + panicked).contains(&shadows[outcome]));
+    }
+    assert_eq!((scrape.sum(CALLS, &[]) + scrape.sum(WOULD_REJECT, &[])) as u64, seen.made);
+    assert!(seen.shadows.iter().all(|n| *n > 0), "the run let no calls through");
     assert_eq!(counts(REJECTIONS, "reason", &["open", "half_open", "forced_open"]), seen.rejected);
 
     let mut received: BTreeMap<_, u64> = BTreeMap::new();

@@ -155,7 +155,6 @@ async fn forced_circuits_are_counted_by_the_state_that_they_are_held_in() {
     let exporter = Exporter::new();
     let [one, other] = [(); 2].map(|()| sensitive().build().unwrap());
     let forced = || {
-        tower_breaker::metrics::refresh();
         let scrape = exporter.scrape();
         ["open", "closed"]
             .map(|state| scrape.value("circuit_breaker_forced", &of_test(&[("state", state)])))

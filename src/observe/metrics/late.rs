@@ -5,29 +5,36 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ::metrics::{Counter, Gauge};
 
-use super::names::{Found, Registrar};
+use super::names::{Found, Labels, Metric, Registrar};
 
 /// A series that begins when there is something to show. Most circuits are never operated by hand, for
 /// example, and have no series for that.
 ///
 /// Only a thread that has the recorder can begin a series. What other threads add waits until then.
 pub(super) struct Late<T> {
+    metric: Metric,
+    labels: Box<Labels>,
     handle: OnceLock<T>,
     waiting: AtomicI64,
 }
 
-impl<T> Default for Late<T> {
-    fn default() -> Self {
-        Self { handle: OnceLock::new(), waiting: AtomicI64::new(0) }
+impl<T: Handle> Late<T> {
+    pub(super) fn new(metric: Metric, labels: &Labels) -> Self {
+        Self { metric, labels: labels.into(), handle: OnceLock::new(), waiting: AtomicI64::new(0) }
     }
-}
 
-impl<T: Add> Late<T> {
     /// Adds `n`, which may be zero, and begins the series if it has not begun yet.
-    pub(super) fn add(&self, n: i64, to: &Registrar, register: impl FnOnce(&Found<'_>) -> T) {
-        match self.get_or_begin(to, register) {
+    pub(super) fn add(&self, n: i64, to: &Registrar) {
+        match self.get_or_begin(to) {
             Some(handle) => handle.add(n + self.waiting.swap(0, Ordering::Relaxed)),
             None => _ = self.waiting.fetch_add(n, Ordering::Relaxed),
+        }
+    }
+
+    /// Begins the series if something waits for that.
+    pub(super) fn add_waiting(&self, to: &Registrar) {
+        if self.is_waiting() {
+            self.add(0, to);
         }
     }
 
@@ -41,17 +48,21 @@ impl<T: Add> Late<T> {
             handle.add(0);
         }
     }
+
+    fn get_or_begin(&self, to: &Registrar) -> Option<&T> {
+        // The recorder is user code, so it does not run within `get_or_init`, where it would block other
+        // threads. Registering twice has no further effect.
+        self.handle.get().or_else(|| {
+            let handle = to.find_recorder(|found| T::register(found, self.metric, &self.labels))?;
+            Some(self.handle.get_or_init(|| handle))
+        })
+    }
 }
 
 impl Late<Gauge> {
     /// Shows a value, which begins the series.
-    pub(super) fn set(
-        &self,
-        value: f64,
-        to: &Registrar,
-        register: impl FnOnce(&Found<'_>) -> Gauge,
-    ) {
-        if let Some(gauge) = self.get_or_begin(to, register) {
+    pub(super) fn set(&self, value: f64, to: &Registrar) {
+        if let Some(gauge) = self.get_or_begin(to) {
             gauge.set(value);
         }
     }
@@ -64,29 +75,28 @@ impl Late<Gauge> {
     }
 }
 
-impl<T> Late<T> {
-    fn get_or_begin(&self, to: &Registrar, register: impl FnOnce(&Found<'_>) -> T) -> Option<&T> {
-        // The recorder is user code, so it does not run within `get_or_init`, where it would block other
-        // threads. Registering twice has no further effect.
-        self.handle.get().or_else(|| {
-            let handle = to.find_recorder(register)?;
-            Some(self.handle.get_or_init(|| handle))
-        })
-    }
-}
-
 /// A handle to whose value something can be added.
-pub(super) trait Add {
+pub(super) trait Handle {
+    fn register(found: &Found<'_>, metric: Metric, labels: &Labels) -> Self;
+
     fn add(&self, n: i64);
 }
 
-impl Add for Counter {
+impl Handle for Counter {
+    fn register(found: &Found<'_>, metric: Metric, labels: &Labels) -> Self {
+        found.counter(metric, labels)
+    }
+
     fn add(&self, n: i64) {
         self.increment(n.unsigned_abs());
     }
 }
 
-impl Add for Gauge {
+impl Handle for Gauge {
+    fn register(found: &Found<'_>, metric: Metric, labels: &Labels) -> Self {
+        found.gauge(metric, labels)
+    }
+
     fn add(&self, n: i64) {
         self.increment(n as f64);
     }

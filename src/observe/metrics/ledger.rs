@@ -18,7 +18,7 @@ pub(super) struct Ledger {
     state: Option<State>,
     /// The moment up to which time has been booked to a state.
     booked: Tick,
-    /// The rules that the series have begun for.
+    /// The rules that were read last.
     rules: Option<Arc<Rules>>,
     current: Sums,
     /// What the gauges show.
@@ -48,19 +48,18 @@ pub(super) struct Entry {
     /// There is none for most circuits of a registry, so this is small.
     pub(super) transitions: Option<Box<[u32; TRANSITIONS.len()]>>,
     pub(super) reopenings: u32,
-    /// The series that begin now, if they have not begun before.
-    pub(super) begins: Begins,
+    /// What the settings say, if they are new.
+    pub(super) settings: Option<Box<Settings>>,
     /// What only a circuit that has its series for itself shows.
     pub(super) reading: Option<Box<Reading>>,
 }
 
-/// The series that exist because of the settings of a circuit.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Begins {
-    /// A bit for each of the [`TRANSITIONS`].
-    pub(super) transitions: u32,
+/// What the settings of a circuit say about its series.
+pub(super) struct Settings {
+    /// Which of the [`TRANSITIONS`] the circuit can make by itself.
+    pub(super) transitions: [bool; TRANSITIONS.len()],
     pub(super) slow_calls: bool,
-    pub(super) would_reject: bool,
+    pub(super) enforcement: f64,
 }
 
 impl Ledger {
@@ -96,7 +95,7 @@ impl Ledger {
         let view = machine.view(now);
         self.current = Sums::of(&view);
         if !self.rules.as_ref().is_some_and(|rules| Arc::ptr_eq(rules, &view.rules)) {
-            self.due.begins = Begins::of(&view.rules);
+            self.due.settings = Some(Box::new(Settings::of(&view.rules)));
             self.rules = Some(view.rules.clone());
         }
         if has_own_series {
@@ -165,15 +164,12 @@ impl Sums {
     }
 }
 
-impl Begins {
+impl Settings {
     fn of(rules: &Rules) -> Self {
-        let automatic =
-            TRANSITIONS.iter().map(|&transition| labels::is_automatic(rules, transition));
-        let bits = automatic.enumerate().map(|(index, begins)| u32::from(begins) << index);
         Self {
-            transitions: bits.sum(),
+            transitions: TRANSITIONS.map(|transition| labels::is_automatic(rules, transition)),
             slow_calls: rules.slow_call_duration.is_some(),
-            would_reject: rules.enforcement < 1.0,
+            enforcement: rules.enforcement,
         }
     }
 }

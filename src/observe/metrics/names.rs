@@ -18,7 +18,7 @@ use super::labels::STATES;
 #[derive(Clone, Copy)]
 pub(super) struct Metric(&'static str, &'static str);
 
-type Labels<'a> = &'a [(&'static str, &'static str)];
+pub(super) type Labels = [(&'static str, &'static str)];
 
 macro_rules! metrics {
     ($list:ident: $($constant:ident = $name:literal: $help:literal;)*) => {
@@ -37,7 +37,7 @@ metrics! { GAUGES:
     PROBES_IN_FLIGHT = "circuit_breaker_probes_in_flight":
         "The number of probes that have not reported yet.";
     ENFORCEMENT = "circuit_breaker_enforcement":
-        "The share of rejections that are enforced, from 0 (shadow mode) to 1, once it has been less than 1.";
+        "The share of rejections that are enforced, from 0 (shadow mode) to 1.";
     ATTEMPT = "circuit_breaker_attempt":
         "The number of open periods since the circuit was last closed; 0 while it is closed.";
     NEXT_PROBE = "circuit_breaker_next_probe_timestamp_seconds":
@@ -74,7 +74,7 @@ metrics! { COUNTERS:
     REJECTIONS = "circuit_breaker_rejections_total":
         "Calls that were rejected.";
     WOULD_REJECT = "circuit_breaker_would_reject_total":
-        "Calls that were turned away and made all the same, because that is not enforced, by how they ended.";
+        "Ended calls that were let through although the circuit had turned them away, by how they ended.";
     REGISTRY_UNKEPT_CALLS = "circuit_breaker_registry_unkept_calls_total":
         "Calls through circuits for which the registry had no capacity.";
 }
@@ -149,20 +149,20 @@ impl Found<'_> {
         }
     }
 
-    pub(super) fn gauge(&self, metric: Metric, labels: Labels<'_>) -> Gauge {
+    pub(super) fn gauge(&self, metric: Metric, labels: &Labels) -> Gauge {
         self.recorder.register_gauge(&key(metric, self.breaker, labels), &METADATA)
     }
 
-    pub(super) fn counter(&self, metric: Metric, labels: Labels<'_>) -> Counter {
+    pub(super) fn counter(&self, metric: Metric, labels: &Labels) -> Counter {
         self.recorder.register_counter(&key(metric, self.breaker, labels), &METADATA)
     }
 
-    pub(super) fn histogram(&self, metric: Metric, labels: Labels<'_>) -> Histogram {
+    pub(super) fn histogram(&self, metric: Metric, labels: &Labels) -> Histogram {
         self.recorder.register_histogram(&key(metric, self.breaker, labels), &METADATA)
     }
 }
 
-fn key(Metric(name, _): Metric, breaker: &Arc<str>, labels: Labels<'_>) -> Key {
+fn key(Metric(name, _): Metric, breaker: &Arc<str>, labels: &Labels) -> Key {
     let breaker = Label::new("breaker", breaker.clone());
     let labels = labels.iter().map(|&(key, value)| Label::from_static_parts(key, value));
     Key::from_parts(name, iter::once(breaker).chain(labels).collect::<Vec<_>>())

@@ -1,6 +1,7 @@
 //! [`Reading`]: the gauges of a circuit that has its series for itself. They do not add up, so the circuits of
 //! a registry have none.
 
+use std::iter::zip;
 use std::time::{Duration, SystemTime};
 
 use ::metrics::Gauge;
@@ -8,20 +9,17 @@ use ::metrics::Gauge;
 use super::labels::RULES;
 use super::late::Late;
 use super::names::{
-    ATTEMPT, CONSECUTIVE_FAILURES, ENFORCEMENT, FAILURE_RATE, Metric, NEXT_PROBE, Registrar,
+    ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Labels, Metric, NEXT_PROBE, Registrar,
     SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
-type Labels = &'static [(&'static str, &'static str)];
-
-const SERIES: [(Metric, Labels); 14] = [
+const SERIES: [(Metric, &Labels); 13] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
     (ATTEMPT, &[]),
     (NEXT_PROBE, &[]),
-    (ENFORCEMENT, &[]),
     (TRIP_PROGRESS, &[("rule", RULES[0])]),
     (TRIP_PROGRESS, &[("rule", RULES[1])]),
     (TRIP_PROGRESS, &[("rule", RULES[2])]),
@@ -33,27 +31,19 @@ const SERIES: [(Metric, Labels); 14] = [
 ];
 
 /// What is to be done with a gauge.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 enum Value {
     Show(f64),
-    /// This is nothing to begin a series for.
-    ShowIfBegun(f64),
+    /// There is nothing to show: the gauge becomes zero if it exists.
+    #[default]
+    Nothing,
     /// The gauge shows what was judged last, which still holds.
     Keep,
 }
 
-/// There is nothing to show: the gauge becomes zero if it exists.
-const NOTHING: Value = Value::ShowIfBegun(0.0);
-
 /// A value for each of the [`SERIES`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Reading([Value; SERIES.len()]);
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self([NOTHING; SERIES.len()])
-    }
-}
 
 impl Reading {
     /// `has_tripped` says that the circuit has just opened by a trip rule. Later, and while it is half-open,
@@ -67,7 +57,7 @@ impl Reading {
         let has_window = rules.window.is_some();
         let has_slow_calls = has_window && rules.slow_call_duration.is_some();
         let rate = |exists: bool, rate: Option<f64>| match rate {
-            _ if !exists => NOTHING,
+            _ if !exists => Value::Nothing,
             _ if !is_judged => Value::Keep,
             None if tally.counts.calls == 0 => Value::Show(0.0),
             None => Value::Keep,
@@ -90,11 +80,6 @@ impl Reading {
             rates[1],
             Value::show((!is_closed).then(|| view.attempts.into())),
             Value::show(next_probe),
-            if rules.enforcement < 1.0 {
-                Value::Show(rules.enforcement)
-            } else {
-                Value::ShowIfBegun(1.0)
-            },
             p1,
             p2,
             p3,
@@ -108,7 +93,7 @@ impl Reading {
 
     /// Replaces what has not been published yet by a newer reading.
     pub(super) fn replace(&mut self, newer: &Self) {
-        for (value, newer) in self.0.iter_mut().zip(newer.0) {
+        for (value, newer) in zip(&mut self.0, newer.0) {
             if newer != Value::Keep {
                 *value = newer;
             }
@@ -118,7 +103,7 @@ impl Reading {
 
 impl Value {
     fn show(value: Option<f64>) -> Self {
-        value.map_or(NOTHING, Self::Show)
+        value.map_or(Self::Nothing, Self::Show)
     }
 }
 
@@ -129,17 +114,20 @@ pub(super) fn unix_seconds_in(nanos: u64) -> f64 {
 }
 
 /// The handles of the [`SERIES`].
-#[derive(Default)]
 pub(super) struct Gauges([Late<Gauge>; SERIES.len()]);
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Self(SERIES.map(|(metric, labels)| Late::new(metric, labels)))
+    }
+}
 
 impl Gauges {
     pub(super) fn set(&self, reading: &Reading, to: &Registrar) {
-        for ((gauge, value), (metric, labels)) in self.0.iter().zip(reading.0).zip(SERIES) {
+        for (gauge, value) in zip(&self.0, reading.0) {
             match value {
-                Value::Show(value) => {
-                    gauge.set(value, to, |found| found.gauge(metric, labels));
-                }
-                Value::ShowIfBegun(value) => gauge.set_if_begun(value),
+                Value::Show(value) => gauge.set(value, to),
+                Value::Nothing => gauge.set_if_begun(0.0),
                 Value::Keep => {}
             }
         }
