@@ -80,7 +80,7 @@ fn round(is_same: bool) -> [f64; 4] {
 /// How often a call took about so long: twice as long in each bucket as in the one before, beginning at 1 ns, and
 /// each of them in 8 parts.
 #[derive(Clone)]
-struct Times(Vec<u64>);
+pub struct Times(Vec<u64>);
 
 impl Default for Times {
     fn default() -> Self {
@@ -89,7 +89,7 @@ impl Default for Times {
 }
 
 impl Times {
-    fn of(
+    pub fn of(
         keys: impl Iterator<Item = u32>,
         is_over: &AtomicBool,
         mut call: impl FnMut(u32),
@@ -119,14 +119,24 @@ impl Times {
     }
 
     /// How many microseconds the call takes than which one of 10,000 calls takes longer.
-    fn slowest(&self) -> f64 {
+    pub fn slowest(&self) -> f64 {
         let mut left = self.calls() / 10_000;
         let bucket = (0..self.0.len()).rev().find(|at| {
             let is_in = self.0[*at] > left;
             left = left.saturating_sub(self.0[*at]);
             is_in
         });
-        let bucket = bucket.unwrap_or(0) as u32;
+        Self::end(bucket.unwrap_or(0))
+    }
+
+    /// How many microseconds the longest call takes at most.
+    pub fn longest(&self) -> f64 {
+        Self::end(self.0.iter().rposition(|calls| *calls > 0).unwrap_or(0))
+    }
+
+    /// The end of a bucket in microseconds.
+    fn end(bucket: usize) -> f64 {
+        let bucket = bucket as u32;
         let (power, part) = (bucket / 8, bucket % 8);
         2_f64.powi(power as i32) * (1.0 + f64::from(part + 1) / 8.0) / 1e3
     }

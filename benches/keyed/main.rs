@@ -1,12 +1,13 @@
 //! What it costs to pick a circuit by its key, beside a lookup in the same cache and a call through
 //! one circuit without a key; how calls by key scale with threads; and how long calls wait while one thread
-//! creates circuits without end.
+//! creates circuits without end, or changes the settings of all of them.
 //!
 //! ```sh
-//! cd benches && cargo bench --bench keyed [-- calls | threads | flood]
+//! cd benches && cargo bench --bench keyed [-- calls | threads | flood | reconfigure]
 //! ```
 
 mod flood;
+mod reconfigure;
 mod threads;
 
 use std::future::{Future, Ready, ready};
@@ -36,8 +37,12 @@ const KEYED_HOSTS: &str = "circuit by host";
 const KEYS: u64 = 64;
 
 fn main() {
-    let parts: [(&str, fn()); 3] =
-        [("calls", compare_calls), ("threads", threads::measure), ("flood", flood::measure)];
+    let parts: [(&str, fn()); 4] = [
+        ("calls", compare_calls),
+        ("threads", threads::measure),
+        ("flood", flood::measure),
+        ("reconfigure", reconfigure::measure),
+    ];
     let is_part = |arg: &String| parts.iter().any(|(name, _)| name == arg);
     let wanted: Vec<String> = std::env::args().filter(is_part).collect();
     for (name, measure) in parts {

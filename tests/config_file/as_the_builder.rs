@@ -43,8 +43,9 @@ prop_compose! {
         (window, minimum, wait, half_open) in (
             option(window()), option(count()), option(backoff()), option(half_open()),
         ),
-        (probe_timeout, abandoned_after, max_retry_after, trip) in (
+        (probe_timeout, abandoned_after, max_retry_after, trip, enforcement) in (
             option(duration()), option(duration()), option(duration()), option(flag()),
+            option(number(0..=1000)),
         ),
     ) -> Twice {
         type Builder = CircuitBreakerBuilder;
@@ -70,6 +71,7 @@ prop_compose! {
             .set("abandoned_after", abandoned_after, Builder::abandoned_after)
             .set("max_retry_after", max_retry_after, Builder::max_retry_after)
             .set("trip_on_retry_after", trip, Builder::trip_on_retry_after)
+            .set("enforcement", enforcement, Builder::enforcement)
     }
 }
 
@@ -120,8 +122,9 @@ fn window() -> impl Strategy<Value = (Value, SlidingWindow)> {
 
 fn backoff() -> impl Strategy<Value = (Value, Backoff)> {
     let constant = duration().prop_map(|(json, d)| (json, Backoff::constant(d)));
-    let table = (duration(), duration(), option(number(1000..=9000)), option(rate())).prop_map(
-        |((initial_json, initial), (max_json, max), factor, jitter)| {
+    let (factor, forget_after) = (option(number(1000..=9000)), option(duration()));
+    let table = (duration(), duration(), factor, option(rate()), forget_after).prop_map(
+        |((initial_json, initial), (max_json, max), factor, jitter, forget_after)| {
             let mut table = json!({ "initial": initial_json, "max": max_json });
             let mut backoff = Backoff::exponential(initial, max);
             if let Some((json, factor)) = factor {
@@ -131,6 +134,10 @@ fn backoff() -> impl Strategy<Value = (Value, Backoff)> {
             if let Some((json, jitter)) = jitter {
                 table["jitter"] = json;
                 backoff = backoff.jitter(jitter);
+            }
+            if let Some((json, closed)) = forget_after {
+                table["forget_after"] = json;
+                backoff = backoff.forget_after(closed);
             }
             (table, backoff)
         },

@@ -5,6 +5,7 @@
 mod as_the_builder;
 mod defaults;
 mod messages;
+mod reconfigure;
 mod write;
 
 use std::collections::BTreeMap;

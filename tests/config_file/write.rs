@@ -41,6 +41,7 @@ fn a_window_a_wait_and_a_half_open_rule_are_written_as_they_are_read() {
         Backoff::constant(SECOND).jitter(0.5),
         Backoff::exponential(SECOND, SECOND),
         Backoff::exponential(SECOND, 2 * SECOND).factor(1.5),
+        Backoff::exponential(SECOND, 2 * SECOND).forget_after(60 * SECOND),
     ] {
         assert_eq!(serde_json::from_value::<Backoff>(wait(backoff)).unwrap(), backoff);
     }
