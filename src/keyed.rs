@@ -107,6 +107,8 @@
 //! replace, and at up to 64 to drop those that are not used any more. No call does more than that, however
 //! many circuits there are.
 //!
+//! [`reconfigure`](CircuitBreakerRegistry::reconfigure) changes the settings of all circuits while calls go on.
+//!
 //! Events and transitions carry the name of the circuit, `template/key`. All circuits share the listeners
 //! of the template.
 

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | The circuit, to inspect and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
+//! | Changing settings, shadow mode | [`CircuitBreaker::reconfigure`], [`CircuitBreakerBuilder::enforcement`], [`Reconfigured`] |
 //! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
