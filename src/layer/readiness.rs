@@ -50,6 +50,8 @@ enum ReadyState {
     NotReady,
     /// The inner service is ready, and `call` asks for admission.
     Ready,
+    /// The same, for a call that had to wait for the circuit. If it is turned away again, it is rejected.
+    ReadyAfterWait,
     /// The inner service or the circuit has to be asked, and the caller holds something in the meantime.
     Waiting { slot: Option<ProbeSlot>, waiter: Option<Box<Waiter>> },
     /// The inner service is ready, and `call` has a probe slot.
@@ -94,19 +96,26 @@ impl Readiness {
     fn poll_otherwise(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         match self.state {
             ReadyState::NotReady | ReadyState::Waiting { .. } => self.poll_circuit(cx),
-            ReadyState::Ready if self.breaker.circuit().is_closed() => Poll::Ready(Step::Ready),
+            ReadyState::Ready | ReadyState::ReadyAfterWait
+                if self.breaker.circuit().is_closed() =>
+            {
+                Poll::Ready(Step::Ready)
+            }
             ReadyState::LetThrough { .. } if self.breaker.circuit().is_forced_open() => {
                 self.state = ReadyState::NotReady;
                 self.poll_circuit(cx)
             }
             ReadyState::LetThrough { is_ready: false, .. } => Poll::Ready(Step::PollInner),
             // With backpressure, the service may not be ready any longer.
-            ReadyState::Ready | ReadyState::Reserved(_) if self.backpressure => {
+            ReadyState::Ready | ReadyState::ReadyAfterWait | ReadyState::Reserved(_)
+                if self.backpressure =>
+            {
                 let slot = self.take_slot();
                 self.state = ReadyState::Waiting { slot, waiter: None };
                 self.poll_circuit(cx)
             }
             ReadyState::Ready
+            | ReadyState::ReadyAfterWait
             | ReadyState::Reserved(_)
             | ReadyState::Rejecting(_)
             | ReadyState::LetThrough { .. } => Poll::Ready(Step::Ready),
@@ -210,7 +219,11 @@ impl Readiness {
         if let Some(slot) = &slot {
             slot.set_ready();
         }
-        self.state = slot.map_or(ReadyState::Ready, ReadyState::Reserved);
+        self.state = match slot {
+            Some(slot) => ReadyState::Reserved(slot),
+            None if self.has_to_wait => ReadyState::ReadyAfterWait,
+            None => ReadyState::Ready,
+        };
     }
 
     /// The inner service has failed to become ready. Returns the permit for its error, if the error is to
@@ -221,7 +234,7 @@ impl Readiness {
             return Some(self.breaker.let_through(refusal));
         }
         let slot = self.take_slot();
-        self.state = ReadyState::NotReady;
+        (self.state, self.has_to_wait) = (ReadyState::NotReady, false);
         match slot {
             Some(slot) => self.breaker.begin(slot),
             None => self.breaker.admit().ok(),
@@ -238,7 +251,6 @@ impl Readiness {
         }
         let permit = self.breaker.circuit().admit_if_closed()?;
         self.set_trivial(ReadyState::NotReady);
-        self.has_to_wait = false;
         Some(permit)
     }
 
@@ -258,7 +270,7 @@ impl Readiness {
     fn admit_ready(&mut self) -> Result<Permit, Refusal> {
         let has_waited = std::mem::take(&mut self.has_to_wait);
         let admitted = match std::mem::replace(&mut self.state, ReadyState::NotReady) {
-            ReadyState::Ready => None,
+            ReadyState::Ready | ReadyState::ReadyAfterWait => None,
             ReadyState::Reserved(slot) => self.breaker.begin(slot),
             ReadyState::LetThrough { refusal, is_ready: true, .. } => {
                 if self.breaker.circuit().is_forced_open() {

@@ -138,6 +138,27 @@ async fn with_backpressure_a_caller_that_has_to_wait_is_not_let_through_later() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_had_to_wait_and_became_ready_is_not_let_through_by_another_trip_either() {
+    let breaker = half();
+    let (mut service, control) = behind(&with_backpressure(&breaker));
+    breaker.trip();
+    drop(breaker.try_acquire()); // let through, so that the next rejection is enforced
+    assert_pending!(service.poll_ready());
+    breaker.reset();
+    assert_ready_ok!(service.poll_ready());
+    breaker.trip();
+    assert_pending!(service.poll_ready());
+    breaker.reset();
+    assert_ready_ok!(service.poll_ready());
+    breaker.trip();
+    assert_eq!(rejection(&mut service).await, RejectReason::Open);
+    assert_eq!(control.calls(), 0);
+    // The next call is decided anew.
+    assert_ready_ok!(service.poll_ready());
+    reaches(&mut service, &control).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn forcing_the_circuit_open_takes_back_what_was_let_through() {
     let breaker = shadow();
     let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
