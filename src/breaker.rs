@@ -18,7 +18,7 @@ pub use self::weak::WeakCircuitBreaker;
 use crate::circuit::sync::{Ordering, fence};
 use crate::circuit::{Circuit, Observer, Outcome};
 use crate::machine::{OperatorAction, Rules, State};
-use crate::observe::{Listener, Listeners, Series, Transition, Transitions};
+use crate::observe::{Audience, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
 /// A circuit breaker: a cheap handle to a circuit, which all clones of the handle share.
@@ -72,11 +72,12 @@ impl CircuitBreaker {
         name: Arc<str>,
         series: Series,
         rules: Arc<Rules>,
-        listeners: Vec<Arc<dyn Listener>>,
+        audience: Arc<Audience>,
         counts_in_flight: bool,
     ) -> Self {
-        let listeners = Arc::new(Listeners::new(name, series, listeners)); // may panic
-        let seed = RandomState::new().build_hasher().finish();
+        let listeners = Arc::new(Listeners::new(name, series, audience));
+        // A machine with a seed of 32 bits can be packed.
+        let seed = RandomState::new().build_hasher().finish() >> 32;
         let circuit = Circuit::start(rules, listeners.clone(), counts_in_flight, seed);
         listeners.publish();
         let lease = Lease { circuit, listeners };

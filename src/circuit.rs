@@ -37,8 +37,10 @@ mod locked;
 pub mod model;
 mod observer;
 mod operators;
+mod own_stripe;
 mod permit;
 pub(crate) mod pool;
+mod reading;
 mod rejected;
 mod slices;
 mod status;
@@ -50,10 +52,11 @@ use arc_swap::ArcSwapOption;
 pub(crate) use self::catch_panic::catch_panic;
 use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
-use self::in_flight::InFlight;
 use self::locked::{LockedBreaker, LockedState};
 use self::observer::Watch;
 pub(crate) use self::observer::{Observer, SettledCall, Watches};
+#[cfg(feature = "keyed")]
+use self::permit::Call;
 pub(crate) use self::permit::ProbeSlot;
 pub use self::permit::{Outcome, Permit};
 pub use self::rejected::Rejected;
@@ -63,17 +66,14 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket, View};
+use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket};
 
 pub(crate) struct Circuit {
     published: PublishedState,
     locked: Mutex<LockedState>,
     /// The observer of calls, if calls are observed.
     watch: ArcSwapOption<Watch>,
-    /// How many nanoseconds without a sign of life make an abandoned call a failed one.
-    abandoned_after: AtomicU64,
     enforcement: Enforcement,
-    in_flight: InFlight,
     waiters: Waiters,
 }
 
@@ -97,13 +97,30 @@ impl Circuit {
         self.status().is(StatusWord::CLOSED)
     }
 
+    /// Admits a call if the circuit is closed and does not count its calls in flight.
+    ///
+    /// The circuit of a key has a [method of its own](Self::admit_keyed_if_closed), because counting takes two
+    /// instructions of every call that is not counted (`cargo bench --bench instructions`, "consecutive failures").
     #[inline]
     pub(crate) fn admit_if_closed(&'static self) -> Option<Permit> {
+        let status = self.status();
+        if !status.is(StatusWord::CLOSED) || status.is(StatusWord::COUNTS_IN_FLIGHT) {
+            return None;
+        }
+        Some(Permit::new(self, status, beginning(status)))
+    }
+
+    /// Admits a call if the circuit is closed. The caller has to make a [`Permit`] of it. It does so once it no longer
+    /// looks at the entry of the circuit, because what has a destructor would be in memory meanwhile (`cargo bench
+    /// --bench keyed`).
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub(crate) fn admit_keyed_if_closed(&'static self) -> Option<Call> {
         let status = self.status();
         if !status.is(StatusWord::CLOSED) {
             return None;
         }
-        Some(self.permit(status, beginning(status)))
+        Some(self.permit(status, beginning(status)).into_call())
     }
 
     /// Admits a call, or says why not. Also returns whether the call is a probe.
@@ -151,7 +168,7 @@ impl Circuit {
     #[inline]
     fn permit(&'static self, status: StatusWord, began: Tick) -> Permit {
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
-            self.in_flight.add();
+            self.published.slices.begin_call();
         }
         Permit::new(self, status, began)
     }
@@ -195,7 +212,7 @@ impl Circuit {
             self.settle(clock::now, status.ticket(), began, report);
         }
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
-            self.release();
+            self.published.slices.end_call();
         }
     }
 
@@ -254,41 +271,11 @@ impl Circuit {
                 return is_current;
             }
         }
-        self.with_locked(locked, |breaker| breaker.machine.settle(clock, ticket, began, report))
+        self.with_locked(locked, |breaker| breaker.machine().settle(clock, ticket, began, report))
             .unwrap_or(false)
     }
 
     // ---- everything else ----------------------------------------------------------------------
-
-    /// Returns the current state of the circuit, and lets the observer take a reading.
-    pub(crate) fn view(&self) -> View {
-        let now = clock::now();
-        let view = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(&breaker.machine, now);
-            breaker.machine.view(now)
-        });
-        view.expect(HAS_BREAKER)
-    }
-
-    /// Lets the observer take a reading and pass it on, if the circuit works for a breaker.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn refresh(&self) {
-        let now = clock::now();
-        let observer = self.with_locked(lock(&self.locked), |breaker| {
-            breaker.observer.read(&breaker.machine, now);
-            breaker.observer.clone()
-        });
-        if let Some(observer) = observer {
-            observer.publish();
-        }
-    }
-
-    /// Looks at the machine. `look` runs with the lock held and must not run user code.
-    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&Machine, Tick) -> R) -> R {
-        let now = clock::now();
-        let locked = lock(&self.locked);
-        look(&locked.breaker.as_ref().expect(HAS_BREAKER).machine, now)
-    }
 
     #[inline]
     fn status(&self) -> StatusWord {
@@ -301,7 +288,7 @@ impl Circuit {
     }
 
     fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
-        self.with_locked(lock(&self.locked), |breaker| act(&mut breaker.machine))
+        self.with_locked(lock(&self.locked), |breaker| act(breaker.machine()))
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -313,11 +300,11 @@ impl Circuit {
         act: impl FnOnce(&mut LockedBreaker) -> R,
     ) -> Option<R> {
         self.end_slice(&mut locked);
-        let breaker = locked.breaker.as_mut()?;
+        let breaker = locked.breaker()?;
         let result = act(breaker);
-        let has_changed = breaker.machine.has_changed();
+        let has_changed = breaker.machine().has_changed();
         let to_notify = if has_changed { breaker.record() } else { None };
-        self.publish(&locked);
+        self.publish(&mut locked);
         drop(locked);
 
         if has_changed {
@@ -331,28 +318,30 @@ impl Circuit {
 
     /// Ends the slice, and gives the machine what was settled without the lock.
     fn end_slice(&self, locked: &mut LockedState) {
-        let Some(LockedBreaker { machine, .. }) = &mut locked.breaker else {
+        let Some(breaker) = locked.breaker() else {
             return;
         };
         match self.published.slices.end(self.status()) {
             Collected::Nothing => {}
-            Collected::Successes(n) => machine.settle_successes(n),
-            Collected::Results(results) => machine.settle_results(results),
+            Collected::Successes(n) => breaker.machine().settle_successes(n),
+            Collected::Results(results) => breaker.machine().settle_results(results),
         }
     }
 
     /// Makes the state visible to calls that do not take the lock, and begins a slice if they can settle
     /// results in one.
-    fn publish(&self, locked: &LockedState) {
+    fn publish(&self, locked: &mut LockedState) {
         let PublishedState { status, open_until, slices } = &self.published;
-        let Some(LockedBreaker { machine, fixed_flags, .. }) = &locked.breaker else {
+        let Some(breaker) = locked.breaker() else {
             return update(status, StatusWord::NONE.0);
         };
+        let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine());
         let effect = machine.effect();
         if let Some(until) = machine.open_until() {
             update(open_until, until);
         }
-        slices.begin(effect, || update(status, StatusWord::of(machine, effect, *fixed_flags).0));
+        slices.begin(effect, || update(status, StatusWord::of(machine, effect, fixed_flags).0));
+        breaker.pack();
     }
 }
 

@@ -18,6 +18,8 @@ mod error;
 mod file;
 mod live;
 mod rules;
+#[cfg(feature = "keyed")]
+mod template;
 
 pub use self::builder::CircuitBreakerBuilder;
 #[cfg(feature = "keyed")]
@@ -25,3 +27,5 @@ pub(crate) use self::checks::{at_least_one, longer_than_zero};
 pub use self::error::ConfigError;
 #[cfg(feature = "serde")]
 pub use self::file::Config;
+#[cfg(feature = "keyed")]
+pub(crate) use self::template::Template;

@@ -113,13 +113,16 @@
 mod builder;
 #[cfg(feature = "http")]
 mod by_host;
+mod entry;
 #[cfg(feature = "http")]
 mod host;
 mod kept;
 mod layer;
+mod link;
 mod pick;
 mod registry;
 mod service;
+mod table;
 
 pub use self::builder::CircuitBreakerRegistryBuilder;
 #[cfg(feature = "http")]

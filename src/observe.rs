@@ -47,6 +47,7 @@ mod subscribe;
 mod tracing;
 mod transition;
 
+pub(crate) use self::audience::Audience;
 pub use self::event::{Event, EventKind};
 pub use self::interest::Interest;
 pub use self::listener::Listener;

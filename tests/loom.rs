@@ -18,7 +18,7 @@ use std::time::Duration;
 use loom::sync::Arc;
 use loom::thread;
 use tower::{Layer, Service, service_fn};
-use tower_breaker::model::{set_time, use_stripe};
+use tower_breaker::model::{lease_stripe, set_time, use_stripe};
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, HalfOpen, Permit, RejectReason,
     SlidingWindow, State,
@@ -730,6 +730,7 @@ fn of_two_rejections_at_the_same_time_one_is_enforced_at_a_half() {
 #[cfg(feature = "keyed")]
 mod keyed {
     use tower_breaker::keyed::CircuitBreakerRegistry;
+    use tower_breaker::{Event, EventKind, Interest, Listener};
 
     use super::*;
 
@@ -752,22 +753,111 @@ mod keyed {
         });
     }
 
+    /// Notes that the registry could not keep a circuit. Not loom's: it is written and read in one step.
+    struct IsFull(std::sync::Arc<AtomicBool>);
+
+    impl Listener for IsFull {
+        fn on_event(&self, event: &Event<'_>) {
+            if let EventKind::RegistryFull { .. } = event.kind() {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+
+        fn interest(&self) -> Interest {
+            Interest::Transitions
+        }
+    }
+
+    /// One thread fails with a key, and another one makes a call with another key, for which there is no capacity.
+    fn evict_while_a_call_begins(use_stripe: fn(usize)) {
+        use_stripe(0);
+        let is_full = std::sync::Arc::new(AtomicBool::new(false));
+        let template = builder().consecutive_failures(1).listener(IsFull(is_full.clone()));
+        let circuits = CircuitBreakerRegistry::builder(template).capacity(1).build().unwrap();
+        circuits.try_acquire(&1).unwrap().success();
+        let other = {
+            let circuits = circuits.clone();
+            spawn(move || {
+                use_stripe(1);
+                circuits.try_acquire(&1).unwrap().failure();
+            })
+        };
+        circuits.try_acquire(&2).unwrap().success();
+        other.join().unwrap();
+        // Either the call came first, and its circuit stays, or its circuit was evicted before and created anew, unless
+        // that of the other key was still in use.
+        let open = circuits.get(&1).map(|breaker| breaker.state());
+        assert!(matches!(open, Some(State::Open) | None), "{open:?}");
+        assert_eq!(open.is_none(), circuits.get(&2).is_some());
+        assert!(open.is_some() || is_full.load(Ordering::SeqCst), "a failure was lost");
+    }
+
     #[test]
     fn a_call_is_in_flight_before_its_circuit_can_be_evicted() {
+        model(|| evict_while_a_call_begins(|_| use_stripe(0)));
+    }
+
+    /// The same for threads that do not share their stripes, and so count calls without a read-modify-write.
+    #[test]
+    fn a_call_that_a_thread_counts_alone_is_in_flight_before_its_circuit_can_be_evicted() {
+        model(|| evict_while_a_call_begins(lease_stripe));
+    }
+
+    /// A call may begin in one stripe and end in another.
+    #[test]
+    fn no_circuit_is_evicted_while_another_thread_settles_a_failure() {
         model(|| {
+            lease_stripe(0);
             let circuits = circuits();
-            circuits.try_acquire(&1).unwrap().success();
+            let permit = circuits.try_acquire(&1).unwrap();
+            let other = spawn(move || {
+                lease_stripe(1);
+                permit.failure();
+            });
+            circuits.try_acquire(&2).unwrap().success();
+            other.join().unwrap();
+            let breaker = circuits.get(&1).expect("it was in use or open all the time");
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+
+    #[test]
+    fn no_circuit_is_swept_while_a_probe_is_admitted_in_flight_or_settled() {
+        model(|| {
+            let template = builder().consecutive_failures(1).open_duration(SECOND);
+            let template = template.half_open(HalfOpen::consecutive_successes(1));
+            let circuits = CircuitBreakerRegistry::builder(template);
+            let circuits = circuits.capacity(1).idle_timeout(SECOND).build().unwrap();
+            circuits.try_acquire(&1).unwrap().failure();
+            set_time(2 * SECOND);
+            circuits.sweep(); // from now on, the circuit has not been used
+            set_time(4 * SECOND);
             let other = {
                 let circuits = circuits.clone();
                 spawn(move || circuits.try_acquire(&1).unwrap().failure())
             };
-            circuits.try_acquire(&2).unwrap().success();
+            circuits.sweep();
             other.join().unwrap();
-            // Either the call came first, and its circuit stays, or its circuit was evicted before and
-            // created anew, unless that of the other key was still in use.
-            let open = circuits.get(&1).map(|breaker| breaker.state());
-            assert!(matches!(open, Some(State::Open) | None), "{open:?}");
-            assert_eq!(open.is_none(), circuits.get(&2).is_some());
+            // If it was swept, that was before the call, which then got a new circuit.
+            let breaker = circuits.get(&1).expect("it is open");
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+
+    /// The circuit of a key goes to the pool, and from there to another key, while its last call is settled.
+    #[test]
+    fn a_circuit_that_is_used_again_does_not_count_the_calls_of_its_former_key() {
+        model(|| {
+            let circuits = circuits();
+            let late = circuits.try_acquire(&1).unwrap();
+            let other = spawn(move || late.failure());
+            drop(circuits.remove(&1));
+            let permit = circuits.try_acquire(&2).unwrap();
+            other.join().unwrap();
+            circuits.try_acquire(&3).unwrap().success();
+            permit.failure();
+            let breaker = circuits.get(&2).expect("it was in use all the time");
+            assert_eq!(breaker.state(), State::Open);
         });
     }
 }

@@ -62,9 +62,18 @@ pub fn throughput<S: Service<u32> + Clone + Send>(
     length: Duration,
     service: &S,
 ) -> f64 {
+    throughput_of_each(shape, length, (0..threads).map(|_| service.clone()).collect())
+}
+
+/// Million calls per second through these services, one for each thread, all together.
+pub fn throughput_of_each<S: Service<u32> + Clone + Send>(
+    shape: Shape,
+    length: Duration,
+    services: Vec<S>,
+) -> f64 {
     /// Calls between two looks at the clock.
     const BATCH: u64 = 5000;
-    let start = Barrier::new(threads as usize);
+    let start = Barrier::new(services.len());
     let run = |mut service: S| {
         shape.time(&mut service, 0..BATCH);
         start.wait();
@@ -77,11 +86,9 @@ pub fn throughput<S: Service<u32> + Clone + Send>(
         calls as f64 / begin.elapsed().as_secs_f64() / 1e6
     };
     thread::scope(|scope| {
-        let spawn = |_| {
-            let (run, service) = (&run, service.clone());
-            scope.spawn(move || run(service))
-        };
-        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        let run = &run;
+        let spawn = |service| scope.spawn(move || run(service));
+        let threads: Vec<_> = services.into_iter().map(spawn).collect();
         threads.into_iter().map(|thread| thread.join().expect("no call panics")).sum()
     })
 }

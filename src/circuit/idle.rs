@@ -25,6 +25,6 @@ impl Circuit {
     /// Returns the status unless calls are in flight. The count is read first, because a call leaves it
     /// only after it has been settled.
     fn status_without_calls(&self) -> Option<StatusWord> {
-        self.in_flight.is_none().then(|| self.status())
+        self.published.slices.have_no_calls().then(|| self.status())
     }
 }

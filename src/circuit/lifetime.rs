@@ -6,14 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::enforcement::Enforcement;
-use super::in_flight::InFlight;
-use super::locked::LockedBreaker;
+use super::locked::{LockedBreaker, LockedState};
 use super::observer::Observer;
 use super::slices::Slices;
 use super::sync::{AtomicU64, Mutex, lock};
 use super::waiters::Waiters;
 use super::{Circuit, PublishedState, clock, pool};
-use crate::machine::{Machine, NEVER, Rules};
+use crate::machine::{Machine, Rules};
 
 // A panic of user code never leaves a circuit in a broken state: no user code runs under its lock.
 impl RefUnwindSafe for Circuit {}
@@ -28,9 +27,7 @@ impl Circuit {
             },
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
-            abandoned_after: AtomicU64::new(NEVER),
             enforcement: Enforcement::default(),
-            in_flight: InFlight::default(),
             waiters: Waiters::default(),
         }
     }
@@ -45,14 +42,13 @@ impl Circuit {
         let circuit = pool::take();
         let mut locked = lock(&circuit.locked);
         let now = clock::now();
-        let machine = Machine::new(rules, locked.last_ticket, seed, now);
+        let machine = Machine::new(rules, locked.last_ticket(), seed, now);
         observer.read(&machine, now);
-        circuit.in_flight.start();
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
         circuit.follow_rules(&mut breaker);
-        locked.breaker = Some(breaker);
-        circuit.publish(&locked);
+        *locked = LockedState::Working(breaker);
+        circuit.publish(&mut locked);
         drop(locked);
         circuit
     }
@@ -61,25 +57,22 @@ impl Circuit {
     pub(crate) fn stop(&'static self) {
         let mut locked = lock(&self.locked);
         self.end_slice(&mut locked);
-        let breaker = locked.breaker.take();
-        if let Some(LockedBreaker { machine, observer, .. }) = &breaker {
-            locked.last_ticket = machine.last_ticket();
-            observer.read(machine, clock::now());
+        if let Some(breaker) = locked.breaker() {
+            breaker.read(clock::now());
         }
-        self.publish(&locked);
+        let last_ticket = locked.last_ticket();
+        let breaker = std::mem::replace(&mut *locked, LockedState::Free { last_ticket });
+        self.publish(&mut locked);
         drop(locked);
         // Without the lock, because this may drop the listeners of a user.
         drop(breaker);
         self.watch.store(None);
-        self.release();
+        pool::put(self);
     }
 
-    /// Called when the breaker, or a call in flight that is counted, no longer needs the circuit. When none
-    /// of them does, the circuit goes back to the pool.
-    #[inline]
-    pub(super) fn release(&'static self) {
-        if self.in_flight.remove() {
-            pool::put(self);
-        }
+    /// Whether the calls of the last breaker have all ended, if they are counted. Called after the breaker has
+    /// [stopped](Self::stop), so no call can begin.
+    pub(super) fn is_drained(&self) -> bool {
+        self.published.slices.have_no_calls()
     }
 }

@@ -11,7 +11,8 @@ thread_local! {
 }
 
 loom::thread_local! {
-    static STRIPE: Cell<usize> = Cell::new(0);
+    /// The stripe of the thread, and whether the thread has it to itself.
+    static STRIPE: Cell<(usize, bool)> = Cell::new((0, false));
 }
 
 /// Sets the clock to this long after the beginning of the model. Time passes only by this.
@@ -19,16 +20,21 @@ pub fn set_time(since: Duration) {
     SINCE.set(since);
 }
 
-/// Lets the current thread count in this stripe. By default all threads use the first one, where they can
-/// disturb each other most.
-pub fn use_stripe(stripe: usize) {
-    STRIPE.with(|own| own.set(stripe));
+/// Lets the current thread count in this stripe, together with others. By default all threads share the first
+/// one, where they can disturb each other most.
+pub fn use_stripe(index: usize) {
+    STRIPE.with(|own| own.set((index, false)));
+}
+
+/// Gives the current thread this stripe to itself.
+pub fn lease_stripe(index: usize) {
+    STRIPE.with(|own| own.set((index, true)));
 }
 
 pub(super) fn now(beginning: Tick) -> Tick {
     beginning + nanos(SINCE.get())
 }
 
-pub(crate) fn own_stripe() -> usize {
+pub(super) fn own_stripe() -> (usize, bool) {
     STRIPE.with(Cell::get)
 }

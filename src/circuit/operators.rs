@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::locked::LockedBreaker;
 use super::observer::{Watch, Watches};
-use super::sync::{Ordering, lock};
+use super::sync::lock;
 use super::{Circuit, HAS_BREAKER, clock};
 use crate::machine::{NEVER, OperatorAction, Reconfigured, Rules};
 
@@ -13,7 +13,7 @@ impl Circuit {
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
         self.with_locked(lock(&self.locked), |breaker| {
-            breaker.machine.operate(action, now);
+            breaker.machine().operate(action, now);
             if matches!(action, OperatorAction::SetEnforcement { .. }) {
                 self.follow_rules(breaker);
             }
@@ -24,7 +24,7 @@ impl Circuit {
     pub(crate) fn reconfigure(&self, rules: Arc<Rules>, enforcement: Option<f64>) -> Reconfigured {
         let now = clock::now();
         let reconfigured = self.with_locked(lock(&self.locked), |breaker| {
-            let reconfigured = breaker.machine.reconfigure(rules, enforcement, now);
+            let reconfigured = breaker.machine().reconfigure(rules, enforcement, now);
             self.follow_rules(breaker);
             reconfigured
         });
@@ -35,14 +35,20 @@ impl Circuit {
     /// slices, so that no result is settled by rules of both kinds.
     pub(super) fn follow_rules(&self, breaker: &mut LockedBreaker) {
         breaker.follow_rules();
-        let LockedBreaker { machine, first_ticket, observer, .. } = breaker;
-        let rules = machine.rules();
+        let LockedBreaker { first_ticket, observer, .. } = &*breaker;
+        let rules = breaker.rules();
         self.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
-        self.abandoned_after.store(rules.abandoned_after.unwrap_or(NEVER), Ordering::Relaxed);
         self.enforcement.set_share(rules.enforcement);
         if observer.watches() >= Watches::Calls {
             let watch = Watch::new(observer.clone(), rules.clone(), *first_ticket);
             self.watch.store(Some(Arc::new(watch)));
         }
+    }
+
+    /// Returns how many nanoseconds without a sign of life make an abandoned call a failed one.
+    #[cfg(feature = "http")]
+    pub(super) fn abandoned_after(&self) -> crate::machine::Nanos {
+        let mut locked = lock(&self.locked);
+        locked.breaker().and_then(|breaker| breaker.rules().abandoned_after).unwrap_or(NEVER)
     }
 }

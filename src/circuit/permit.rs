@@ -57,7 +57,7 @@ const _: () = assert!(size_of::<Permit>() <= 24);
 
 /// An admitted call. Its holder has to settle it.
 #[derive(Clone, Copy)]
-struct Call {
+pub(crate) struct Call {
     circuit: &'static Circuit,
     /// The status of the circuit at the admission, with the ticket of the call.
     status: StatusWord,
@@ -91,6 +91,12 @@ impl Permit {
     #[inline]
     pub(super) fn new(circuit: &'static Circuit, status: StatusWord, began: Tick) -> Self {
         Self(Call { circuit, status, began })
+    }
+
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub(crate) fn of(call: Call) -> Self {
+        Self(call)
     }
 
     /// Returns whether the circuit turned the call away and let it through all the same, because not every rejection
@@ -182,7 +188,7 @@ impl Permit {
 
     /// Disarms `Drop`, which would abandon the call.
     #[inline]
-    fn into_call(self) -> Call {
+    pub(super) fn into_call(self) -> Call {
         let call = self.0;
         std::mem::forget(self);
         call
@@ -212,7 +218,7 @@ impl Permit {
             return Some(self);
         }
         let silent_for = clock::now().saturating_sub(last_sign);
-        if silent_for >= circuit.abandoned_after.load(super::Ordering::Relaxed) {
+        if silent_for >= circuit.abandoned_after() {
             return None; // drops the permit, which is a failure because the call began even earlier
         }
         self.0.status = StatusWord(status.0 & !StatusWord::COUNTS_ABANDONED);

@@ -8,17 +8,24 @@
 //! stale, as after any transition.
 //!
 //! The circuits of a registry count their calls in flight, because the registry must not drop them
-//! meanwhile. Such a circuit goes into the pool when the last of these calls has ended, so the next
+//! meanwhile. Such a circuit is not used again before the last of these calls has ended, so the next
 //! breaker never counts them.
 //!
 //! A process therefore keeps as many circuits as it has ever had at one time. What belongs to a breaker,
 //! such as its window, its name and its listeners, is freed with the breaker.
 
+use std::collections::VecDeque;
+
 use super::Circuit;
 use super::sync::{Mutex, lock};
 
+/// At how many circuits with calls in flight a new breaker looks, before a new circuit is made for it.
+const MOST_LOOKS: usize = 8;
+
 struct Pool {
     free: Vec<&'static Circuit>,
+    /// Circuits that had calls in flight when they were looked at last.
+    draining: VecDeque<&'static Circuit>,
     #[cfg(feature = "metrics")]
     all: Vec<&'static Circuit>,
 }
@@ -27,6 +34,7 @@ impl Pool {
     const fn new() -> Self {
         Self {
             free: Vec::new(),
+            draining: VecDeque::new(),
             #[cfg(feature = "metrics")]
             all: Vec::new(),
         }
@@ -47,8 +55,24 @@ fn pool() -> &'static Mutex<Pool> {
 }
 
 pub(crate) fn take() -> &'static Circuit {
-    let free = lock(pool()).free.pop();
-    free.unwrap_or_else(make)
+    let reused = lock(pool()).take();
+    reused.unwrap_or_else(make)
+}
+
+impl Pool {
+    fn take(&mut self) -> Option<&'static Circuit> {
+        self.free.pop().or_else(|| {
+            let looks = self.draining.len().min(MOST_LOOKS);
+            (0..looks).find_map(|_| {
+                let circuit = self.draining.pop_front()?;
+                if circuit.is_drained() {
+                    return Some(circuit);
+                }
+                self.draining.push_back(circuit);
+                None
+            })
+        })
+    }
 }
 
 fn make() -> &'static Circuit {
@@ -58,9 +82,14 @@ fn make() -> &'static Circuit {
     circuit
 }
 
-/// Takes back a circuit that has stopped and is no longer needed.
+/// Takes back a circuit that has stopped.
 pub(crate) fn put(circuit: &'static Circuit) {
-    lock(pool()).free.push(circuit);
+    let mut pool = lock(pool());
+    if circuit.is_drained() {
+        pool.free.push(circuit);
+    } else {
+        pool.draining.push_back(circuit);
+    }
 }
 
 /// Returns all circuits, whether they work for a breaker or not.

@@ -30,12 +30,10 @@
 //!
 //! Hence no result is settled in a period or a bucket that is not its own, and none is lost.
 
-use std::num::NonZeroUsize;
-use std::sync::LazyLock;
-use std::thread::available_parallelism;
-
+use super::in_flight::{self, InFlight};
+use super::own_stripe::{OwnStripe, STRIPES};
 use super::status::StatusWord;
-use super::sync::{AtomicU64, Ordering, own_stripe, update};
+use super::sync::{AtomicU64, Ordering, update};
 use crate::machine::{Effect, NEVER, Report, Results, Tick, Ticket};
 
 /// The current slice of a circuit. All fields are read together, and lie on the cache line of the status
@@ -48,9 +46,20 @@ pub(super) struct Slices {
     capacity: AtomicU64,
     /// How many nanoseconds make a call slow.
     slow_after: AtomicU64,
-    /// The log, followed by the stripes.
-    collectors: Box<[Collector]>,
+    stripes: Box<[Stripe]>,
 }
+
+/// What the threads of one stripe write, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Stripe {
+    successes: Collector,
+    /// Only the log of the first stripe is used. No slice uses both the log and the counters.
+    log: Collector,
+    in_flight: InFlight,
+}
+
+const _: () = assert!(size_of::<Stripe>() == 64);
 
 /// What a call reads before it tries to settle in a slice.
 #[derive(Clone, Copy)]
@@ -66,13 +75,6 @@ pub(super) enum Collected {
     Results(Results),
 }
 
-/// The number of stripes: one for each core, up to 16, rounded up to a power of two.
-static STRIPES: LazyLock<usize> = LazyLock::new(|| {
-    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-    let cores = if cfg!(tower_breaker_loom) { 2 } else { cores };
-    cores.min(16).next_power_of_two()
-});
-
 impl Slices {
     pub(super) fn new() -> Self {
         Self {
@@ -80,7 +82,7 @@ impl Slices {
             end: AtomicU64::default(),
             capacity: AtomicU64::default(),
             slow_after: AtomicU64::default(),
-            collectors: (0..=*STRIPES).map(|_| Collector::default()).collect(),
+            stripes: (0..*STRIPES).map(|_| Stripe::default()).collect(),
         }
     }
 
@@ -136,7 +138,7 @@ impl Slices {
             || if is_logged {
                 self.log().append(number, capacity, failed)
             } else {
-                self.own_stripe().count(number, capacity)
+                self.own_stripe(OwnStripe::get()).successes.count(number, capacity)
             };
         if is_settled { Ok(is_current) } else { Err(now) }
     }
@@ -145,7 +147,7 @@ impl Slices {
     pub(super) fn end(&self, status: StatusWord) -> Collected {
         let next = self.next_number();
         if status.is(StatusWord::COUNTED) {
-            Collected::Successes(self.stripes().iter().map(|stripe| stripe.end(next, 0)).sum())
+            Collected::Successes(self.counters().map(|counter| counter.end(next, 0)).sum())
         } else if status.is(StatusWord::LOGGED) {
             Collected::Results(Results::from_bits(self.log().end(next, Results::EMPTY)))
         } else {
@@ -159,7 +161,7 @@ impl Slices {
         let next = self.next_number();
         let (until, capacity) = match effect {
             Effect::Counted { until, capacity } => {
-                self.stripes().iter().for_each(|stripe| stripe.begin(next, 0));
+                self.counters().for_each(|counter| counter.begin(next, 0));
                 (until, capacity)
             }
             Effect::Logged { until, capacity } => {
@@ -180,16 +182,43 @@ impl Slices {
 
     #[inline]
     fn log(&self) -> &Collector {
-        &self.collectors[0]
+        &self.stripes[0].log
     }
 
-    fn stripes(&self) -> &[Collector] {
-        &self.collectors[1..]
+    fn counters(&self) -> impl Iterator<Item = &Collector> {
+        self.stripes.iter().map(|stripe| &stripe.successes)
     }
 
     #[inline]
-    fn own_stripe(&self) -> &Collector {
-        &self.collectors[1 + (own_stripe() & (self.collectors.len() - 2))]
+    fn own_stripe(&self, own: OwnStripe) -> &Stripe {
+        &self.stripes[own.index]
+    }
+
+    // ---- calls in flight ----------------------------------------------------------------------
+
+    /// Counts a call that begins.
+    #[inline]
+    pub(super) fn begin_call(&self) {
+        let own = OwnStripe::get();
+        self.own_stripe(own).in_flight.begin(own);
+    }
+
+    /// Counts a call that has been settled.
+    #[inline]
+    pub(super) fn end_call(&self) {
+        let own = OwnStripe::get();
+        self.own_stripe(own).in_flight.end(own);
+    }
+
+    /// Whether no call is in flight, of those that are counted.
+    ///
+    /// The calls that have ended are summed up first. None of the counts ever falls, so if the sums are equal, there
+    /// was a moment between the two at which no call was in flight. Whatever the calls did is visible then. If no
+    /// call can begin any more, and every call that began did so before, this stays so.
+    pub(super) fn have_no_calls(&self) -> bool {
+        let all = || self.stripes.iter().map(|stripe| &stripe.in_flight);
+        let ended = in_flight::sum(all().map(InFlight::ended));
+        ended == in_flight::sum(all().map(InFlight::begun))
     }
 }
 
@@ -197,7 +226,6 @@ impl Slices {
 /// lower 24. A slice would have to end 2^40 times between two instructions of one thread for its number to
 /// be mistaken for another.
 #[derive(Default)]
-#[repr(align(64))]
 struct Collector(AtomicU64);
 
 const NUMBER_SHIFT: u32 = 24;

@@ -14,24 +14,13 @@ pub(crate) use loom::sync::{
 };
 
 #[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
-pub(crate) use std::sync::{
-    RwLock,
-    atomic::{AtomicU8, fence},
-};
+pub(crate) use std::sync::atomic::{AtomicU8, fence};
 
 #[cfg(all(feature = "keyed", tower_breaker_loom))]
-pub(crate) use loom::sync::{
-    RwLock,
-    atomic::{AtomicU8, fence},
-};
+pub(crate) use loom::sync::atomic::{AtomicU8, fence};
 
 use std::sync::PoisonError;
-#[cfg(all(feature = "keyed", not(tower_breaker_loom)))]
-use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-
-#[cfg(all(feature = "keyed", tower_breaker_loom))]
-use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 /// Writes the value only if it is new, so that the cores that read it keep their copy of the cache line.
 pub(super) fn update(atomic: &AtomicU64, value: u64) {
@@ -72,33 +61,6 @@ pub(crate) fn wait_while<'a, T>(
     }
     guard
 }
-
-/// Locks in the same way for reading. User code compares keys under this lock, but changes nothing.
-#[cfg(feature = "keyed")]
-#[inline]
-pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks in the same way for writing.
-#[cfg(feature = "keyed")]
-pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns a number that belongs to the current thread. Threads get consecutive numbers.
-#[cfg(not(tower_breaker_loom))]
-#[inline]
-pub(crate) fn own_stripe() -> usize {
-    use std::sync::atomic::AtomicUsize;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-    // A thread that is ending may have dropped its number already. Any other number is correct as well.
-    OWN.try_with(|own| *own).unwrap_or(0)
-}
-
-#[cfg(tower_breaker_loom)]
-pub(crate) use super::model::own_stripe;
 
 #[cfg(test)]
 mod tests;

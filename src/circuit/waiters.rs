@@ -13,21 +13,22 @@ use super::sync::{Mutex, lock};
 use super::{Circuit, catch_panic, time_until};
 use crate::machine::Tick;
 
-/// The wakers of the callers that wait for a circuit, by the number of the waiter.
+/// The callers that wait for a circuit. They take memory once there has been one.
 #[derive(Default)]
-pub(super) struct Waiters(Mutex<Registered>);
+pub(super) struct Waiters(Mutex<Option<Box<Registered>>>);
 
 #[derive(Default)]
 struct Registered {
     last: u64,
+    /// By the number of the waiter.
     wakers: BTreeMap<u64, Waker>,
 }
 
 impl Waiters {
     /// Wakes all waiters, because the circuit cannot know which of them can go on.
     pub(super) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut lock(&self.0).wakers);
-        for waker in wakers.into_values() {
+        let wakers = lock(&self.0).as_mut().map(|all| std::mem::take(&mut all.wakers));
+        for waker in wakers.into_iter().flat_map(BTreeMap::into_values) {
             // A panic must not leave the others asleep. The waker is dropped on its own, because a panic
             // of a drop during another panic would abort the process.
             catch_panic(|| waker.wake_by_ref());
@@ -52,6 +53,7 @@ impl Waiter {
     pub(crate) fn new(circuit: &'static Circuit) -> Self {
         let number = {
             let mut registered = lock(&circuit.waiters.0);
+            let registered = registered.get_or_insert_default();
             registered.last += 1;
             registered.last
         };
@@ -62,8 +64,12 @@ impl Waiter {
     /// a change.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let waker = cx.waker().clone();
-        let replaced = lock(&self.circuit.waiters.0).wakers.insert(self.number, waker);
+        let replaced = self.change(|wakers| wakers.insert(self.number, waker));
         catch_panic(|| drop(replaced)); // without the lock, because a waker is user code
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut BTreeMap<u64, Waker>) -> R) -> R {
+        change(&mut lock(&self.circuit.waiters.0).get_or_insert_default().wakers)
     }
 
     /// Asks to be woken at `at`.
@@ -91,7 +97,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let removed = lock(&self.circuit.waiters.0).wakers.remove(&self.number);
+        let removed = self.change(|wakers| wakers.remove(&self.number));
         catch_panic(|| drop(removed)); // without the lock
     }
 }

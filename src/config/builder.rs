@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::{Backoff, HalfOpen, SlidingWindow};
-#[cfg(feature = "keyed")]
-use crate::observe::RegistryObserver;
-use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
+use crate::observe::{Audience, Event, EventKind, Interest, Listener, Series, Transition};
 
 /// The settings of a [`CircuitBreaker`]. Create a builder with [`CircuitBreaker::builder`], or with the
 /// feature `serde` read one from a file with `Config`.
@@ -54,9 +52,9 @@ use crate::observe::{Event, EventKind, Interest, Listener, Series, Transition};
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     /// The metrics of the breaker. Clones keep the series of the first name.
-    series: Series,
+    pub(super) series: Series,
     pub(super) consecutive_failures: Option<u32>,
     pub(super) failure_count: Option<u32>,
     pub(super) failure_rate: Option<f64>,
@@ -72,8 +70,7 @@ pub struct CircuitBreakerBuilder {
     pub(super) max_retry_after: Duration,
     pub(super) trip_on_retry_after: bool,
     pub(super) enforcement: Option<f64>,
-    listeners: Vec<Arc<dyn Listener>>,
-    counts_in_flight: bool,
+    pub(super) listeners: Vec<Arc<dyn Listener>>,
 }
 
 impl CircuitBreaker {
@@ -111,7 +108,6 @@ impl CircuitBreakerBuilder {
             trip_on_retry_after: false,
             enforcement: None,
             listeners: Vec::new(),
-            counts_in_flight: false,
         }
     }
 
@@ -326,23 +322,9 @@ impl CircuitBreakerBuilder {
             self.name,
             self.series,
             Arc::new(rules),
-            self.listeners,
-            self.counts_in_flight,
+            Arc::new(Audience::new(self.listeners)),
+            false,
         ))
-    }
-
-    /// Returns the same settings for the circuit of a key. It counts its calls in flight.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn for_key(&self, key: &impl fmt::Display) -> Self {
-        let name = format!("{}/{key}", self.name).into();
-        Self { name, counts_in_flight: true, ..self.clone() }
-    }
-
-    /// Creates the observer of a registry that has these settings as its template.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn observer_of_registry(&self, capacity: u64) -> RegistryObserver {
-        let Self { name, series, listeners, .. } = self;
-        RegistryObserver::new(name.clone(), series.clone(), listeners.clone(), capacity)
     }
 }
 

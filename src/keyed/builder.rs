@@ -76,8 +76,11 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
         let Self { template, capacity, idle_timeout, .. } = self;
         at_least_one("capacity", capacity)?;
         longer_than_zero("idle_timeout", idle_timeout)?;
-        template.rules()?;
-        Ok(CircuitBreakerRegistry::start(template, capacity as usize, nanos(idle_timeout)))
+        Ok(CircuitBreakerRegistry::start(
+            template.into_template()?,
+            capacity as usize,
+            nanos(idle_timeout),
+        ))
     }
 }
 

@@ -3,16 +3,18 @@
 use std::borrow::Borrow;
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::Equivalent;
 
-use super::kept::{Entry, Kept};
+use super::entry::Entry;
+use super::kept::Kept;
+use super::link::Arc;
+use super::table::Table;
 use crate::breaker::CircuitBreaker;
-use crate::circuit::sync::{RwLock, read, write};
-use crate::circuit::{Permit, Rejected, catch_panic, clock};
-use crate::config::CircuitBreakerBuilder;
+use crate::circuit::sync::{Mutex, lock};
+use crate::circuit::{Permit, Rejected, clock};
+use crate::config::{CircuitBreakerBuilder, ConfigError, Template};
 use crate::machine::Nanos;
 use crate::observe::RegistryObserver;
 
@@ -22,10 +24,10 @@ use crate::observe::RegistryObserver;
 /// [module](crate::keyed) says when it is dropped.
 ///
 /// # Keys
-/// `Hash`, `Display`, `ToOwned` and `Drop` of a key run without any lock held. `Eq` runs, and so does
-/// `Clone` in [`list`](Self::list), while the registry is locked, so they must not use the registry. If
-/// any of them panics, the registry stays as it was, or as it is without the keys that were dropped. A
-/// panic in `Drop` ends in the panic hook.
+/// `Hash`, `Display`, `ToOwned`, `Clone` and `Drop` of a key run without any lock held. `Eq` also runs while
+/// the registry is locked for other changes, so it must not use the registry. If any of them panics, the registry
+/// stays as it was, or as it is without the keys that were dropped. A panic in `Drop` ends in the panic hook.
+/// A key that is removed while another call is comparing it is dropped by that call.
 ///
 /// # Example
 /// ```
@@ -55,27 +57,35 @@ use crate::observe::RegistryObserver;
 /// # Ok::<(), ConfigError>(())
 /// ```
 pub struct CircuitBreakerRegistry<K> {
-    shared: Arc<Shared<K>>,
+    shared: std::sync::Arc<Shared<K>>,
 }
 
 struct Shared<K> {
-    template: CircuitBreakerBuilder,
+    template: Template,
     capacity: usize,
     hasher: RandomState,
-    kept: RwLock<Kept<K>>,
+    /// What calls read. It is changed with the lock of `kept` held.
+    table: Table<K>,
+    kept: Mutex<Kept<K>>,
     observer: RegistryObserver,
 }
 
 impl<K> CircuitBreakerRegistry<K> {
-    pub(super) fn start(
-        template: CircuitBreakerBuilder,
-        capacity: usize,
-        idle_timeout: Nanos,
-    ) -> Self {
+    pub(super) fn start(template: Template, capacity: usize, idle_timeout: Nanos) -> Self {
         let kept = Kept::new(capacity, idle_timeout, clock::now());
         let observer = template.observer_of_registry(capacity as u64);
-        let (hasher, kept) = (RandomState::default(), RwLock::new(kept));
-        Self { shared: Arc::new(Shared { template, capacity, hasher, kept, observer }) }
+        let (hasher, table) = (RandomState::default(), Table::new(capacity));
+        let kept = Mutex::new(kept);
+        Self {
+            shared: std::sync::Arc::new(Shared {
+                template,
+                capacity,
+                hasher,
+                table,
+                kept,
+                observer,
+            }),
+        }
     }
 }
 
@@ -112,24 +122,19 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        let hash = self.hash(key);
-        let kept = read(&self.shared.kept);
-        let found = kept.find(hash, key);
-        // The call begins while the lock is held, so that the circuit cannot be dropped before the call is
-        // in flight. If the circuit is not closed, admission may notify listeners, so it has to wait.
-        if let Some(permit) = found.and_then(|entry| entry.circuit().admit_if_closed()) {
-            found.inspect(|entry| entry.mark_used());
-            return Ok(permit);
-        }
-        let found = found.map(|entry| {
+        let found = self.shared.table.find(self.hash(key), key);
+        // The call begins while its thread looks at the entry, so that the circuit is not evicted before the call is
+        // in flight.
+        if let Some(entry) = found.as_deref() {
             entry.mark_used();
-            entry.breaker().clone()
-        });
-        drop(kept);
-        match found_or(found, or_create).try_acquire() {
-            Ok(permit) => Ok(permit),
-            Err(rejected) => Err(rejected),
+            if let Some(call) = entry.circuit().admit_keyed_if_closed() {
+                drop(found);
+                return Ok(Permit::of(call));
+            }
+            return admit(entry.breaker());
         }
+        drop(found);
+        admit(&or_create())
     }
 
     /// Returns the circuit of a key. Creates it if the registry has none. This counts as use of the circuit.
@@ -156,30 +161,29 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         Q: Equivalent<K> + Hash + ?Sized,
     {
         let hash = self.hash(key);
-        let find = |kept: &Kept<K>| {
-            let entry = kept.find(hash, key)?;
-            entry.mark_used();
-            Some(entry.breaker().clone())
-        };
-        if let Some(found) = find(&read(&self.shared.kept)) {
+        let Shared { table, template, .. } = &*self.shared;
+        if let Some(found) = used(table.find(hash, key).as_deref()) {
             return found;
         }
         let own = to_owned();
-        let template = self.shared.template.for_key(&own);
-        let breaker = template.build().expect("the template was validated");
+        let rules = template.current();
+        let breaker = template.start(&own, &rules);
         let mut unkept = Some(Entry::new(own, hash, breaker.clone()));
         let found = self.change(|kept, removed| {
             // Again, because another thread may have been faster.
-            let found = find(kept);
-            kept.sweep(clock::now(), removed);
+            let found = used(table.find(hash, key).as_deref());
+            kept.sweep(table, clock::now(), removed);
             if found.is_none() {
-                unkept = unkept.take().and_then(|entry| kept.insert(entry, removed).err());
+                let entry = unkept.take();
+                unkept = entry.and_then(|entry| kept.insert(table, entry, removed).err());
             }
             found
         });
         if let Some(found) = found {
             return found;
         }
+        // The template may have changed before the circuit was in the registry.
+        template.apply(&breaker, Some(rules));
         if unkept.is_some() {
             self.shared.observer.call_unkept(clock::now());
         }
@@ -195,7 +199,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
         Q: Eq + Hash + ?Sized,
     {
         let hash = self.hash(key);
-        read(&self.shared.kept).find(hash, key).map(|entry| entry.breaker().clone())
+        let _kept = lock(&self.shared.kept);
+        let found = self.shared.table.find(hash, key);
+        found.as_deref().map(|entry| entry.breaker().clone())
     }
 
     /// Removes the circuit of a key from the registry and returns it, if there is one.
@@ -209,7 +215,9 @@ impl<K: Eq + Hash> CircuitBreakerRegistry<K> {
     {
         let hash = self.hash(key);
         self.change(|kept, removed| {
-            let entry = kept.remove(hash, key)?;
+            let table = &self.shared.table;
+            let entry = table.find(hash, key).clone()?;
+            kept.remove(table, &entry);
             let breaker = entry.breaker().clone();
             removed.push(entry);
             Some(breaker)
@@ -233,23 +241,71 @@ impl<K> CircuitBreakerRegistry<K> {
         K: Clone,
     {
         let mut list = Vec::with_capacity(self.len());
+        self.for_each(|entry| {
+            if let Some(key) = entry.key() {
+                list.push((key.clone(), entry.breaker().clone()));
+            }
+        });
+        list
+    }
+
+    /// Changes the settings of all circuits, one by one, while calls go on, as
+    /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does. Circuits that are created
+    /// meanwhile and later have the new settings, too.
+    ///
+    /// The name and the listeners of the registry stay, and those of `template` are ignored. The share of rejections
+    /// that are enforced stays in each circuit, unless `template`
+    /// [sets it](crate::CircuitBreakerBuilder::enforcement).
+    ///
+    /// The registry is locked only for a few circuits at a time. If two threads change the settings at the same
+    /// time, all circuits end with the same ones.
+    ///
+    /// # Errors
+    /// Returns an error if a setting is out of range, as
+    /// [`build`](crate::keyed::CircuitBreakerRegistryBuilder::build) does. All settings stay as they were.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::keyed::CircuitBreakerRegistry;
+    /// use tower_breaker::{CircuitBreaker, State};
+    ///
+    /// let template = CircuitBreaker::builder("shard").consecutive_failures(3);
+    /// let shards: CircuitBreakerRegistry<u32> = CircuitBreakerRegistry::builder(template).build()?;
+    /// shards.try_acquire(&7).unwrap().failure();
+    ///
+    /// shards.reconfigure(CircuitBreaker::builder("shard").consecutive_failures(2))?;
+    /// shards.try_acquire(&7).unwrap().failure();
+    /// assert_eq!(shards.get_or_create(&7).state(), State::Open);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a builder is passed as `build` takes it")]
+    pub fn reconfigure(&self, template: CircuitBreakerBuilder) -> Result<(), ConfigError> {
+        self.shared.template.reconfigure(&template)?;
+        self.for_each(|entry| self.shared.template.apply(entry.breaker(), None));
+        Ok(())
+    }
+
+    /// Visits the circuits without the lock. Circuits that are created or dropped meanwhile may be left out.
+    fn for_each(&self, mut visit: impl FnMut(&Entry<K>)) {
         let mut from = 0;
         loop {
-            let kept = read(&self.shared.kept);
-            let places = kept.places(from);
-            if places.is_empty() {
-                return list;
+            let (looked_at, entries) = {
+                let kept = lock(&self.shared.kept);
+                let places = kept.places(from);
+                (places.len(), places.iter().flatten().cloned().collect::<Vec<_>>())
+            };
+            if looked_at == 0 {
+                return;
             }
-            let entries = places.iter().flatten();
-            list.extend(entries.map(|entry| (entry.key().clone(), entry.breaker().clone())));
-            from += places.len();
+            from += looked_at;
+            entries.iter().for_each(|entry| visit(entry));
         }
     }
 
     /// Returns how many circuits the registry has.
     #[must_use]
     pub fn len(&self) -> usize {
-        read(&self.shared.kept).len()
+        lock(&self.shared.kept).len()
     }
 
     /// Returns whether the registry has no circuits.
@@ -265,36 +321,39 @@ impl<K> CircuitBreakerRegistry<K> {
     /// are created. It does nothing if the last sweep ended less than an idle timeout ago, so it can be
     /// called as often as you like. The registry is locked only for a few circuits at a time.
     pub fn sweep(&self) {
-        let mut goes_on = read(&self.shared.kept).is_sweep_due(clock::now());
+        let mut goes_on = lock(&self.shared.kept).is_sweep_due(clock::now());
         while goes_on {
-            goes_on = self.change(|kept, removed| kept.sweep(clock::now(), removed));
+            goes_on =
+                self.change(|kept, removed| kept.sweep(&self.shared.table, clock::now(), removed));
         }
     }
 
     /// Changes what is kept. The entries that are removed are dropped after the lock has been released,
     /// because that runs user code.
-    fn change<R>(&self, change: impl FnOnce(&mut Kept<K>, &mut Vec<Entry<K>>) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut Kept<K>, &mut Vec<Arc<Entry<K>>>) -> R) -> R {
         let mut removed = Vec::new();
-        let mut kept = write(&self.shared.kept);
+        let mut kept = lock(&self.shared.kept);
         let before = kept.len();
         let result = change(&mut kept, &mut removed);
         let grown = kept.len() as i64 - before as i64;
         drop(kept);
         self.shared.observer.resized(grown);
-        for entry in removed {
-            catch_panic(|| drop(entry));
-        }
         result
     }
 }
 
+/// Returns a handle to a circuit that was found, which counts as use.
+fn used<K>(found: Option<&Entry<K>>) -> Option<CircuitBreaker> {
+    found.map(|entry| {
+        entry.mark_used();
+        entry.breaker().clone()
+    })
+}
+
 /// Not inlined, because most calls find their circuit and find it closed.
 #[cold]
-fn found_or(
-    found: Option<CircuitBreaker>,
-    or_create: impl FnOnce() -> CircuitBreaker,
-) -> CircuitBreaker {
-    found.unwrap_or_else(or_create)
+fn admit(breaker: &CircuitBreaker) -> Result<Permit, Rejected> {
+    breaker.try_acquire()
 }
 
 impl<K> Clone for CircuitBreakerRegistry<K> {

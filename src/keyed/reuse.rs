@@ -10,7 +10,8 @@ fn others() -> Vec<CircuitBreaker> {
 
 #[test]
 fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
-    let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+    let template = CircuitBreaker::builder("keyed").into_template().unwrap();
+    let breaker = template.start(&7, &template.current());
     let circuit = breaker.circuit();
     let permit = breaker.try_acquire().unwrap();
     drop(breaker);
@@ -20,7 +21,8 @@ fn a_circuit_is_not_reused_while_it_has_a_call_in_flight() {
 
 #[test]
 fn a_circuit_is_not_reused_while_it_has_a_probe_in_flight() {
-    let breaker = CircuitBreaker::builder("keyed").for_key(&7).build().unwrap();
+    let template = CircuitBreaker::builder("keyed").into_template().unwrap();
+    let breaker = template.start(&7, &template.current());
     let circuit = breaker.circuit();
     breaker.force_open();
     breaker.resume();

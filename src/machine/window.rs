@@ -118,6 +118,17 @@ impl Default for SlidingWindow {
     }
 }
 
+/// The content of a window that holds nothing but successes, none of them slow.
+#[derive(Debug, Default)]
+pub(super) struct Successes {
+    /// The number of successes in each step, beginning with the current one. For a count window, the number of all
+    /// successes and the index of the next call.
+    newest: [u16; MOST_PACKED],
+}
+
+/// The greatest number of steps of a window that can be packed: as many as there are by default.
+const MOST_PACKED: usize = 10;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Window {
     Count(CountWindow),
@@ -203,6 +214,23 @@ impl Window {
         match self {
             Self::Count(_) => NEVER,
             Self::Time(window) => window.step_end(),
+        }
+    }
+
+    /// Returns what the window holds at `now`, if that is only successes, and not too many of them. The grid of a time
+    /// window must begin at `origin`.
+    pub(super) fn pack(&self, origin: Tick, now: Tick) -> Option<Successes> {
+        match self {
+            Self::Count(window) => window.pack(),
+            Self::Time(window) => window.pack(origin, now),
+        }
+    }
+
+    /// Fills a new window with what [`pack`](Self::pack) has returned at `now`.
+    pub(super) fn unpack(&mut self, successes: &Successes, now: Tick) {
+        match self {
+            Self::Count(window) => window.unpack(successes),
+            Self::Time(window) => window.unpack(successes, now),
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Audience`]: the listeners of a breaker or a registry.
+//! [`Audience`]: the listeners of a breaker, or of a registry and all its circuits.
 
 use std::sync::Arc;
 
@@ -7,28 +7,23 @@ use super::interest::Interest;
 use super::listener::Listener;
 #[cfg(feature = "tracing")]
 use super::tracing::Tracing;
-use crate::circuit::{Name, catch_panic};
+use crate::circuit::catch_panic;
 
-/// Listeners, and the name of what they listen to.
-pub(super) struct Audience {
-    name: Name,
+/// Listeners, which the circuits of a registry share.
+pub(crate) struct Audience {
     /// The listeners, each with its interest.
     listeners: Vec<(Interest, Arc<dyn Listener>)>,
     interest: Option<Interest>,
 }
 
 impl Audience {
-    pub(super) fn new(name: Arc<str>, listeners: Vec<Arc<dyn Listener>>) -> Self {
+    pub(crate) fn new(listeners: Vec<Arc<dyn Listener>>) -> Self {
         #[cfg(feature = "tracing")]
         let listeners = std::iter::once(Arc::new(Tracing) as Arc<dyn Listener>).chain(listeners);
         let listeners: Vec<_> =
             listeners.into_iter().map(|listener| (listener.interest(), listener)).collect();
         let interest = listeners.iter().map(|(interest, _)| *interest).max();
-        Self { name: Arc::new(name), listeners, interest }
-    }
-
-    pub(super) fn name(&self) -> &Name {
-        &self.name
+        Self { listeners, interest }
     }
 
     /// Returns the greatest interest of any listener.
@@ -36,8 +31,9 @@ impl Audience {
         self.interest
     }
 
-    pub(super) fn notify(&self, kind: EventKind<'_>) {
-        let event = Event::new(&self.name, kind);
+    /// Notifies the listeners of what has happened to the breaker with this name.
+    pub(super) fn notify(&self, name: &str, kind: EventKind<'_>) {
+        let event = Event::new(name, kind);
         for (interest, listener) in &self.listeners {
             if *interest >= kind.interest() {
                 // A panic must neither fail the call nor keep the event from the other listeners.

@@ -1,12 +1,11 @@
 //! [`Listeners`]: who is notified of what happens to a circuit, and in which order.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::audience::Audience;
 use super::event::EventKind;
 use super::history::History;
 use super::interest::Interest;
-use super::listener::Listener;
 #[cfg(feature = "metrics")]
 use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
@@ -23,41 +22,49 @@ use crate::machine::{Change, Machine, Occurrence, Tick};
 
 /// The listeners of a breaker, and its name.
 pub(crate) struct Listeners {
-    audience: Audience,
-    /// The greatest interest of any listener and of the metrics.
-    interest: Option<Interest>,
+    name: Name,
+    audience: Arc<Audience>,
     metrics: Metrics,
+    /// Takes memory once something has happened, or somebody subscribes. Most circuits of a registry stay closed.
+    happened: OnceLock<Box<Happened>>,
+}
+
+/// What has happened, and who is still to be notified.
+#[derive(Default)]
+struct Happened {
     subscribers: Subscribers,
     history: Mutex<History>,
     pending: Pending,
 }
 
 impl Listeners {
-    pub(crate) fn new(name: Arc<str>, series: Series, all: Vec<Arc<dyn Listener>>) -> Self {
+    pub(crate) fn new(name: Arc<str>, series: Series, audience: Arc<Audience>) -> Self {
         let metrics = Metrics::new(series, &name);
-        let audience = Audience::new(name, all);
-        Self {
-            interest: audience.interest().max(metrics.interest()),
-            audience,
-            metrics,
-            subscribers: Subscribers::default(),
-            history: Mutex::default(),
-            pending: Pending::default(),
-        }
+        Self { name: Arc::new(name), audience, metrics, happened: OnceLock::new() }
     }
 
     pub(crate) fn name(&self) -> &Name {
-        self.audience.name()
+        &self.name
+    }
+
+    /// Returns the greatest interest of any listener and of the metrics.
+    #[inline]
+    fn interest(&self) -> Option<Interest> {
+        self.audience.interest().max(self.metrics.interest())
+    }
+
+    fn happened(&self) -> &Happened {
+        self.happened.get_or_init(Box::default)
     }
 
     pub(crate) fn subscribe(&self) -> Transitions {
-        self.subscribers.subscribe()
+        self.happened().subscribers.subscribe()
     }
 
     /// Returns the latest transitions, oldest first, followed by one that has not been recorded yet. Called
     /// with the circuit's lock held.
     pub(crate) fn history(&self, unrecorded: Option<Change>) -> Vec<Transition> {
-        let changes = lock(&self.history).with(unrecorded);
+        let changes = lock(&self.happened().history).with(unrecorded);
         changes.into_iter().map(|change| Transition::new(self.name().clone(), change)).collect()
     }
 
@@ -91,21 +98,21 @@ impl Listeners {
 
     #[inline]
     fn want(&self, interest: Interest) -> bool {
-        self.interest >= Some(interest)
+        self.interest() >= Some(interest)
     }
 
     fn notify_at_once(&self, kind: EventKind<'_>) {
         self.metrics.on_event(kind);
         if self.audience.interest() >= Some(kind.interest()) && !Notifying::is_this_thread() {
             let _notifying = Notifying::begin();
-            self.audience.notify(kind);
+            self.audience.notify(&self.name, kind);
         }
     }
 
     // ---- what happens in order ----------------------------------------------------------------
 
-    fn push(&self, occurrence: &Occurrence) {
-        self.pending.push(match *occurrence {
+    fn push(&self, happened: &Happened, occurrence: &Occurrence) {
+        happened.pending.push(match *occurrence {
             Occurrence::Operated(_) if Notifying::is_this_thread() => return,
             Occurrence::Operated(action) => Notification::OperatorAction(action),
             Occurrence::Reconfigured { .. } if Notifying::is_this_thread() => return,
@@ -120,22 +127,24 @@ impl Listeners {
     }
 
     fn report(&self, notification: Notification) {
+        let notify = |kind: EventKind<'_>| self.audience.notify(&self.name, kind);
+        let subscribers = &self.happened().subscribers;
         match notification {
             Notification::Transition(transition) => {
-                self.audience.notify(EventKind::Transition(&transition));
-                self.subscribers.send(Ok(transition));
+                notify(EventKind::Transition(&transition));
+                subscribers.send(Ok(transition));
             }
             Notification::OperatorAction(action) => {
-                self.audience.notify(EventKind::OperatorAction(action));
+                notify(EventKind::OperatorAction(action));
             }
             Notification::Reconfigured(reconfiguration) => {
-                self.audience.notify(EventKind::Reconfigured(&reconfiguration));
+                notify(EventKind::Reconfigured(&reconfiguration));
             }
-            Notification::ProbeTimedOut => self.audience.notify(EventKind::ProbeTimedOut),
+            Notification::ProbeTimedOut => notify(EventKind::ProbeTimedOut),
             Notification::Missed(missed) => {
-                self.audience.notify(EventKind::Lagged { missed: missed.events });
+                notify(EventKind::Lagged { missed: missed.events });
                 if missed.transitions > 0 {
-                    self.subscribers.send(Err(Lagged::new(missed.transitions)));
+                    subscribers.send(Err(Lagged::new(missed.transitions)));
                 }
             }
         }
@@ -144,7 +153,7 @@ impl Listeners {
 
 impl Observer for Listeners {
     fn watches(&self) -> Watches {
-        match self.interest {
+        match self.interest() {
             Some(Interest::Durations) => Watches::Durations,
             Some(Interest::Calls) => Watches::Calls,
             _ => Watches::Nothing,
@@ -152,14 +161,18 @@ impl Observer for Listeners {
     }
 
     fn record(&self, machine: &Machine) -> bool {
-        let has_listeners = self.audience.interest().is_some() || !self.subscribers.is_empty();
+        if machine.occurrences().is_empty() {
+            return false;
+        }
+        let happened = self.happened();
+        let has_listeners = self.audience.interest().is_some() || !happened.subscribers.is_empty();
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);
-                lock(&self.history).record(*change);
+                lock(&happened.history).record(*change);
             }
             if has_listeners {
-                self.push(occurrence);
+                self.push(happened, occurrence);
             }
         }
         self.metrics.read(machine, machine.now());
@@ -168,7 +181,7 @@ impl Observer for Listeners {
 
     fn notify(&self) {
         self.publish();
-        if let Some(turn) = self.pending.begin() {
+        if let Some(turn) = self.happened.get().and_then(|happened| happened.pending.begin()) {
             turn.for_each(|notification| self.report(notification));
         }
     }

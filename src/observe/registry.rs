@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Listener;
 use super::audience::Audience;
 use super::event::EventKind;
 #[cfg(feature = "metrics")]
@@ -15,7 +14,8 @@ use crate::machine::{Nanos, Tick};
 
 /// Reports how many circuits a registry keeps, and that it has no capacity left.
 pub(crate) struct RegistryObserver {
-    audience: Audience,
+    name: Arc<str>,
+    audience: Arc<Audience>,
     metrics: Arc<RegistryMetrics>,
     capacity: u64,
     unreported: Mutex<Unreported>,
@@ -36,11 +36,12 @@ impl RegistryObserver {
     pub(crate) fn new(
         name: Arc<str>,
         series: Series,
-        listeners: Vec<Arc<dyn Listener>>,
+        audience: Arc<Audience>,
         capacity: u64,
     ) -> Self {
         Self {
-            audience: Audience::new(name, listeners),
+            name,
+            audience,
             metrics: RegistryMetrics::new(series, capacity),
             capacity,
             unreported: Mutex::default(),
@@ -60,7 +61,8 @@ impl RegistryObserver {
         self.metrics.call_unkept();
         if let Some(unkept_calls) = self.take_due(now) {
             let _notifying = Notifying::begin();
-            self.audience.notify(EventKind::RegistryFull { capacity: self.capacity, unkept_calls });
+            let kind = EventKind::RegistryFull { capacity: self.capacity, unkept_calls };
+            self.audience.notify(&self.name, kind);
         }
     }
 

@@ -9,9 +9,11 @@ mod idle;
 mod keys;
 mod model;
 mod no_allocation;
+mod reconfigure;
 mod registry;
 mod service;
 mod sockets;
+mod stress;
 
 use std::time::Duration;
 

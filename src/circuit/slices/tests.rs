@@ -105,7 +105,8 @@ fn the_successes_of_all_threads_are_collected() {
     slices.begin(counted, || {});
     std::thread::scope(|scope| {
         for _ in 0..40 {
-            scope.spawn(|| assert!(slices.own_stripe().count(1, MAX_COUNTED)));
+            let stripe = || slices.own_stripe(OwnStripe::get());
+            scope.spawn(move || assert!(stripe().successes.count(1, MAX_COUNTED)));
         }
     });
     let Collected::Successes(40) = slices.end(StatusWord(StatusWord::COUNTED)) else {

@@ -1,36 +1,61 @@
 //! [`Ghosts`].
 
-use std::collections::{HashSet, VecDeque};
-
-use foldhash::fast::RandomState;
-
 /// Remembers the keys that were evicted last, by their hashes.
+///
+/// This is a table of small buckets. A key replaces the earliest one in its bucket. So the table takes little memory,
+/// and a key is forgotten at the latest when many more have been evicted than there are places.
 pub(super) struct Ghosts {
-    most: usize,
-    hashes: HashSet<u64, RandomState>,
-    /// The hashes, oldest first. Some of them may have been taken already.
-    order: VecDeque<u64>,
+    /// Halves of hashes, the latest first in each bucket. The other half says which bucket it is. Zero is no hash.
+    buckets: Box<[[u32; PLACES]]>,
 }
 
+/// With twice as many places as keys to remember, few buckets are full before all of these keys are there.
+const PLACES: usize = 4;
+
 impl Ghosts {
-    /// Remembers up to `most` keys. Memory for them is reserved at once, because growing later takes long.
+    /// Remembers about `most` keys. Memory for them is reserved at once, because growing later takes long.
     pub(super) fn new(most: usize) -> Self {
-        let hashes = HashSet::with_capacity_and_hasher(2 * most, RandomState::default());
-        Self { most, hashes, order: VecDeque::with_capacity(most) }
+        let buckets = (2 * most).div_ceil(PLACES).next_power_of_two();
+        Self { buckets: vec![[0; PLACES]; buckets].into() }
     }
 
     pub(super) fn add(&mut self, hash: u64) {
-        if self.order.len() >= self.most {
-            if let Some(oldest) = self.order.pop_front() {
-                self.hashes.remove(&oldest);
-            }
-        }
-        self.hashes.insert(hash);
-        self.order.push_back(hash);
+        let (bucket, rest) = self.bucket(hash);
+        bucket.rotate_right(1);
+        bucket[0] = rest;
     }
 
     /// Forgets a key. Returns whether it was remembered.
     pub(super) fn take(&mut self, hash: u64) -> bool {
-        self.hashes.remove(&hash)
+        let (bucket, rest) = self.bucket(hash);
+        let place = bucket.iter_mut().find(|place| **place == rest);
+        place.map(|place| *place = 0).is_some()
+    }
+
+    fn bucket(&mut self, hash: u64) -> (&mut [u32; PLACES], u32) {
+        let mask = self.buckets.len() - 1;
+        (&mut self.buckets[hash as u32 as usize & mask], (hash >> 32) as u32 | 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+
+    use foldhash::fast::RandomState;
+
+    use super::*;
+
+    #[test]
+    fn most_of_the_latest_keys_are_remembered_and_earlier_ones_are_forgotten() {
+        let hasher = RandomState::default();
+        let hash = |key: u32| hasher.hash_one(key);
+        let mut ghosts = Ghosts::new(1000);
+        (0..100_000).for_each(|key| ghosts.add(hash(key)));
+        let mut remembered =
+            |keys: std::ops::Range<u32>| keys.filter(|key| ghosts.take(hash(*key))).count();
+        assert_eq!(remembered(0..80_000), 0);
+        assert!(remembered(99_500..100_000) > 490);
+        assert_eq!(remembered(99_500..100_000), 0, "they were taken");
     }
 }

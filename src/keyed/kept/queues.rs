@@ -22,8 +22,8 @@ use Queue::{Newcomers, Regulars};
 #[derive(Clone, Copy)]
 struct Link {
     queue: Queue,
-    before: usize,
-    after: usize,
+    before: u32,
+    after: u32,
 }
 
 const HEADS: usize = 2;
@@ -33,7 +33,7 @@ impl Queues {
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let mut links = Vec::with_capacity(HEADS + capacity);
         links.extend([Newcomers, Regulars].map(|queue| {
-            let head = queue as usize;
+            let head = queue as u32;
             Link { queue, before: head, after: head }
         }));
         Self { links, lens: [0; HEADS] }
@@ -45,22 +45,22 @@ impl Queues {
 
     /// Adds a number that is in no queue to the end of one. Numbers are given without gaps.
     pub(super) fn push(&mut self, queue: Queue, number: u32) {
-        let (this, after) = (number as usize + HEADS, queue as usize);
-        let before = self.links[after].before;
+        let (this, after) = (number + HEADS as u32, queue as u32);
+        let before = self.links[after as usize].before;
         let link = Link { queue, before, after };
-        match self.links.get_mut(this) {
+        match self.links.get_mut(this as usize) {
             Some(old) => *old = link,
             None => self.links.push(link),
         }
-        self.links[before].after = this;
-        self.links[after].before = this;
+        self.links[before as usize].after = this;
+        self.links[after as usize].before = this;
         self.lens[queue as usize] += 1;
     }
 
     /// Returns the first number of a queue.
     pub(super) fn first(&self, queue: Queue) -> Option<u32> {
         let first = self.links[queue as usize].after;
-        Some(first.checked_sub(HEADS)? as u32)
+        first.checked_sub(HEADS as u32)
     }
 
     /// Returns the queue that a number is in.
@@ -71,8 +71,8 @@ impl Queues {
     /// Takes a number out of its queue.
     pub(super) fn remove(&mut self, number: u32) {
         let Link { queue, before, after } = self.links[number as usize + HEADS];
-        self.links[before].after = after;
-        self.links[after].before = before;
+        self.links[before as usize].after = after;
+        self.links[after as usize].before = before;
         self.lens[queue as usize] -= 1;
     }
 

@@ -1,7 +1,6 @@
 //! A window of exactly the last n calls: a ring with two bits for each call.
 
-use super::Counts;
-use super::Results;
+use super::{Counts, MOST_PACKED, Results, Successes};
 
 const FAILED: u64 = 0b01;
 const SLOW: u64 = 0b10;
@@ -81,6 +80,23 @@ impl CountWindow {
         self.counts = counts;
         self.next = if self.next + n == self.size { 0 } else { self.next + n };
         n
+    }
+
+    /// Returns how many calls the window holds, if they are all successes. Filling a long window again would take long.
+    pub(super) fn pack(&self) -> Option<Successes> {
+        let Counts { calls, failures: 0, slow: 0 } = self.counts else { return None };
+        if self.size > WORDS_AT_FIRST * CALLS_PER_WORD {
+            return None;
+        }
+        let mut newest = [0; MOST_PACKED];
+        (newest[0], newest[1]) = (calls as u16, self.next as u16); // at most `size`
+        Some(Successes { newest })
+    }
+
+    /// Fills a new window.
+    pub(super) fn unpack(&mut self, Successes { newest: [calls, next, ..] }: &Successes) {
+        self.record_successes((*calls).into());
+        self.next = (*next).into();
     }
 
     /// Empties the window. The ring is not cleared, because each entry is written before it is read again.

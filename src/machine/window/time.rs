@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::time::{Nanos, Tick};
-use super::{Counts, Results};
+use super::{Counts, MOST_PACKED, Results, Successes};
 
 /// Memory for up to this many buckets is allocated at first. A window with more buckets grows as they fill.
 const BUCKETS_AT_FIRST: u32 = 10;
@@ -49,9 +49,7 @@ impl TimeWindow {
         if now < self.step_end {
             return;
         }
-        self.step = self.step_at(now);
-        let steps = self.step.saturating_add(1).saturating_mul(self.width);
-        self.step_end = self.origin.saturating_add(steps);
+        self.go_to(self.step_at(now));
         while let Some(bucket) = self.buckets.front() {
             if self.step - bucket.step < self.span {
                 break;
@@ -59,6 +57,12 @@ impl TimeWindow {
             self.total.subtract(bucket.counts);
             self.buckets.pop_front();
         }
+    }
+
+    fn go_to(&mut self, step: u64) {
+        self.step = step;
+        let steps = step.saturating_add(1).saturating_mul(self.width);
+        self.step_end = self.origin.saturating_add(steps);
     }
 
     pub(super) fn record(&mut self, failed: bool, slow: bool) {
@@ -102,6 +106,29 @@ impl TimeWindow {
             counts.subtract(bucket.counts);
         }
         counts
+    }
+
+    pub(super) fn pack(&self, origin: Tick, now: Tick) -> Option<Successes> {
+        let Counts { failures: 0, slow: 0, .. } = self.total else { return None };
+        let is_at = self.origin == origin && self.step == self.step_at(now);
+        if !is_at || self.span > MOST_PACKED as u64 {
+            return None;
+        }
+        let mut newest = [0; MOST_PACKED];
+        for Bucket { step, counts } in &self.buckets {
+            newest[(self.step - step) as usize] = counts.calls.try_into().ok()?;
+        }
+        Some(Successes { newest })
+    }
+
+    /// Fills a new window.
+    pub(super) fn unpack(&mut self, Successes { newest }: &Successes, now: Tick) {
+        let step = self.step_at(now);
+        for (age, successes) in newest.iter().enumerate().rev().filter(|(_, n)| **n > 0) {
+            self.go_to(step - age as u64);
+            self.record_successes((*successes).into());
+        }
+        self.go_to(step);
     }
 
     #[cfg(test)]

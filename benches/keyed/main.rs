@@ -1,9 +1,13 @@
 //! What it costs to pick a circuit by its key, beside a lookup in the same cache and a call through
-//! one circuit without a key.
+//! one circuit without a key; how calls by key scale with threads; and how long calls wait while one thread
+//! creates circuits without end.
 //!
 //! ```sh
-//! cd benches && cargo bench --bench keyed
+//! cd benches && cargo bench --bench keyed [-- calls | threads | flood]
 //! ```
+
+mod flood;
+mod threads;
 
 use std::future::{Future, Ready, ready};
 use std::hint::black_box;
@@ -32,6 +36,19 @@ const KEYED_HOSTS: &str = "circuit by host";
 const KEYS: u64 = 64;
 
 fn main() {
+    let parts: [(&str, fn()); 3] =
+        [("calls", compare_calls), ("threads", threads::measure), ("flood", flood::measure)];
+    let is_part = |arg: &String| parts.iter().any(|(name, _)| name == arg);
+    let wanted: Vec<String> = std::env::args().filter(is_part).collect();
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|part| part == name) {
+            measure();
+            println!();
+        }
+    }
+}
+
+fn compare_calls() {
     let numbers: Vec<u64> = (0..KEYS).collect();
     let requests: Vec<Request<()>> = numbers.iter().map(request).collect();
     let names: Vec<String> = numbers.iter().map(|n| format!("host-{n}.example.com:443")).collect();

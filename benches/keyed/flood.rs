@@ -1,0 +1,133 @@
+//! Eight threads, one of which creates circuits without end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tower_breaker::CircuitBreaker;
+use tower_breaker::keyed::CircuitBreakerRegistry;
+use tower_breaker_benches::measure::median;
+
+const KEYS: u32 = 1000;
+const CAPACITY: u32 = 4096;
+const CALLERS: u32 = 7;
+const ROUND: Duration = Duration::from_millis(500);
+const ROUNDS: usize = 9;
+
+pub fn measure() {
+    println!(
+        "{CALLERS} threads with known keys, and one that creates circuits without end, in the same registry"
+    );
+    println!(
+        "or in another one: million calls per second, how long one of 10,000 calls takes in microseconds,"
+    );
+    println!("and thousand new circuits per second. Medians of {ROUNDS} rounds\n");
+    let [same, other] = [true, false].map(|is_same| {
+        let rounds: Vec<_> = (0..ROUNDS).map(|_| round(is_same)).collect();
+        [0, 1, 2, 3].map(|at| median(rounds.iter().map(|round| round[at])))
+    });
+    println!(
+        "{:<28}{:>10}{:>18}{:>20}{:>14}",
+        "", "calls", "known key, us", "new circuit, us", "new circuits"
+    );
+    for (name, [calls, known, new, created]) in
+        [("the same registry", same), ("another registry", other)]
+    {
+        println!("{name:<28}{calls:>10.1}{known:>18.1}{new:>20.1}{created:>14.0}");
+    }
+    println!("calls of known keys: {:.2} times those beside another registry", same[0] / other[0]);
+}
+
+fn registry() -> CircuitBreakerRegistry<u32> {
+    let registry =
+        CircuitBreakerRegistry::builder(CircuitBreaker::builder("flood")).capacity(CAPACITY);
+    registry.build().expect("the settings are valid")
+}
+
+fn call(circuits: &CircuitBreakerRegistry<u32>, key: u32) {
+    circuits.try_acquire(&key).expect("no call fails").success();
+}
+
+fn round(is_same: bool) -> [f64; 4] {
+    let circuits = registry();
+    for key in (0..KEYS).chain(0..KEYS) {
+        call(&circuits, key);
+    }
+    let flooded = if is_same { circuits.clone() } else { registry() };
+    let (is_over, is_over_too) = (AtomicBool::new(false), Instant::now() + ROUND);
+    let (mut known, mut new) = (Times::default(), Times::default());
+    thread::scope(|scope| {
+        let (circuits, is_over) = (&circuits, &is_over);
+        let callers = (0..CALLERS).map(|thread| {
+            scope.spawn(move || {
+                let keys = (0..KEYS).cycle().skip(100 * thread as usize);
+                Times::of(keys, is_over, |key| call(circuits, key))
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        let flood = scope.spawn(move || Times::of(KEYS.., is_over, |key| call(&flooded, key)));
+        thread::sleep(is_over_too.saturating_duration_since(Instant::now()));
+        is_over.store(true, Ordering::Relaxed);
+        for caller in callers {
+            known.add(caller.join().expect("no call panics"));
+        }
+        new = flood.join().expect("no call panics");
+    });
+    let per_second = |times: &Times| times.calls() as f64 / ROUND.as_secs_f64();
+    [per_second(&known) / 1e6, known.slowest(), new.slowest(), per_second(&new) / 1e3]
+}
+
+/// How often a call took about so long: twice as long in each bucket as in the one before, beginning at 1 ns, and
+/// each of them in 8 parts.
+#[derive(Clone)]
+struct Times(Vec<u64>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(vec![0; 64 * 8])
+    }
+}
+
+impl Times {
+    fn of(
+        keys: impl Iterator<Item = u32>,
+        is_over: &AtomicBool,
+        mut call: impl FnMut(u32),
+    ) -> Self {
+        let mut times = Self::default();
+        let mut before = Instant::now();
+        for key in keys {
+            call(key);
+            let now = Instant::now();
+            let nanos = (now - before).as_nanos().max(8) as u64;
+            before = now;
+            let power = nanos.ilog2();
+            times.0[(power * 8 + (nanos >> (power - 3) & 7) as u32) as usize] += 1;
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        times
+    }
+
+    fn add(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(own, other)| *own += other);
+    }
+
+    fn calls(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many microseconds the call takes than which one of 10,000 calls takes longer.
+    fn slowest(&self) -> f64 {
+        let mut left = self.calls() / 10_000;
+        let bucket = (0..self.0.len()).rev().find(|at| {
+            let is_in = self.0[*at] > left;
+            left = left.saturating_sub(self.0[*at]);
+            is_in
+        });
+        let bucket = bucket.unwrap_or(0) as u32;
+        let (power, part) = (bucket / 8, bucket % 8);
+        2_f64.powi(power as i32) * (1.0 + f64::from(part + 1) / 8.0) / 1e3
+    }
+}
