@@ -65,8 +65,17 @@ impl Series {
         self.found().or_else(|| self.register())
     }
 
+    /// Asked at every call while there is no recorder.
     #[cold]
     fn register(&self) -> Option<&Handles> {
+        self.registrar().find_recorder(|_| ())?;
+        self.register_all()
+    }
+
+    /// Not inlined, because the handles take kilobytes on the stack (`cargo bench --bench features`, "no
+    /// recorder").
+    #[inline(never)]
+    fn register_all(&self) -> Option<&Handles> {
         // The recorder is user code, so it does not run within `get_or_init`, where it would block other
         // threads. Registering twice has no further effect.
         let registered = Handles::register(&self.0.registrar, self.0.has_durations)?;
