@@ -33,20 +33,26 @@ impl Ghosts {
     }
 
     fn bucket(&mut self, hash: u64) -> (&mut [u32; PLACES], u32) {
-        let mask = self.buckets.len() - 1;
-        (&mut self.buckets[hash as u32 as usize & mask], ((hash >> 32) as u32).max(1))
+        let (mask, mixed) = (self.buckets.len() - 1, mix(hash));
+        (&mut self.buckets[mixed as u32 as usize & mask], ((mixed >> 32) as u32).max(1))
     }
+}
+
+/// Lets each half of a hash depend on all of its bits. The hashes of numbers in a row have a pattern, by which many of
+/// them might get into few buckets. This is the finalizer of SplitMix64.
+fn mix(hash: u64) -> u64 {
+    let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ hash >> 31
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Mixes all bits, always in the same way.
+    /// A hash with a pattern.
     fn hash(key: u32) -> u64 {
-        let mixed = (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ mixed >> 31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed ^ mixed >> 29
+        (u64::from(key) + 1).wrapping_mul(1 << 40 | 1 << 8)
     }
 
     #[test]
