@@ -34,7 +34,8 @@ const REPORTED_FOR_ONE: u64 = if cfg!(tower_breaker_loom) { 1 } else { 256 };
 impl Batch {
     /// Begins to count for the breaker with this first ticket.
     pub(super) fn begin(&self, first_ticket: Ticket) {
-        self.successes.store(first_ticket << TICKET_SHIFT, Ordering::Relaxed);
+        // Loom lets an update overlook a store, but not a swap.
+        self.successes.swap(first_ticket << TICKET_SHIFT, Ordering::Relaxed);
         self.reported.store(0, Ordering::Relaxed);
     }
 
