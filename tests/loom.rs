@@ -6,6 +6,9 @@
 //!     cargo test --release --features keyed --test loom --target-dir target/loom
 //! ```
 //!
+//! The models of the metrics need the feature `metrics`. With it the others take longer, so name these:
+//! `--features keyed,metrics -- metrics::`.
+//!
 //! A larger `LOOM_MAX_PREEMPTIONS` (3 by default) covers more interleavings and takes longer.
 #![cfg(tower_breaker_loom)]
 

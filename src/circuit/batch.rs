@@ -33,7 +33,7 @@ const REPORTED_FOR_ONE: u64 = if cfg!(tower_breaker_loom) { 1 } else { 256 };
 // read-modify-write, so it is taken once.
 impl Batch {
     /// Begins to count for the breaker with this first ticket.
-    pub(super) fn begin(&self, first_ticket: Ticket) {
+    fn begin(&self, first_ticket: Ticket) {
         // Loom lets an update overlook a store, but not a swap.
         self.successes.swap(first_ticket << TICKET_SHIFT, Ordering::Relaxed);
         self.reported.store(0, Ordering::Relaxed);
@@ -64,6 +64,13 @@ impl Batch {
 }
 
 impl Circuit {
+    /// Begins to count for the breaker with this first ticket. Called with the lock held.
+    pub(super) fn begin_batches(&self, first_ticket: Ticket) {
+        if StatusWord::BATCHED != 0 {
+            self.published.slices.batches().for_each(|batch| batch.begin(first_ticket));
+        }
+    }
+
     /// Adds a success to the batch of this thread. Returns false if the caller has to report it at once.
     #[inline]
     pub(super) fn batch_success(&self, ticket: Ticket) -> bool {

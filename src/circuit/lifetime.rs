@@ -46,7 +46,7 @@ impl Circuit {
         observer.read(&machine, now);
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
-        circuit.published.slices.batches().for_each(|batch| batch.begin(breaker.first_ticket));
+        circuit.begin_batches(breaker.first_ticket);
         circuit.follow_rules(&mut breaker);
         *locked = LockedState::Working(breaker);
         circuit.publish(&mut locked);
