@@ -102,3 +102,48 @@ impl Circuit {
         }
     }
 }
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::*;
+
+    fn begun(first_ticket: Ticket, reported: u64) -> Batch {
+        let batch = Batch::default();
+        batch.begin(first_ticket);
+        batch.reported.store(reported, Ordering::Relaxed);
+        batch
+    }
+
+    fn fill(batch: &Batch, ticket: Ticket) -> u64 {
+        (0..10_000).take_while(|_| batch.add(ticket)).count() as u64
+    }
+
+    #[test]
+    fn a_batch_holds_one_success_for_256_that_have_been_reported_and_at_most_4095() {
+        for (reported, capacity) in
+            [(0, 0), (255, 0), (256, 1), (2560, 10), (4095 * 256, 4095), (u64::MAX, 4095)]
+        {
+            let batch = begun(7, reported);
+            assert_eq!(fill(&batch, 7), capacity);
+            batch.reported.store(0, Ordering::Relaxed);
+            assert_eq!([batch.take(7), batch.take(7)], [capacity, 0]);
+            assert_eq!(batch.reported.load(Ordering::Relaxed), capacity);
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_and_gives_successes_of_its_own_breaker_only() {
+        const LAST: Ticket = Ticket::MAX >> StatusWord::TICKET_SHIFT;
+        for first_ticket in [1, 1000, LAST - 1] {
+            let batch = begun(first_ticket, 2560);
+            assert_eq!(fill(&batch, first_ticket - 1), 0);
+            assert_eq!(fill(&batch, LAST), 10);
+            assert_eq!([first_ticket - 1, first_ticket + 1].map(|other| batch.take(other)), [0, 0]);
+            assert_eq!(batch.take(first_ticket), 10);
+            assert_eq!(fill(&batch, first_ticket), 10);
+            batch.begin(first_ticket + 1); // of the next breaker
+            batch.reported.store(2560, Ordering::Relaxed);
+            assert_eq!(fill(&batch, first_ticket), 0);
+        }
+    }
+}
