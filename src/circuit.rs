@@ -24,6 +24,7 @@
 //! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
 //! the machine, and publishes the new state.
 
+mod batch;
 mod catch_panic;
 pub(crate) mod clock;
 mod enforcement;
@@ -232,6 +233,11 @@ impl Circuit {
         let is_current = !is_shadow && self.settle(clock, status.ticket(), began, report);
 
         let took = now.map(|now| now.saturating_sub(began));
+        let is_batched = status.is(StatusWord::BATCHED) && is_current && report == Report::Success;
+        if is_batched && !self.published.slices.is_slow(took) && self.batch_success(status.ticket())
+        {
+            return;
+        }
         if let Some(watch) = self.watch.load().as_deref() {
             let is_stale = !is_shadow && !is_current;
             watch.call_settled(status.ticket(), took, report, is_stale, is_shadow);
@@ -317,6 +323,7 @@ impl Circuit {
             self.waiters.wake_all();
         }
         if let Some(observer) = to_notify {
+            self.report_batches();
             observer.notify();
         }
         Some(result)
