@@ -14,10 +14,14 @@ use std::sync::Arc;
 use self::call::{Call, errors_are_failures};
 pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
+#[cfg(feature = "admin")]
+use crate::circuit::Name;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
 use crate::circuit::{Circuit, Observer, Outcome};
 use crate::machine::{OperatorAction, Rules, State};
+#[cfg(feature = "admin")]
+use crate::observe::Watcher;
 use crate::observe::{Audience, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
@@ -282,6 +286,25 @@ impl CircuitBreaker {
 // while the lock of the circuit is held.
 impl UnwindSafe for CircuitBreaker {}
 impl RefUnwindSafe for CircuitBreaker {}
+
+// For the operator's interface.
+#[cfg(feature = "admin")]
+impl CircuitBreaker {
+    /// Returns the shared name. As a pointer it is the identity of the circuit for as long as somebody holds it.
+    pub(crate) fn shared_name(&self) -> &Name {
+        self.lease.listeners.name()
+    }
+
+    /// Begins to count what is counted only of a circuit that is shown. Returns the rejections since then.
+    pub(crate) fn rejections_since_shown(&self) -> u64 {
+        self.lease.listeners.rejections_since_shown()
+    }
+
+    /// Lets somebody follow the circuit, or all circuits of its registry.
+    pub(crate) fn watch(&self, watcher: std::sync::Weak<dyn Watcher>) {
+        self.lease.listeners.audience().watch(watcher);
+    }
+}
 
 // For the registry of per-key circuits.
 #[cfg(feature = "keyed")]

@@ -66,6 +66,7 @@
 //! | Retrying calls | [`retry`](retry/index.html), with the feature `retry` |
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
+//! | A page and an API for operators | [`admin`](admin/index.html), with the feature `admin` |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
 //!
 //! # Guides
@@ -110,6 +111,9 @@ pub mod keyed;
 #[cfg(feature = "retry")]
 pub mod retry;
 
+#[cfg(feature = "admin")]
+pub mod admin;
+
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
@@ -128,8 +132,8 @@ pub use crate::machine::{
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;
 pub use crate::observe::{
-    Ending, Event, EventKind, Interest, Lagged, Listener, Reconfiguration, SettingChange, Settled,
-    Transition, Transitions,
+    Ending, Event, EventKind, Interest, Lagged, Listener, Operator, Reconfiguration, SettingChange,
+    Settled, Transition, Transitions,
 };
 pub use crate::snapshot::{Snapshot, TripRule};
 

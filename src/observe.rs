@@ -37,15 +37,20 @@ pub mod metrics;
 #[cfg(not(feature = "metrics"))]
 mod no_metrics;
 mod notifying;
+mod operator;
 mod pending;
 mod reconfiguration;
 #[cfg(feature = "keyed")]
 mod registry;
 mod settled;
+#[cfg(feature = "admin")]
+mod shown;
 mod subscribe;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod transition;
+#[cfg(feature = "admin")]
+mod watchers;
 
 pub(crate) use self::audience::Audience;
 pub use self::event::{Event, EventKind};
@@ -56,9 +61,13 @@ pub(crate) use self::listeners::Listeners;
 pub(crate) use self::metrics::Series;
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::no_metrics::Series;
+pub use self::operator::Operator;
+pub(crate) use self::operator::on_behalf_of;
 pub use self::reconfiguration::{Reconfiguration, SettingChange};
 #[cfg(feature = "keyed")]
 pub(crate) use self::registry::RegistryObserver;
 pub use self::settled::{Ending, Settled};
 pub use self::subscribe::{Lagged, Transitions};
 pub use self::transition::Transition;
+#[cfg(feature = "admin")]
+pub(crate) use self::watchers::Watcher;

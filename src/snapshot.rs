@@ -17,6 +17,8 @@ mod trip_rule;
 
 use std::time::Duration;
 
+#[cfg(feature = "admin")]
+pub(crate) use self::explain::Length;
 pub use self::trip_rule::TripRule;
 use crate::machine::{Cause, State, View};
 

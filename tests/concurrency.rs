@@ -54,7 +54,7 @@ fn when_the_wait_ends_a_thousand_callers_get_exactly_the_permitted_probes() {
                 });
             }
             let _all = decided.acquire_many(1000).await.unwrap();
-            assert_eq!(reached.load(Ordering::SeqCst), permitted.into());
+            assert_eq!(reached.load(Ordering::SeqCst), u64::from(permitted));
             assert_eq!(breaker.state(), State::HalfOpen);
             release.add_permits(1000);
             while breaker.state() != State::Closed {

@@ -24,6 +24,14 @@ impl WeakCircuitBreaker {
     }
 }
 
+#[cfg(feature = "admin")]
+impl WeakCircuitBreaker {
+    /// Returns whether there is still a handle that keeps the circuit alive.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.lease.strong_count() > 0
+    }
+}
+
 impl fmt::Debug for WeakCircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WeakCircuitBreaker").finish_non_exhaustive()

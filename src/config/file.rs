@@ -1,5 +1,6 @@
 //! [`Config`]: settings from a file.
 
+mod current;
 mod groups;
 mod keys;
 mod setting;

@@ -7,8 +7,49 @@ use super::checks::share;
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::{OperatorAction, Reconfigured};
+use crate::observe::{Operator, on_behalf_of};
 
 impl CircuitBreaker {
+    /// Does what the method of this name does, and says who did it and why. Use it for an operator's interface.
+    ///
+    /// The [`Operator`] is part of the [event](crate::Event::operator) and of the log line.
+    ///
+    /// # Errors
+    /// Returns an error if the action has an argument that is out of range. The circuit stays as it was.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{CircuitBreaker, Operator, OperatorAction, State};
+    ///
+    /// let breaker = CircuitBreaker::builder("payments")
+    ///     .on_event(|event| println!("{event}")) // payments: force_open, by alice (maintenance)
+    ///     .build()?;
+    /// breaker.operate(OperatorAction::ForceOpen, Operator::new("alice", "maintenance"))?;
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
+    pub fn operate(&self, action: OperatorAction, operator: Operator) -> Result<(), ConfigError> {
+        on_behalf_of(operator, || match action {
+            OperatorAction::SetEnforcement { share } => self.set_enforcement(share),
+            action => {
+                self.circuit().operate(action);
+                Ok(())
+            }
+        })
+    }
+
+    /// Changes the settings as [`reconfigure`](Self::reconfigure) does, and says who did it and why.
+    ///
+    /// # Errors
+    /// The same as [`reconfigure`](Self::reconfigure).
+    pub fn reconfigure_by(
+        &self,
+        settings: CircuitBreakerBuilder,
+        operator: Operator,
+    ) -> Result<Reconfigured, ConfigError> {
+        on_behalf_of(operator, || self.reconfigure(settings))
+    }
+
     /// Sets the share of rejections that are enforced, from 0.0 (shadow mode) to 1.0 (all of them, the default). See
     /// [`CircuitBreakerBuilder::enforcement`].
     ///

@@ -72,6 +72,16 @@ impl Template {
         }
     }
 
+    #[cfg(feature = "admin")]
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn watch(&self, watcher: std::sync::Weak<dyn crate::observe::Watcher>) {
+        self.audience.watch(watcher);
+    }
+
     /// Creates the observer of a registry that has this template.
     pub(crate) fn observer_of_registry(&self, capacity: u64) -> RegistryObserver {
         let CircuitBreakerBuilder { name, series, .. } = &self.settings;

@@ -285,15 +285,43 @@ impl<K> CircuitBreakerRegistry<K> {
         Ok(())
     }
 
+    /// Adds the next few circuits to `found`, beginning with a number. Returns the number to go on with, or `None`
+    /// if there are no more. The registry is locked only to look at them.
+    #[cfg(feature = "admin")]
+    pub(crate) fn some_circuits(
+        &self,
+        from: usize,
+        found: &mut Vec<CircuitBreaker>,
+    ) -> Option<usize> {
+        let (looked_at, entries) = self.places(from);
+        found.extend(entries.iter().map(|entry| entry.breaker().clone()));
+        (looked_at > 0).then_some(from + looked_at)
+    }
+
+    /// Returns the name of the template.
+    #[cfg(feature = "admin")]
+    pub(crate) fn name(&self) -> &std::sync::Arc<str> {
+        self.shared.template.name()
+    }
+
+    /// Lets somebody follow all circuits.
+    #[cfg(feature = "admin")]
+    pub(crate) fn watch(&self, watcher: std::sync::Weak<dyn crate::observe::Watcher>) {
+        self.shared.template.watch(watcher);
+    }
+
+    /// Returns how many numbers were looked at, and the circuits that have them.
+    fn places(&self, from: usize) -> (usize, Vec<Arc<Entry<K>>>) {
+        let kept = lock(&self.shared.kept);
+        let places = kept.places(from);
+        (places.len(), places.iter().flatten().cloned().collect())
+    }
+
     /// Visits the circuits without the lock. Circuits that are created or dropped meanwhile may be left out.
     fn for_each(&self, mut visit: impl FnMut(&Entry<K>)) {
         let mut from = 0;
         loop {
-            let (looked_at, entries) = {
-                let kept = lock(&self.shared.kept);
-                let places = kept.places(from);
-                (places.len(), places.iter().flatten().cloned().collect::<Vec<_>>())
-            };
+            let (looked_at, entries) = self.places(from);
             if looked_at == 0 {
                 return;
             }

@@ -7,6 +7,8 @@ use super::interest::Interest;
 use super::listener::Listener;
 #[cfg(feature = "tracing")]
 use super::tracing::Tracing;
+#[cfg(feature = "admin")]
+use super::watchers::Watchers;
 use crate::circuit::catch_panic;
 
 /// Listeners, which the circuits of a registry share.
@@ -14,6 +16,8 @@ pub(crate) struct Audience {
     /// The listeners, each with its interest.
     listeners: Vec<(Interest, Arc<dyn Listener>)>,
     interest: Option<Interest>,
+    #[cfg(feature = "admin")]
+    pub(super) watchers: Watchers,
 }
 
 impl Audience {
@@ -23,7 +27,12 @@ impl Audience {
         let listeners: Vec<_> =
             listeners.into_iter().map(|listener| (listener.interest(), listener)).collect();
         let interest = listeners.iter().map(|(interest, _)| *interest).max();
-        Self { listeners, interest }
+        Self {
+            listeners,
+            interest,
+            #[cfg(feature = "admin")]
+            watchers: Watchers::default(),
+        }
     }
 
     /// Returns the greatest interest of any listener.
@@ -31,13 +40,33 @@ impl Audience {
         self.interest
     }
 
+    /// Whether anybody wants to know what happens in order: listeners or watchers.
+    pub(super) fn follows(&self) -> bool {
+        #[cfg(feature = "admin")]
+        if self.watchers.were_there() {
+            return true;
+        }
+        self.interest.is_some()
+    }
+
+    /// Lets somebody follow the circuits.
+    #[cfg(feature = "admin")]
+    pub(crate) fn watch(&self, watcher: std::sync::Weak<dyn super::Watcher>) {
+        self.watchers.add(watcher);
+    }
+
     /// Notifies the listeners of what has happened to the breaker with this name.
     pub(super) fn notify(&self, name: &str, kind: EventKind<'_>) {
-        let event = Event::new(name, kind);
+        self.notify_of(&Event::new(name, kind));
+    }
+
+    /// Notifies the listeners of an event.
+    pub(super) fn notify_of(&self, event: &Event<'_>) {
+        let kind = event.kind();
         for (interest, listener) in &self.listeners {
             if *interest >= kind.interest() {
                 // A panic must neither fail the call nor keep the event from the other listeners.
-                catch_panic(|| listener.on_event(&event));
+                catch_panic(|| listener.on_event(event));
             }
         }
     }

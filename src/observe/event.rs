@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::interest::Interest;
+use super::operator::Operator;
 use super::reconfiguration::Reconfiguration;
 use super::settled::Settled;
 use super::transition::Transition;
@@ -30,11 +31,16 @@ use crate::machine::OperatorAction;
 pub struct Event<'a> {
     breaker: &'a str,
     kind: EventKind<'a>,
+    operator: Option<&'a Operator>,
 }
 
 impl<'a> Event<'a> {
     pub(crate) fn new(breaker: &'a str, kind: EventKind<'a>) -> Self {
-        Self { breaker, kind }
+        Self { breaker, kind, operator: None }
+    }
+
+    pub(super) fn by(self, operator: Option<&'a Operator>) -> Self {
+        Self { operator, ..self }
     }
 
     /// Returns the name of the breaker as it was given. `Display` escapes it.
@@ -47,6 +53,15 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn kind(&self) -> EventKind<'a> {
         self.kind
+    }
+
+    /// Returns who [operated](crate::CircuitBreaker::operate) the circuit, and why.
+    ///
+    /// Returns `None` if nobody did or if it is not known, because a method such as
+    /// [`force_open`](crate::CircuitBreaker::force_open) does not ask.
+    #[must_use]
+    pub fn operator(&self) -> Option<&'a Operator> {
+        self.operator
     }
 }
 
@@ -71,7 +86,8 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{breaker}: the registry is full (capacity {capacity}): ")?;
                 write!(f, "{unkept_calls} call{s} went through circuits that are not kept")
             }
-        }
+        }?;
+        self.operator.map_or(Ok(()), |operator| write!(f, ", by {operator}"))
     }
 }
 

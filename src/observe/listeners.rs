@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::audience::Audience;
-use super::event::EventKind;
+use super::event::{Event, EventKind};
 use super::history::History;
 use super::interest::Interest;
 #[cfg(feature = "metrics")]
@@ -11,9 +11,12 @@ use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
 use super::no_metrics::{Metrics, Series};
 use super::notifying::Notifying;
+use super::operator;
 use super::pending::{Notification, Pending};
 use super::reconfiguration::Reconfiguration;
 use super::settled::Settled;
+#[cfg(feature = "admin")]
+use super::shown::Shown;
 use super::subscribe::{Lagged, Subscribers, Transitions};
 use super::transition::Transition;
 use crate::circuit::sync::{Mutex, lock};
@@ -35,6 +38,8 @@ struct Happened {
     subscribers: Subscribers,
     history: Mutex<History>,
     pending: Pending,
+    #[cfg(feature = "admin")]
+    shown: Shown,
 }
 
 impl Listeners {
@@ -68,6 +73,17 @@ impl Listeners {
         changes.into_iter().map(|change| Transition::new(self.name().clone(), change)).collect()
     }
 
+    /// Begins to count what is counted only of a circuit that is shown. Returns the rejections since then.
+    #[cfg(feature = "admin")]
+    pub(crate) fn rejections_since_shown(&self) -> u64 {
+        self.happened().shown.rejections()
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
     /// Notes that the circuit no longer works for this breaker.
     pub(crate) fn stop(&self) {
         self.metrics.stop();
@@ -77,6 +93,10 @@ impl Listeners {
 
     /// Reports that a call was rejected.
     pub(crate) fn rejected(&self, rejected: &Rejected) {
+        #[cfg(feature = "admin")]
+        if let Some(happened) = self.happened.get() {
+            happened.shown.count_rejection();
+        }
         if self.want(Interest::Rejections) {
             self.notify_at_once(EventKind::Rejected(rejected));
         }
@@ -114,10 +134,13 @@ impl Listeners {
     fn push(&self, happened: &Happened, occurrence: &Occurrence) {
         happened.pending.push(match *occurrence {
             Occurrence::Operated(_) if Notifying::is_this_thread() => return,
-            Occurrence::Operated(action) => Notification::OperatorAction(action),
+            Occurrence::Operated(action) => {
+                Notification::OperatorAction(action, operator::operator())
+            }
             Occurrence::Reconfigured { .. } if Notifying::is_this_thread() => return,
             Occurrence::Reconfigured { ref from, ref to } => {
-                Notification::Reconfigured(Reconfiguration::new(from.clone(), to.clone()))
+                let reconfiguration = Reconfiguration::new(from.clone(), to.clone());
+                Notification::Reconfigured(reconfiguration, operator::operator())
             }
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
             Occurrence::Changed(change) => {
@@ -127,18 +150,24 @@ impl Listeners {
     }
 
     fn report(&self, notification: Notification) {
-        let notify = |kind: EventKind<'_>| self.audience.notify(&self.name, kind);
+        let notify_of = |event: Event<'_>| {
+            self.audience.notify_of(&event);
+            #[cfg(feature = "admin")]
+            self.audience.watchers.notify(&self.name, &event);
+        };
+        let event = |kind| Event::new(&self.name, kind);
+        let notify = |kind| notify_of(event(kind));
         let subscribers = &self.happened().subscribers;
         match notification {
             Notification::Transition(transition) => {
                 notify(EventKind::Transition(&transition));
                 subscribers.send(Ok(transition));
             }
-            Notification::OperatorAction(action) => {
-                notify(EventKind::OperatorAction(action));
+            Notification::OperatorAction(action, by) => {
+                notify_of(event(EventKind::OperatorAction(action)).by(by.as_deref()));
             }
-            Notification::Reconfigured(reconfiguration) => {
-                notify(EventKind::Reconfigured(&reconfiguration));
+            Notification::Reconfigured(reconfiguration, by) => {
+                notify_of(event(EventKind::Reconfigured(&reconfiguration)).by(by.as_deref()));
             }
             Notification::ProbeTimedOut => notify(EventKind::ProbeTimedOut),
             Notification::Missed(missed) => {
@@ -166,7 +195,7 @@ impl Observer for Listeners {
             return false;
         }
         let happened = self.happened();
-        let has_listeners = self.audience.interest().is_some() || !happened.subscribers.is_empty();
+        let has_listeners = self.audience.follows() || !happened.subscribers.is_empty();
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);

@@ -30,9 +30,11 @@
 //! newest transition is never dropped, so a listener that follows the state ends up with the right one.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::notifying::Notifying;
+use super::operator::Operator;
 use super::reconfiguration::Reconfiguration;
 use super::transition::Transition;
 use crate::circuit::sync::{Condvar, Mutex, MutexGuard, lock, wait_while};
@@ -53,8 +55,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Notification {
     Transition(Transition),
-    OperatorAction(OperatorAction),
-    Reconfigured(Reconfiguration),
+    OperatorAction(OperatorAction, Option<Arc<Operator>>),
+    Reconfigured(Reconfiguration, Option<Arc<Operator>>),
     ProbeTimedOut,
     Missed(Missed),
 }

@@ -36,12 +36,16 @@ impl Listener for Tracing {
                 Level::INFO,
                 breaker = Escaped(event.breaker()).to_string(),
                 action = action.to_string(),
+                actor = event.operator().map(|operator| Escaped(operator.actor()).to_string()),
+                reason = event.operator().map(|operator| Escaped(operator.reason()).to_string()),
                 "{event}",
             ),
             EventKind::Reconfigured(_) => event!(
                 target: "tower_breaker",
                 Level::INFO,
                 breaker = Escaped(event.breaker()).to_string(),
+                actor = event.operator().map(|operator| Escaped(operator.actor()).to_string()),
+                reason = event.operator().map(|operator| Escaped(operator.reason()).to_string()),
                 "{event}",
             ),
             EventKind::ProbeAdmitted => {

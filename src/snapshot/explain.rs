@@ -68,7 +68,7 @@ impl Snapshot {
 }
 
 /// Prints a duration with its two largest units, or below a minute with one decimal.
-struct Length(Duration);
+pub(crate) struct Length(pub(crate) Duration);
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 use crate::machine::{Cause, Change, State};
 
-const RESUME: Notification = Notification::OperatorAction(OperatorAction::Resume);
+const RESUME: Notification = Notification::OperatorAction(OperatorAction::Resume, None);
 
 fn transition(attempt: u64) -> Notification {
     let (from, to) = (State::Closed, State::Open);

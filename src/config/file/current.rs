@@ -1,0 +1,54 @@
+//! The settings of a breaker that works, in the form of a file.
+
+use std::time::Duration;
+
+use super::{Config, Fields};
+use crate::breaker::CircuitBreaker;
+use crate::machine::{HalfOpen, Nanos, Rules};
+
+impl Config {
+    /// Returns the present settings of a breaker, with all defaults filled in. A breaker that is
+    /// [reconfigured](Self::reconfigure) with them stays as it is.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{CircuitBreaker, Config, Reconfigured};
+    ///
+    /// let breaker = CircuitBreaker::builder("payments").consecutive_failures(3).build()?;
+    /// let settings = Config::of(&breaker);
+    /// assert!(serde_json::to_string(&settings)?.starts_with(r#"{"consecutive_failures":3,"#));
+    /// assert_eq!(settings.reconfigure(&breaker)?, Reconfigured::Unchanged);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of(breaker: &CircuitBreaker) -> Self {
+        Self(fields(&breaker.circuit().view().rules))
+    }
+}
+
+fn fields(rules: &Rules) -> Fields {
+    // The settings are given as `u32`, so these numbers fit.
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let time = |nanos: Nanos| Some(Duration::from_nanos(nanos));
+    let has_rule = rules.consecutive_failures.is_some()
+        || rules.failure_count.is_some()
+        || rules.failure_rate.is_some()
+        || rules.slow_call_rate.is_some();
+    Fields {
+        consecutive_failures: rules.consecutive_failures.map(number),
+        failure_count_threshold: rules.failure_count.map(number),
+        failure_rate_threshold: rules.failure_rate,
+        slow_call_rate_threshold: rules.slow_call_rate,
+        slow_call_duration_threshold: rules.slow_call_duration.and_then(time),
+        no_trip_rules: (!has_rule).then_some(true),
+        sliding_window: rules.window,
+        minimum_calls: Some(number(rules.minimum_calls)),
+        open_duration: Some(rules.open_duration),
+        half_open: Some(HalfOpen(rules.half_open)),
+        probe_timeout: time(rules.probe_timeout),
+        abandoned_after: rules.abandoned_after.and_then(time),
+        max_retry_after: time(rules.max_retry_after),
+        trip_on_retry_after: Some(rules.trip_on_retry_after),
+        enforcement: Some(rules.enforcement),
+    }
+}

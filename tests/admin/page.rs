@@ -1,0 +1,84 @@
+//! The page as it is without JavaScript.
+
+use super::*;
+
+#[tokio::test]
+async fn the_page_is_a_table_of_all_circuits_without_a_script() {
+    let (well, open) = (breaker("search"), breaker("payments"));
+    let admin = AdminService::new().breaker(&well).breaker(&open);
+    fail(&open);
+    let page = text(&admin, "/").await;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} in {page}"));
+    assert!(at(">payments</a>") < at(">search</a>"));
+    at("1 failure in a row");
+    at("probe in");
+    assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("onclick"));
+    let circuit = text(&admin, "/?circuit=1").await;
+    assert!(circuit.contains("&quot;consecutive_failures&quot;: 1"), "{circuit}");
+    assert!(!circuit.contains("<button id=\"b-"), "it only looks");
+    let circuit = text(&admin.operations(true), "/?circuit=1").await;
+    assert!(circuit.contains("<button id=\"b-force_open\""), "{circuit}");
+    assert!(text(&AdminService::new(), "/?circuit=7").await.contains("exists no more"));
+}
+
+#[tokio::test]
+async fn names_are_data_and_never_part_of_an_address() {
+    let long = "x".repeat(4096);
+    let hostile = [
+        "<script>alert(1)</script>",
+        "..",
+        "a\nb",
+        "\"><img src=x onerror=alert(1)>",
+        "/../../",
+        "",
+        long.as_str(),
+    ];
+    let admin = hostile
+        .iter()
+        .fold(AdminService::new(), |admin, name| admin.breaker(&breaker(name)))
+        .operations(true);
+    assert_eq!(names(&admin, "/api/circuits").await, hostile);
+    for number in 0..=hostile.len() {
+        let page = text(&admin, &format!("/?circuit={number}")).await;
+        assert!(!page.contains("<script>alert") && !page.contains("<img"), "{page}");
+        assert!(page.contains("a\\nb"));
+        for address in page.split("href=\"").skip(1) {
+            let address = address.split('"').next().unwrap();
+            let known = ["icon.svg", "admin.css"].contains(&address);
+            let rest = address.strip_prefix("./?limit=").unwrap_or("?");
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "&;=_".contains(c);
+            assert!(known || rest.chars().all(is_plain), "{address}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_works_below_any_path_and_at_the_root() {
+    let admin = AdminService::new().breaker(&breaker("payments"));
+    let app =
+        axum::Router::new().nest("/deep", axum::Router::new().nest_service("/er", admin.clone()));
+    let get = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap()
+    };
+    let redirect = get("/deep/er?limit=5").await;
+    assert_eq!(redirect.status(), StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(redirect.headers()["location"], "./er/?limit=5");
+    for path in ["/deep/er/", "/deep/er/api/circuits", "/deep/er/admin.js", "/deep/er/admin.css"] {
+        assert_eq!(get(path).await.status(), StatusCode::OK, "{path}");
+    }
+    let page = to_bytes(get("/deep/er/").await.into_body(), usize::MAX).await.unwrap();
+    let page = String::from_utf8(page.to_vec()).unwrap();
+    assert!(!page.contains("href=\"/") && !page.contains("src=\"/"), "{page}");
+    assert_eq!(super::get(&admin, "/").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn all_that_is_loaded_is_less_than_sixty_kilobytes() {
+    let admin = AdminService::new().breaker(&breaker("payments")).operations(true);
+    let mut size = 0;
+    for path in ["/", "/admin.css", "/admin.js", "/icon.svg"] {
+        size += bytes(get(&admin, path).await).await.len();
+    }
+    assert!(size < 60_000, "{size}");
+}
