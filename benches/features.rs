@@ -7,21 +7,23 @@
 //! Features are chosen at compile time, so this program builds itself once for each of them. It then
 //! runs these programs in turn, in many short rounds, so that whatever else the machine does affects
 //! all of them alike. Each run measures one call through the cheapest circuit and one through tower's
-//! limit. A ratio compares the two within one run, and the table shows the medians of all rounds.
+//! limit. A ratio compares the two within one run, and the table shows the medians of all rounds. Then two threads share
+//! the circuit, which shows whether what they write is shared, too.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tower_breaker::{Event, Interest, Listener};
-use tower_breaker_benches::measure::{self, median};
+use tower_breaker_benches::measure::{self, median, throughput};
 use tower_breaker_benches::{BASELINE, INNER, Shape, behind, build, concurrency_limit, template};
 
 struct Row {
     name: &'static str,
     features: &'static str,
-    /// See [`print_times`].
+    /// See [`print_results`].
     set_up: &'static str,
 }
 
@@ -39,36 +41,46 @@ const ROWS: [Row; 8] = [
 const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 const ROUNDS: usize = 101;
 
+/// How long the threads run in each round.
+const TOGETHER: Duration = Duration::from_millis(20);
+
 /// Nanoseconds per call: through tower's limit, and through the circuit.
 type Times = [f64; 2];
+
+/// The times in each shape, and million calls per second by hand on one thread and on two.
+type Results = (Vec<Times>, [f64; 2]);
 
 fn main() {
     let args: Vec<String> = env::args().collect();
     if let [_, flag, set_up] = &args[..]
         && flag == MEASURE
     {
-        return print_times(set_up);
+        return print_results(set_up);
     }
     let programs: BTreeMap<_, _> =
         ROWS.iter().map(|row| (row.features, program(row.features))).collect();
-    let mut results = ROWS.map(|_| SHAPES.map(|_| Vec::new()));
+    let mut results = ROWS.map(|_| (SHAPES.map(|_| Vec::new()), Vec::new()));
     for _ in 0..ROUNDS {
-        for (row, results) in ROWS.iter().zip(&mut results) {
-            let times = run(&programs[row.features], row.set_up);
-            results.iter_mut().zip(times).for_each(|(results, times)| results.push(times));
+        for (row, (all_times, all_rates)) in ROWS.iter().zip(&mut results) {
+            let (times, rates) = run(&programs[row.features], row.set_up);
+            all_times.iter_mut().zip(times).for_each(|(all, times)| all.push(times));
+            all_rates.push(rates);
         }
     }
 
-    println!("\nnanoseconds, and ratio to {BASELINE}: medians of {ROUNDS} rounds\n");
-    println!("{:<40} {:>16} {:>16}", "", SHAPES[0].name(), SHAPES[1].name());
-    for (row, results) in ROWS.iter().zip(&results) {
+    println!(
+        "\nnanoseconds, and ratio to {BASELINE}; throughput of two threads by hand in that of one:"
+    );
+    println!("medians of {ROUNDS} rounds\n");
+    println!("{:<40} {:>16} {:>16} {:>12}", "", SHAPES[0].name(), SHAPES[1].name(), "two threads");
+    for (row, (times, rates)) in ROWS.iter().zip(&results) {
         print!("{:<40}", row.name);
-        for times in results {
+        for times in times {
             let time = median(times.iter().map(|[_, time]| *time));
             let ratio = median(times.iter().map(|[unit, time]| time / unit));
             print!(" {time:>9.1} {ratio:>6.2}");
         }
-        println!();
+        println!(" {:>12.2}", median(rates.iter().map(|[one, two]| two / one)));
     }
 }
 
@@ -93,15 +105,15 @@ fn program(features: &str) -> PathBuf {
 const MEASURE: &str = "--measure";
 
 /// Runs a program once.
-fn run(program: &PathBuf, set_up: &str) -> Vec<Times> {
+fn run(program: &PathBuf, set_up: &str) -> Results {
     let output = Command::new(program).args([MEASURE, set_up]).stderr(Stdio::inherit()).output();
     let output = output.expect("it was built");
     assert!(output.status.success(), "{set_up} failed");
     serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
-/// Prints the times in each shape.
-fn print_times(set_up: &str) {
+/// Prints the [`Results`].
+fn print_results(set_up: &str) {
     let builder = match set_up {
         "nothing" => template(),
         "listener of transitions" => template().listener(Ears(Interest::Transitions)),
@@ -126,7 +138,9 @@ fn print_times(set_up: &str) {
             measure::service(shape, behind(&breaker, INNER))(),
         ]
     });
-    println!("{}", serde_json::json!(times));
+    let service = behind(&breaker, INNER);
+    let rates = [1, 2].map(|threads| throughput(Shape::ByHand, threads, TOGETHER, &service));
+    println!("{}", serde_json::json!((times, rates)));
 }
 
 /// A listener that does nothing.

@@ -24,6 +24,7 @@
 //! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
 //! the machine, and publishes the new state.
 
+mod batch;
 mod catch_panic;
 pub(crate) mod clock;
 mod enforcement;
@@ -204,12 +205,18 @@ impl Circuit {
         self.settle_with_effect(clock, ticket, began, report)
     }
 
-    /// Settles a call that is watched.
+    /// Settles a call that is counted in flight. Not part of [`settle_watched`](Self::settle_watched), because each
+    /// call by key would pay for its stack frame (`cargo bench --bench keyed -- calls`).
+    #[inline(never)]
+    fn settle_counted(&'static self, status: StatusWord, began: Tick, report: Report) {
+        self.settle(clock::now, status.ticket(), began, report);
+        self.published.slices.end_call();
+    }
+
+    /// Settles a call whose end has to be reported, or that does not count.
     fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
         if status.is(StatusWord::OBSERVED) {
             self.settle_observed(status, began, report);
-        } else if !status.is(StatusWord::SHADOW) {
-            self.settle(clock::now, status.ticket(), began, report);
         }
         if status.is(StatusWord::COUNTS_IN_FLIGHT) {
             self.published.slices.end_call();
@@ -226,6 +233,11 @@ impl Circuit {
         let is_current = !is_shadow && self.settle(clock, status.ticket(), began, report);
 
         let took = now.map(|now| now.saturating_sub(began));
+        let is_batched = status.is(StatusWord::BATCHED) && is_current && report == Report::Success;
+        if is_batched && !self.published.slices.is_slow(took) && self.batch_success(status.ticket())
+        {
+            return;
+        }
         if let Some(watch) = self.watch.load().as_deref() {
             let is_stale = !is_shadow && !is_current;
             watch.call_settled(status.ticket(), took, report, is_stale, is_shadow);
@@ -311,6 +323,7 @@ impl Circuit {
             self.waiters.wake_all();
         }
         if let Some(observer) = to_notify {
+            self.report_batches();
             observer.notify();
         }
         Some(result)

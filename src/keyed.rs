@@ -98,14 +98,20 @@
 //!
 //! # Cost
 //!
-//! A call whose circuit is kept pays for one lookup, under a lock that is shared by readers, and for
-//! counting itself in and out of flight. It allocates nothing and does not read the clock. A closure
-//! creates the key for each call, so prefer keys that are cheap to create. By host, the host and the port
-//! are read from where they are in the request, and nothing is copied.
+//! A call whose circuit is kept pays for one lookup, and for counting itself in and out of flight. It takes no lock, and
+//! writes to no memory that other threads use, so two threads make about twice the calls of one. It allocates nothing
+//! and does not read the clock. A closure creates the key for each call, so prefer keys that are cheap to create. By
+//! host, the host and the port are read from where they are in the request, and nothing is copied.
 //!
-//! A new circuit takes the lock for writing, while it looks at up to 64 circuits to find one that it can
-//! replace, and at up to 64 to drop those that are not used any more. No call does more than that, however
-//! many circuits there are.
+//! A new circuit takes a lock, while it looks at up to 64 circuits to find one that it can replace, and at up to 64 to
+//! drop those that are not used any more. No call does more than that, however many circuits there are, and calls of
+//! circuits that are kept do not wait for it. A registry of more than a million circuits looks at more than one for each
+//! lookup.
+//!
+//! On two cores, a circuit that has seen nothing but successes takes about 600 bytes, its key and its name included, if
+//! its settings are the defaults. Each further core, up to 16, adds 64 bytes, and the feature `metrics` adds 350. A
+//! circuit that has seen a failure takes about 750 bytes more, and another kilobyte once it has opened. A circuit that no
+//! breaker uses any more is kept for the next one, without its name, its window and its listeners.
 //!
 //! [`reconfigure`](CircuitBreakerRegistry::reconfigure) changes the settings of all circuits while calls go on.
 //!

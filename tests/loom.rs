@@ -6,6 +6,9 @@
 //!     cargo test --release --features keyed --test loom --target-dir target/loom
 //! ```
 //!
+//! The models of the metrics need the feature `metrics`. With it the others take longer, so name these:
+//! `--features keyed,metrics -- metrics::`.
+//!
 //! A larger `LOOM_MAX_PREEMPTIONS` (3 by default) covers more interleavings and takes longer.
 #![cfg(tower_breaker_loom)]
 
@@ -858,6 +861,122 @@ mod keyed {
             permit.failure();
             let breaker = circuits.get(&2).expect("it was in use all the time");
             assert_eq!(breaker.state(), State::Open);
+        });
+    }
+}
+
+/// Every call that ends while its breaker lives is counted once, in the series of its own breaker.
+#[cfg(feature = "metrics")]
+mod metrics {
+    use super::*;
+    use ::metrics::with_local_recorder;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    /// The model is told how to read the number of calls of a breaker that succeeded. It can be read once.
+    fn counting(check: impl Fn(&dyn Fn(&str) -> u64) + Sync + Send + 'static) {
+        model(move || {
+            let recorder = DebuggingRecorder::new();
+            let snapshotter = recorder.snapshotter();
+            let read = |breaker: &str| {
+                let series = snapshotter.snapshot().into_vec().into_iter();
+                let counts = series.map(|(key, _, _, value)| {
+                    let key = key.key();
+                    let mut labels = key.labels().map(|label| (label.key(), label.value()));
+                    let is_counted = key.name() == "circuit_breaker_calls_total"
+                        && labels.all(|label| {
+                            [("breaker", breaker), ("outcome", "success")].contains(&label)
+                        });
+                    if let (true, DebugValue::Counter(n)) = (is_counted, value) { n } else { 0 }
+                });
+                counts.sum()
+            };
+            with_local_recorder(&recorder, || check(&read));
+        });
+    }
+
+    /// Creates a circuit whose batch has capacity for one success.
+    fn breaker(name: &str) -> CircuitBreaker {
+        let breaker = CircuitBreaker::builder(name).consecutive_failures(2).build().unwrap();
+        permit(&breaker).success();
+        breaker
+    }
+
+    #[test]
+    fn two_successes_and_a_reading_lose_nothing() {
+        counting(|read| {
+            let breaker = breaker("model");
+            let (a, b) = (permit(&breaker), permit(&breaker));
+            let reader = breaker.clone();
+            let others = [spawn(move || a.success()), spawn(move || drop(reader.snapshot()))];
+            b.success();
+            others.into_iter().for_each(|other| other.join().unwrap());
+            let _ = breaker.snapshot();
+            assert_eq!(read("model"), 3);
+        });
+    }
+
+    #[test]
+    fn two_successes_and_a_transition_lose_nothing() {
+        counting(|read| {
+            let breaker = breaker("model");
+            let (a, b) = (permit(&breaker), permit(&breaker));
+            let other = spawn(move || {
+                a.success();
+                b.success();
+            });
+            breaker.trip();
+            other.join().unwrap();
+            let _ = breaker.snapshot();
+            assert_eq!(read("model"), 3);
+        });
+    }
+
+    #[test]
+    fn whoever_drops_the_last_handle_every_call_before_is_counted() {
+        counting(|read| {
+            let breaker = Arc::new(breaker("model")); // loom's, because loom does not know what ours synchronizes
+            let other = breaker.clone();
+            let (a, b) = (permit(&breaker), permit(&breaker));
+            let other = spawn(move || {
+                use_stripe(1);
+                a.success();
+                drop(other);
+            });
+            b.success();
+            drop(breaker);
+            other.join().unwrap();
+            assert_eq!(read("model"), 3);
+        });
+    }
+
+    #[test]
+    fn a_call_that_ends_with_its_breaker_does_not_count_for_the_next_one() {
+        counting(|read| {
+            let earlier = breaker("earlier");
+            let (a, b) = (permit(&earlier), permit(&earlier));
+            let other = spawn(move || {
+                a.success();
+                b.success();
+            });
+            drop(earlier); // its circuit goes back to the pool
+            let next = breaker("next");
+            permit(&next).success();
+            other.join().unwrap();
+            let _ = next.snapshot();
+            assert_eq!(read("next"), 2);
+        });
+    }
+
+    #[test]
+    fn a_call_that_ends_with_its_breaker_counts_once_or_not_at_all() {
+        counting(|read| {
+            let breaker = breaker("model");
+            let late = permit(&breaker);
+            let other = spawn(move || late.success());
+            permit(&breaker).success();
+            drop(breaker);
+            other.join().unwrap();
+            assert!((2..=3).contains(&read("model")));
         });
     }
 }

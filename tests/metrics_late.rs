@@ -16,9 +16,10 @@ use crate::scrape::Scrape;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_recorder_that_is_installed_later_misses_only_earlier_calls_and_rejections() {
+async fn a_recorder_that_is_installed_later_misses_nothing() {
     let breakers = ["calls", "refreshed", "operated"].map(|name| {
         let breaker = CircuitBreaker::builder(name).consecutive_failures(1).build().unwrap();
+        (0..1000).for_each(|_| breaker.try_acquire().unwrap().success());
         breaker.try_acquire().unwrap().failure();
         breaker.reset();
         breaker.try_acquire().unwrap().failure();
@@ -51,11 +52,12 @@ async fn a_recorder_that_is_installed_later_misses_only_earlier_calls_and_reject
     assert_eq!(["closed", "open", "half_open"].map(|s| state("refreshed", s)), [0.0, 1.0, 0.0]);
     let sum = |name, breaker| scrape().sum(name, &[("breaker", breaker)]);
     for (breaker, transitions, rejections) in
-        [("calls", 3.0, 1.0), ("refreshed", 3.0, 0.0), ("operated", 4.0, 0.0)]
+        [("calls", 3.0, 2.0), ("refreshed", 3.0, 1.0), ("operated", 4.0, 1.0)]
     {
         assert_eq!(sum("circuit_breaker_state_seconds_total", breaker), 2.0);
         assert_eq!(sum("circuit_breaker_transitions_total", breaker), transitions);
         assert_eq!(sum("circuit_breaker_rejections_total", breaker), rejections);
+        assert_eq!(sum("circuit_breaker_calls_total", breaker), 1002.0);
     }
     #[cfg(feature = "keyed")]
     for (name, value) in [("circuits", 1.0), ("capacity", 1024.0), ("unkept_calls_total", 0.0)] {

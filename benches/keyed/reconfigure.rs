@@ -57,7 +57,7 @@ fn round(changes: bool) -> [f64; 4] {
                 times.push(before.elapsed().as_secs_f64() * 1e3);
                 has_begun.store(true, Ordering::Relaxed);
             }
-            if times.is_empty() { 0.0 } else { median(times.into_iter()) }
+            if times.is_empty() { 0.0 } else { median(times) }
         });
         while !has_begun.load(Ordering::Relaxed) {
             std::hint::spin_loop();

@@ -11,7 +11,7 @@ use tower_breaker_benches::{INNER, Inner, Shape, template};
 const KEYS: u32 = 1000;
 /// Long enough for the scheduler to give each thread a core.
 const ROUND: Duration = Duration::from_millis(50);
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
 const SHAPES: [Shape; 2] = [Shape::ByHand, Shape::Async];
 
 /// The inner service and the picker of one thread.
@@ -25,24 +25,44 @@ pub fn measure() {
         "threads with half of the keys each, and ratios to one thread: medians of {ROUNDS} rounds\n"
     );
     println!("{:<44}{:>8}{:>16}{:>16}", "", "1", "2, same keys", "2, own keys");
-    rows("a circuit for each thread", None);
-    rows("consecutive failures", Some(template()));
-    rows("defaults", Some(CircuitBreaker::builder("defaults")));
+    let templates = [
+        ("a circuit for each thread", None),
+        ("consecutive failures", Some(template())),
+        ("defaults", Some(CircuitBreaker::builder("defaults"))),
+    ];
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, template) in templates {
+        rows.extend(SHAPES.map(|shape| {
+            let (name, template) = (format!("{name}, {}", shape.name()), template.clone());
+            Row { name, shape, template, rates: Vec::new() }
+        }));
+    }
+    for _ in 0..ROUNDS {
+        rows.iter_mut().for_each(Row::measure);
+    }
+    rows.iter().for_each(Row::print);
 }
 
-/// Measures with one registry, or, without a template, with circuits of their own for all threads.
-fn rows(name: &str, template: Option<CircuitBreakerBuilder>) {
-    for shape in SHAPES {
-        let mut rates = Vec::new();
-        for _ in 0..ROUNDS {
-            rates.push(match &template {
-                Some(template) => keyed(shape, template),
-                None => plain(shape),
-            });
-        }
-        let column = |at: usize| median(rates.iter().map(|rates: &[f64; 3]| rates[at]));
-        let ratio = |at: usize| median(rates.iter().map(|rates| rates[at] / rates[0]));
-        print!("{:<44}{:>8.1}", format!("{name}, {}", shape.name()), column(0));
+struct Row {
+    name: String,
+    shape: Shape,
+    /// The settings of all circuits of a registry, or, without any, a circuit for each thread.
+    template: Option<CircuitBreakerBuilder>,
+    rates: Vec<[f64; 3]>,
+}
+
+impl Row {
+    fn measure(&mut self) {
+        self.rates.push(match &self.template {
+            Some(template) => keyed(self.shape, template),
+            None => plain(self.shape),
+        });
+    }
+
+    fn print(&self) {
+        let column = |at: usize| median(self.rates.iter().map(|rates| rates[at]));
+        let ratio = |at: usize| median(self.rates.iter().map(|rates| rates[at] / rates[0]));
+        print!("{:<44}{:>8.1}", self.name, column(0));
         println!("{:>9.1}{:>7.2}{:>9.1}{:>7.2}", column(1), ratio(1), column(2), ratio(2));
     }
 }

@@ -46,6 +46,7 @@ impl Circuit {
         observer.read(&machine, now);
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
+        circuit.begin_batches(breaker.first_ticket);
         circuit.follow_rules(&mut breaker);
         *locked = LockedState::Working(breaker);
         circuit.publish(&mut locked);
@@ -66,6 +67,7 @@ impl Circuit {
         drop(locked);
         // Without the lock, because this may drop the listeners of a user.
         drop(breaker);
+        self.report_batches();
         self.watch.store(None);
         pool::put(self);
     }

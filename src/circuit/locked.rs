@@ -108,7 +108,8 @@ impl LockedBreaker {
         let is_timed = rules.times_calls() || watches >= Watches::Durations;
         self.fixed_flags = self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT
             | flag(StatusWord::TIMED, is_timed)
-            | flag(StatusWord::OBSERVED, watches >= Watches::Calls)
+            | flag(StatusWord::OBSERVED, watches >= Watches::Batches)
+            | flag(StatusWord::BATCHED, watches == Watches::Batches)
             | flag(StatusWord::COUNTS_ABANDONED, rules.abandoned_after.is_some());
     }
 

@@ -29,12 +29,18 @@ pub(crate) trait Observer: Send + Sync {
 
     /// A call has been settled. Called without any lock held, if it [watches](Self::watches) calls.
     fn call_settled(&self, call: SettledCall);
+
+    /// So many calls have succeeded that were not reported one by one: they were neither slow nor late. Called without
+    /// any lock held, if it watches [successes in batches](Watches::Batches).
+    fn calls_succeeded(&self, n: u64);
 }
 
 /// How much an [`Observer`] wants to know about calls.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Watches {
     Nothing,
+    /// How calls end, and of ordinary successes only how many there were.
+    Batches,
     /// How calls end.
     Calls,
     /// How calls end and how long they take.
@@ -73,6 +79,10 @@ impl Watch {
 
     pub(super) fn first_ticket(&self) -> Ticket {
         self.first_ticket
+    }
+
+    pub(super) fn calls_succeeded(&self, n: u64) {
+        self.observer.calls_succeeded(n);
     }
 
     pub(super) fn call_settled(

@@ -39,7 +39,7 @@ impl Circuit {
         let rules = breaker.rules();
         self.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         self.enforcement.set_share(rules.enforcement);
-        if observer.watches() >= Watches::Calls {
+        if observer.watches() >= Watches::Batches {
             let watch = Watch::new(observer.clone(), rules.clone(), *first_ticket);
             self.watch.store(Some(Arc::new(watch)));
         }

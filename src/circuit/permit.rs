@@ -69,10 +69,12 @@ impl Call {
     #[inline]
     fn settle(self, report: Report) {
         let Self { circuit, status, began } = self;
-        if status.is(StatusWord::WATCHED) {
+        if !status.is(StatusWord::WATCHED) {
+            circuit.settle(clock::now, status.ticket(), began, report);
+        } else if status.is(StatusWord::OBSERVED | StatusWord::SHADOW) {
             circuit.settle_watched(status, began, report);
         } else {
-            circuit.settle(clock::now, status.ticket(), began, report);
+            circuit.settle_counted(status, began, report);
         }
     }
 }

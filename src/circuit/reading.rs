@@ -12,6 +12,7 @@ impl Circuit {
             breaker.read(now);
             breaker.machine().view(now)
         });
+        self.report_batches();
         view.expect(HAS_BREAKER)
     }
 
@@ -24,6 +25,7 @@ impl Circuit {
             breaker.observer.clone()
         });
         if let Some(observer) = observer {
+            self.report_batches();
             observer.publish();
         }
     }

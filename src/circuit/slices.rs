@@ -30,11 +30,12 @@
 //!
 //! Hence no result is settled in a period or a bucket that is not its own, and none is lost.
 
+use super::batch::Batch;
 use super::in_flight::{self, InFlight};
 use super::own_stripe::{OwnStripe, STRIPES};
 use super::status::StatusWord;
 use super::sync::{AtomicU64, Ordering, update};
-use crate::machine::{Effect, NEVER, Report, Results, Tick, Ticket};
+use crate::machine::{Effect, NEVER, Nanos, Report, Results, Tick, Ticket};
 
 /// The current slice of a circuit. All fields are read together, and lie on the cache line of the status
 /// word; only the collectors are written by calls.
@@ -57,6 +58,7 @@ struct Stripe {
     /// Only the log of the first stripe is used. No slice uses both the log and the counters.
     log: Collector,
     in_flight: InFlight,
+    batch: Batch,
 }
 
 const _: () = assert!(size_of::<Stripe>() == 64);
@@ -89,6 +91,17 @@ impl Slices {
     /// Sets how many nanoseconds make a call slow. Called with the lock held.
     pub(super) fn set_slow_after(&self, slow_after: u64) {
         self.slow_after.store(slow_after, Ordering::Release);
+    }
+
+    /// Returns whether a call is slow that took so long. A call that was not timed is never slow.
+    #[inline]
+    pub(super) fn is_slow(&self, took: Option<Nanos>) -> bool {
+        took.is_some_and(|took| took >= self.slow_after())
+    }
+
+    #[inline]
+    fn slow_after(&self) -> u64 {
+        self.slow_after.load(Ordering::Acquire)
     }
 
     /// Returns the current slice. The status word has to be read after the number.
@@ -127,7 +140,7 @@ impl Slices {
             return Err(None);
         }
         let end = if has_no_effect { NEVER } else { self.end.load(Ordering::Acquire) };
-        let slow_after = self.slow_after.load(Ordering::Acquire);
+        let slow_after = self.slow_after();
         let is_timed = end != NEVER || slow_after != NEVER;
         let now = is_timed.then(clock);
         if now.is_some_and(|now| now >= end || now.saturating_sub(began) >= slow_after) {
@@ -192,6 +205,17 @@ impl Slices {
     #[inline]
     fn own_stripe(&self, own: OwnStripe) -> &Stripe {
         &self.stripes[own.index]
+    }
+
+    // ---- successes that have not been reported yet --------------------------------------------
+
+    #[inline]
+    pub(super) fn own_batch(&self) -> &Batch {
+        &self.own_stripe(OwnStripe::get()).batch
+    }
+
+    pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.stripes.iter().map(|stripe| &stripe.batch)
     }
 
     // ---- calls in flight ----------------------------------------------------------------------

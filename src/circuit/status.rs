@@ -3,7 +3,7 @@
 use crate::machine::{Effect, Machine, State, Ticket};
 
 /// The state of a circuit as calls read it without the lock: flags in the low bits, and the ticket of the
-/// closed period in the upper 53. At one transition per microsecond, tickets last for 285 years.
+/// closed period in the upper 52. At one transition per microsecond, tickets last for 142 years.
 ///
 /// A [`Permit`](super::Permit) carries the status word of its admission to the end of its call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,12 @@ impl StatusWord {
     pub(super) const COUNTS_ABANDONED: u64 = 1 << 9;
     /// The call was turned away and made all the same, so it never counts. Only permits have this flag.
     pub(super) const SHADOW: u64 = 1 << 10;
+    /// The observer need not learn of each success, but only how many there were. No observer of this kind exists
+    /// without the feature `metrics`.
+    pub(super) const BATCHED: u64 = if cfg!(feature = "metrics") { 1 << 11 } else { 0 };
     /// A call must do more at its end than be settled.
     pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT | Self::SHADOW;
-    const TICKET_SHIFT: u32 = 11;
+    pub(super) const TICKET_SHIFT: u32 = 12;
 
     /// The status of a circuit without a breaker. No ticket matches it, and it has no flags.
     pub(super) const NONE: Self = Self(0);

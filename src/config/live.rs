@@ -86,7 +86,8 @@ impl CircuitBreaker {
     ///   [half-open rule](CircuitBreakerBuilder::half_open) asks for fewer reports than there are already, the next
     ///   report decides.
     /// * If the new settings time calls and the former ones did not, the calls that are in flight already are never
-    ///   slow, and never abandoned too late.
+    ///   slow. [`abandoned_after`](CircuitBreakerBuilder::abandoned_after) applies to calls that are admitted after it
+    ///   has been set.
     ///
     /// The name and the listeners stay. Those of `settings` are ignored. The share of rejections that are enforced stays
     /// as well, unless `settings` [sets it](CircuitBreakerBuilder::enforcement). Listeners are notified by

@@ -41,9 +41,9 @@ impl<K> CircuitBreakerRegistryBuilder<K> {
 
     /// Sets how many circuits the registry keeps at most: at least 1, 1024 by default.
     ///
-    /// Choose a capacity larger than the number of keys in use. A circuit takes about 2 KiB of memory,
-    /// and more with a long count window. Another 150 bytes or so are reserved for each circuit when the
-    /// registry is built.
+    /// Choose a capacity larger than the number of keys in use. A circuit takes about
+    /// [600 bytes](crate::keyed#cost) of memory, and more once it has failed. Another 40 bytes or so are reserved for each
+    /// circuit when the registry is built.
     pub fn capacity(mut self, n: u32) -> Self {
         self.capacity = n;
         self

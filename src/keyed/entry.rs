@@ -1,6 +1,6 @@
 //! [`Entry`].
 
-use hashbrown::Equivalent;
+use equivalent::Equivalent;
 
 use super::link::Link;
 use crate::breaker::CircuitBreaker;

@@ -5,7 +5,7 @@ mod invalid;
 use std::fmt::{self, Display};
 use std::net::Ipv6Addr;
 
-use hashbrown::Equivalent;
+use equivalent::Equivalent;
 
 pub use self::invalid::InvalidHost;
 

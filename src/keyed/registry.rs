@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
 
+use equivalent::Equivalent;
 use foldhash::fast::RandomState;
-use hashbrown::Equivalent;
 
 use super::entry::Entry;
 use super::kept::Kept;

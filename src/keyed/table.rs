@@ -15,7 +15,7 @@
 //! A thread may therefore fail to find an entry that is taken out only for a moment. It is found with the lock held,
 //! so whoever has found nothing looks again with the lock before a circuit is created.
 
-use hashbrown::Equivalent;
+use equivalent::Equivalent;
 
 use super::entry::Entry;
 use super::link::{Arc, Link};

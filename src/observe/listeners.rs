@@ -182,11 +182,12 @@ impl Listeners {
 
 impl Observer for Listeners {
     fn watches(&self) -> Watches {
-        match self.interest() {
+        let listeners = match self.audience.interest() {
             Some(Interest::Durations) => Watches::Durations,
             Some(Interest::Calls) => Watches::Calls,
             _ => Watches::Nothing,
-        }
+        };
+        listeners.max(self.metrics.watches())
     }
 
     fn record(&self, machine: &Machine) -> bool {
@@ -225,5 +226,9 @@ impl Observer for Listeners {
 
     fn call_settled(&self, call: SettledCall) {
         self.notify_at_once(EventKind::Settled(Settled::new(&call)));
+    }
+
+    fn calls_succeeded(&self, n: u64) {
+        self.metrics.calls_succeeded(n);
     }
 }

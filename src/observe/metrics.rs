@@ -47,6 +47,7 @@
 //! A call increments one counter, without an allocation and without a lock of this crate. It reads the
 //! clock only if a setting needs it or the histogram is enabled.
 
+mod counters;
 mod handles;
 mod labels;
 mod late;
@@ -69,7 +70,7 @@ pub(super) use self::registry::RegistryMetrics;
 pub(crate) use self::series::Series;
 use super::{EventKind, Interest};
 use crate::circuit::sync::{Mutex, lock};
-use crate::circuit::{catch_panic, pool};
+use crate::circuit::{Watches, catch_panic, pool};
 use crate::machine::{Change, Machine, Tick};
 
 /// Updates the metrics that change with time, of all breakers: the seconds in each state, and the rates.
@@ -128,6 +129,10 @@ impl Metrics {
         Some(if self.series.has_durations() { Interest::Durations } else { Interest::Calls })
     }
 
+    pub(super) fn watches(&self) -> Watches {
+        if self.series.has_durations() { Watches::Durations } else { Watches::Batches }
+    }
+
     // ---- called with the circuit's lock held --------------------------------------------------
 
     pub(super) fn record(&self, change: &Change) {
@@ -152,24 +157,34 @@ impl Metrics {
         catch_panic(|| {
             let Some(handles) = self.series.handles() else { return };
             let entry = lock(&self.ledger).take();
-            handles.add(&entry, self.series.registrar());
+            let (counters, to) = (self.series.counters(), self.series.registrar());
+            counters.add_waiting(to);
+            handles.add(&entry, counters, to);
             self.series.keep(REFRESHES.load(Ordering::Relaxed));
         });
     }
 
     /// Counts what a single call did.
-    #[inline]
     pub(super) fn on_event(&self, kind: EventKind<'_>) {
         catch_panic(|| {
-            let found = self.series.found().or_else(|| self.find_recorder());
-            let Some(handles) = found else { return };
-            let to = self.series.registrar();
-            match kind {
-                EventKind::Settled(settled) => handles.count_call(settled, to),
-                EventKind::Rejected(rejected) => handles.count_rejection(rejected.reason(), to),
-                _ => {}
+            let handles = self.find_handles();
+            self.series.counters().count(kind, self.series.registrar());
+            if let (Some(handles), EventKind::Settled(settled)) = (handles, kind) {
+                handles.record_duration(settled);
             }
         });
+    }
+
+    /// Counts calls that have succeeded and were neither slow nor stale.
+    pub(super) fn calls_succeeded(&self, n: u64) {
+        catch_panic(|| {
+            self.find_handles();
+            self.series.counters().count_successes(n, self.series.registrar());
+        });
+    }
+
+    fn find_handles(&self) -> Option<&Handles> {
+        self.series.found().or_else(|| self.find_recorder())
     }
 
     #[cold]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{EventKind, Interest};
+use crate::circuit::Watches;
 use crate::machine::{Change, Machine, Tick};
 
 #[derive(Clone)]
@@ -41,6 +42,10 @@ impl Metrics {
         None
     }
 
+    pub(super) fn watches(&self) -> Watches {
+        Watches::Nothing
+    }
+
     pub(super) fn record(&self, _: &Change) {}
 
     #[inline]
@@ -50,6 +55,8 @@ impl Metrics {
 
     #[inline]
     pub(super) fn publish(&self) {}
+
+    pub(super) fn calls_succeeded(&self, _: u64) {}
 
     #[inline]
     pub(super) fn on_event(&self, _: EventKind<'_>) {}

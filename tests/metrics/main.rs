@@ -1,6 +1,7 @@
 //! What breakers record through the `metrics` facade, as seen by the Prometheus exporter and a debugging recorder.
 #![cfg(feature = "metrics")]
 
+mod batches;
 mod calls;
 mod conservation;
 mod exporters;

@@ -33,23 +33,30 @@ impl Ghosts {
     }
 
     fn bucket(&mut self, hash: u64) -> (&mut [u32; PLACES], u32) {
-        let mask = self.buckets.len() - 1;
-        (&mut self.buckets[hash as u32 as usize & mask], (hash >> 32) as u32 | 1)
+        let (mask, mixed) = (self.buckets.len() - 1, mix(hash));
+        (&mut self.buckets[mixed as u32 as usize & mask], ((mixed >> 32) as u32).max(1))
     }
+}
+
+/// Lets each half of a hash depend on all of its bits. The hashes of numbers in a row have a pattern, by which many of
+/// them might get into few buckets. This is the finalizer of SplitMix64.
+fn mix(hash: u64) -> u64 {
+    let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ hash >> 31
 }
 
 #[cfg(test)]
 mod tests {
-    use std::hash::BuildHasher;
-
-    use foldhash::fast::RandomState;
-
     use super::*;
+
+    /// A hash with a pattern.
+    fn hash(key: u32) -> u64 {
+        (u64::from(key) + 1).wrapping_mul(1 << 40 | 1 << 8)
+    }
 
     #[test]
     fn most_of_the_latest_keys_are_remembered_and_earlier_ones_are_forgotten() {
-        let hasher = RandomState::default();
-        let hash = |key: u32| hasher.hash_one(key);
         let mut ghosts = Ghosts::new(1000);
         (0..100_000).for_each(|key| ghosts.add(hash(key)));
         let mut remembered =

@@ -4,12 +4,13 @@ use std::iter::zip;
 
 use ::metrics::{Counter, Gauge, Histogram};
 
-use super::labels::{FORCED_STATES, OUTCOMES, REASONS, STATES, TIMED_STATES, TRANSITIONS};
+use super::counters::Counters;
+use super::labels::{FORCED_STATES, OUTCOMES, STATES, TIMED_STATES, TRANSITIONS};
 use super::late::Late;
 use super::ledger::Entry;
 use super::names::{
-    CALL_DURATION, CALLS, ENFORCEMENT, FORCED, PROBES_IN_FLIGHT, REJECTIONS, REOPENINGS, Registrar,
-    SLOW_CALLS, STALE_RESULTS, STATE, TRANSITIONS_TOTAL, WOULD_REJECT,
+    CALL_DURATION, ENFORCEMENT, FORCED, PROBES_IN_FLIGHT, REOPENINGS, Registrar, STATE,
+    TRANSITIONS_TOTAL,
 };
 use super::open_since::OpenSince;
 use super::reading::Gauges;
@@ -22,11 +23,6 @@ pub(super) struct Handles {
     seconds: [Seconds; TIMED_STATES.len()],
     transitions: [Late<Counter>; TRANSITIONS.len()],
     reopenings: Counter,
-    calls: [Counter; OUTCOMES.len()],
-    slow_calls: Late<Counter>,
-    stale_results: Counter,
-    rejections: [Late<Counter>; REASONS.len()],
-    would_reject: [Late<Counter>; OUTCOMES.len()],
     durations: Option<[Histogram; OUTCOMES.len()]>,
     enforcement: Late<Gauge>,
     forced: [Late<Gauge>; FORCED_STATES.len()],
@@ -38,7 +34,7 @@ pub(super) struct Handles {
 impl Handles {
     /// Registers the series that every circuit has, with the value zero.
     pub(super) fn register(to: &Registrar, durations: bool) -> Option<Self> {
-        let handles = to.find_recorder(|found| {
+        to.find_recorder(|found| {
             found.describe();
             Self {
                 states: STATES.map(|state| found.gauge(STATE, &[("state", state)])),
@@ -48,11 +44,6 @@ impl Handles {
                     Late::new(TRANSITIONS_TOTAL, &labels)
                 }),
                 reopenings: found.counter(REOPENINGS, &[]),
-                calls: OUTCOMES.map(|outcome| found.counter(CALLS, &[("outcome", outcome)])),
-                slow_calls: Late::new(SLOW_CALLS, &[]),
-                stale_results: found.counter(STALE_RESULTS, &[]),
-                rejections: REASONS.map(|reason| Late::new(REJECTIONS, &[("reason", reason)])),
-                would_reject: OUTCOMES.map(|o| Late::new(WOULD_REJECT, &[("outcome", o)])),
                 durations: durations.then(|| {
                     OUTCOMES.map(|outcome| found.histogram(CALL_DURATION, &[("outcome", outcome)]))
                 }),
@@ -62,43 +53,21 @@ impl Handles {
                 open_since: OpenSince::default(),
                 gauges: Gauges::default(),
             }
-        })?;
-        for reason in [RejectReason::Open, RejectReason::HalfOpen] {
-            handles.rejections[reason as usize].add(0, to);
-        }
-        Some(handles)
+        })
     }
 
-    // ---- what single calls do -----------------------------------------------------------------
-
-    #[inline]
-    pub(super) fn count_call(&self, settled: Settled, to: &Registrar) {
-        let outcome = settled.ending() as usize;
-        if settled.is_shadow() {
-            return self.would_reject[outcome].add(1, to);
-        }
-        self.calls[outcome].increment(1);
-        if settled.is_slow() {
-            self.slow_calls.add(1, to);
-        }
-        if settled.is_stale() {
-            self.stale_results.increment(1);
-        }
+    /// Records how long a call took.
+    pub(super) fn record_duration(&self, settled: Settled) {
         if let (Some(durations), Some(took)) = (&self.durations, settled.duration()) {
-            durations[outcome].record(took);
+            durations[settled.ending() as usize].record(took);
         }
     }
 
-    pub(super) fn count_rejection(&self, reason: RejectReason, to: &Registrar) {
-        self.rejections[reason as usize].add(1, to);
-    }
-
-    // ---- what circuits do ---------------------------------------------------------------------
-
-    pub(super) fn add(&self, entry: &Entry, to: &Registrar) {
-        self.late_counters().for_each(|counter| counter.add_waiting(to));
-        self.begin(entry, to);
-        self.add_sums(entry, to);
+    /// Adds what circuits have done. The series of calls that belong to it begin with it.
+    pub(super) fn add(&self, entry: &Entry, calls: &Counters, to: &Registrar) {
+        self.transitions.iter().for_each(|counter| counter.add_waiting(to));
+        self.begin(entry, calls, to);
+        self.add_sums(entry, calls, to);
         self.reopenings.increment(entry.reopenings.into());
         zip(&self.seconds, entry.nanos).for_each(|(seconds, nanos)| seconds.add(nanos));
         if let Some(transitions) = &entry.transitions {
@@ -112,23 +81,23 @@ impl Handles {
     }
 
     /// Begins the series that exist because of the settings.
-    fn begin(&self, entry: &Entry, to: &Registrar) {
+    fn begin(&self, entry: &Entry, calls: &Counters, to: &Registrar) {
         let Some(settings) = &entry.settings else { return };
         for (counter, _) in zip(&self.transitions, settings.transitions).filter(|(_, is)| *is) {
             counter.add(0, to);
         }
         if settings.slow_calls {
-            self.slow_calls.add(0, to);
+            calls.begin_slow_calls(to);
         }
         if settings.enforcement < 1.0 {
             self.enforcement.set(settings.enforcement, to);
-            self.would_reject.iter().for_each(|counter| counter.add(0, to));
+            calls.begin_would_reject(to);
         } else {
             self.enforcement.set_if_begun(1.0);
         }
     }
 
-    fn add_sums(&self, entry: &Entry, to: &Registrar) {
+    fn add_sums(&self, entry: &Entry, calls: &Counters, to: &Registrar) {
         let sums = &entry.sums;
         for (gauge, n) in zip(&self.states, sums.states).filter(|(_, n)| *n != 0) {
             gauge.increment(n as f64);
@@ -141,7 +110,7 @@ impl Handles {
         let are_waiting = self.forced.iter().any(Late::is_waiting);
         if are_waiting || sums.forced.iter().any(|n| *n != 0) {
             zip(&self.forced, sums.forced).for_each(|(gauge, n)| gauge.add(n, to));
-            self.rejections[RejectReason::ForcedOpen as usize].add(0, to);
+            calls.begin_rejections(RejectReason::ForcedOpen, to);
         }
     }
 
@@ -150,19 +119,12 @@ impl Handles {
     pub(super) fn keep(&self, to: &Registrar) {
         self.states.iter().for_each(|gauge| gauge.increment(0.0));
         self.seconds.iter().for_each(Seconds::keep);
-        self.calls.iter().for_each(|counter| counter.increment(0));
         self.reopenings.increment(0);
-        self.stale_results.increment(0);
-        self.late_counters().for_each(Late::keep);
+        self.transitions.iter().for_each(Late::keep);
         self.enforcement.keep();
         self.forced.iter().for_each(Late::keep);
         self.probes.keep();
         self.open_since.show(to);
         self.gauges.keep();
-    }
-
-    fn late_counters(&self) -> impl Iterator<Item = &Late<Counter>> {
-        let Self { transitions, rejections, would_reject, slow_calls, .. } = self;
-        transitions.iter().chain(rejections).chain(would_reject).chain([slow_calls])
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ::metrics::{Counter, Gauge};
 
 use super::names::{Found, Labels, Metric, Registrar};
+use crate::circuit::catch_panic;
 
 /// A series that begins when there is something to show. Most circuits are never operated by hand, for
 /// example, and have no series for that.
@@ -26,7 +27,7 @@ impl<T: Handle> Late<T> {
     /// Adds `n`, which may be zero, and begins the series if it has not begun yet.
     pub(super) fn add(&self, n: i64, to: &Registrar) {
         match self.get_or_begin(to) {
-            Some(handle) => handle.add(n + self.waiting.swap(0, Ordering::Relaxed)),
+            Some(handle) => handle.add(n + self.take_waiting()),
             None => _ = self.waiting.fetch_add(n, Ordering::Relaxed),
         }
     }
@@ -36,6 +37,10 @@ impl<T: Handle> Late<T> {
         if self.is_waiting() {
             self.add(0, to);
         }
+    }
+
+    fn take_waiting(&self) -> i64 {
+        if self.is_waiting() { self.waiting.swap(0, Ordering::Relaxed) } else { 0 }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -56,6 +61,14 @@ impl<T: Handle> Late<T> {
             let handle = to.find_recorder(|found| T::register(found, self.metric, &self.labels))?;
             Some(self.handle.get_or_init(|| handle))
         })
+    }
+}
+
+impl<T> Drop for Late<T> {
+    /// A handle is user code, and may panic when it is dropped.
+    fn drop(&mut self) {
+        let handle = self.handle.take();
+        catch_panic(|| drop(handle));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::counters::Counters;
 use super::handles::Handles;
 use super::names::Registrar;
 use crate::circuit::catch_panic;
@@ -22,6 +23,7 @@ struct Registration {
     registrar: Registrar,
     /// Whether there is a histogram of durations.
     has_durations: bool,
+    counters: Counters,
     handles: OnceLock<Handles>,
     /// The last [refresh](super::refresh) at which the recorder was told that the series are in use.
     kept: AtomicU64,
@@ -41,6 +43,7 @@ impl Series {
         Self(Arc::new(Registration {
             registrar: Registrar::new(breaker),
             has_durations,
+            counters: Counters::new(),
             handles: OnceLock::new(),
             kept: AtomicU64::new(0),
         }))
@@ -54,6 +57,10 @@ impl Series {
         self.0.has_durations
     }
 
+    pub(super) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
     /// Returns the handles if a recorder has been found already.
     #[inline]
     pub(super) fn found(&self) -> Option<&Handles> {
@@ -65,7 +72,7 @@ impl Series {
         self.found().or_else(|| self.register())
     }
 
-    /// Asked at every call while there is no recorder.
+    /// Asked for every event while there is no recorder.
     #[cold]
     fn register(&self) -> Option<&Handles> {
         self.registrar().find_recorder(|_| ())?;
@@ -79,6 +86,7 @@ impl Series {
         // The recorder is user code, so it does not run within `get_or_init`, where it would block other
         // threads. Registering twice has no further effect.
         let registered = Handles::register(&self.0.registrar, self.0.has_durations)?;
+        self.0.counters.begin(&self.0.registrar);
         Some(self.0.handles.get_or_init(|| registered))
     }
 
@@ -87,6 +95,7 @@ impl Series {
         if self.0.kept.swap(refresh, Ordering::Relaxed) != refresh {
             if let Some(handles) = self.found() {
                 handles.keep(self.registrar());
+                self.0.counters.keep();
             }
         }
     }
