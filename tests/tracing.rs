@@ -8,7 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::time::advance;
-use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, SlidingWindow};
+use tower_breaker::{
+    Backoff, CircuitBreaker, CircuitBreakerBuilder, HalfOpen, Operator, OperatorAction,
+    SlidingWindow,
+};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -103,6 +106,19 @@ async fn what_operators_do_is_logged_at_info_even_if_it_has_no_effect() {
     let actions = log.lines();
     let actions = actions.iter().filter_map(|line| line.split_once("action=")).map(|(_, a)| a);
     assert_eq!(actions.collect::<Vec<_>>(), ["\"resume\"", "\"trip\"", "\"trip\""]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_operated_and_why_is_logged_on_one_line() {
+    let log = Log::new(Level::INFO);
+    let breaker = sensitive().build().unwrap();
+    let operator = Operator::new("alice", "maintenance\nFAKE");
+    breaker.operate(OperatorAction::ForceClosed, operator).unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["by alice (maintenance\\nFAKE)", "actor=\"alice\"", "action=\"force_closed\""] {
+        assert!(lines[0].contains(part), "{part} in {}", lines[0]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
