@@ -50,7 +50,7 @@
 //! without a refresh, the counter lags behind by less than half a percent. Calls that end in another way, are slow or end
 //! too late are counted at once, and rejections as well.
 //!
-//! With the histogram of durations, or with a listener that wants [`Interest::Calls`](crate::Interest::Calls) or more, each
+//! With the histogram of durations, or with a listener that wants [`Interest::Calls`] or more, each
 //! call increments the counter of the recorder, for which the threads compete.
 //!
 //! A call reads the clock only if a setting needs it or the histogram is enabled.
