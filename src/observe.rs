@@ -20,7 +20,8 @@
 //!
 //! What a single call does is reported at once by the thread that makes the call. A call pays for that only
 //! if a listener or the metrics ask for it: a flag in the status word says so, and the permit carries the flag to the end
-//! of the call.
+//! of the call. The metrics alone do not need each success, but only how many there were. The circuit counts them, and
+//! reports them in batches.
 //!
 //! The metrics are not a listener. They must also count what listeners do themselves, and they must not wait
 //! for a listener that blocks. Changes are recorded under the lock as numbers that add up in any order, and

@@ -73,7 +73,7 @@ impl Counters {
         }
     }
 
-    /// Counts calls that have succeeded and were neither slow nor stale.
+    /// Counts calls that have succeeded and were neither slow nor late.
     pub(super) fn count_successes(&self, n: u64, to: &Registrar) {
         self.calls[Ending::Success as usize].add(n.try_into().unwrap_or(i64::MAX), to);
     }

@@ -91,7 +91,7 @@ static METADATA: Metadata<'static> =
 pub(super) struct Registrar {
     breaker: Arc<str>,
     /// The key of a series that is registered to find out whether there is a recorder. It is kept because
-    /// every call asks while there is none. It is one of the series that are registered anyway.
+    /// every event asks while there is none. It is one of the series that are registered anyway.
     test_key: Key,
     /// The address of the first recorder that was found, or zero. No other one is used. A recorder that is
     /// found again at this address is taken for the same, because the facade lends it for a moment only.
@@ -109,7 +109,7 @@ impl Registrar {
     }
 
     /// Passes the recorder of this thread to `register`, or returns `None` if there is none or another one
-    /// is in use. This has to be quick, because every call asks while there is no recorder.
+    /// is in use. This has to be quick, because every event asks while there is no recorder.
     pub(super) fn find_recorder<T>(&self, register: impl FnOnce(&Found<'_>) -> T) -> Option<T> {
         with_recorder(|recorder| {
             let address = (&raw const *recorder).addr();
