@@ -52,12 +52,6 @@ impl Listeners {
         &self.name
     }
 
-    /// Returns the greatest interest of any listener and of the metrics.
-    #[inline]
-    fn interest(&self) -> Option<Interest> {
-        self.audience.interest().max(self.metrics.interest())
-    }
-
     fn happened(&self) -> &Happened {
         self.happened.get_or_init(Box::default)
     }
@@ -116,9 +110,10 @@ impl Listeners {
         }
     }
 
+    /// Returns whether any listener or the metrics want events of this kind.
     #[inline]
     fn want(&self, interest: Interest) -> bool {
-        self.interest() >= Some(interest)
+        self.audience.interest() >= Some(interest) || self.metrics.interest() >= Some(interest)
     }
 
     fn notify_at_once(&self, kind: EventKind<'_>) {
