@@ -82,3 +82,57 @@ async fn all_that_is_loaded_is_less_than_sixty_kilobytes() {
     }
     assert!(size < 60_000, "{size}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_says_what_would_change_the_state_of_its_circuit() {
+    let state = |name: &str, act: fn(&CircuitBreaker)| {
+        let breaker = breaker(name);
+        act(&breaker);
+        breaker
+    };
+    let half_open = state("half_open", |it| {
+        it.force_open();
+        it.resume();
+        it.try_acquire().unwrap().success();
+        it.try_acquire().unwrap().success();
+        std::mem::forget(it.try_acquire().unwrap());
+    });
+    let circuits = [
+        state("forced_open", CircuitBreaker::force_open),
+        state("forced_closed", CircuitBreaker::force_closed),
+        state("in_shadow", |it| it.set_enforcement(0.0).unwrap()),
+        state("quarter", |it| it.set_enforcement(0.25).unwrap()),
+        state("waited", |it| it.trip()),
+        half_open,
+    ];
+    let admin = circuits.iter().fold(AdminService::new(), AdminService::breaker);
+    text(&admin, "/").await;
+    circuits[0].try_acquire().unwrap_err();
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    let page = text(&admin, "/").await;
+    let row = |name: &str| {
+        let from = page.split("<tr ").find(|row| row.contains(&format!(">{name}</a>")));
+        from.unwrap_or_else(|| panic!("{name} in {page}"))
+    };
+    for name in ["forced_open", "forced_closed"] {
+        assert!(row(name).contains("until an operator resumes it"), "{}", row(name));
+    }
+    assert!(row("in_shadow").contains(">shadow</span>"), "{}", row("in_shadow"));
+    assert!(row("quarter").contains("25 % enforced"), "{}", row("quarter"));
+    assert!(row("waited").contains("the next call is a probe"), "{}", row("waited"));
+    assert!(row("half_open").contains("1 more probe decides"), "{}", row("half_open"));
+    assert!(text(&AdminService::default(), "/").await.contains("There is no circuit to show."));
+    let first = text(&admin, "/?limit=1").await;
+    assert!(first.contains("The 1 that need attention most, of 6."), "{first}");
+}
+
+#[tokio::test]
+async fn everything_can_be_printed_for_debugging() {
+    let breaker = breaker("payments");
+    let admin = AdminService::new().breaker(&breaker);
+    assert_eq!(format!("{admin:?}"), "AdminService { operations: false, .. }");
+    assert_eq!(format!("{:?}", breaker.downgrade()), "WeakCircuitBreaker { .. }");
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let future = admin.oneshot(request);
+    assert!(format!("{:?}", future.await.unwrap().body()).contains("AdminBody"));
+}

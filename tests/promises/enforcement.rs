@@ -307,6 +307,23 @@ async fn a_call_that_is_let_through_is_told_as_a_would_be_rejection_and_at_its_e
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_lines_of_a_call_that_is_let_through_say_so() {
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    let to = lines.clone();
+    let breaker = shadow().on_event(move |event| to.lock().unwrap().push(event.to_string()));
+    let breaker = breaker.build().unwrap();
+    breaker.trip();
+    lines.lock().unwrap().clear();
+    let_through(&breaker).failure();
+    breaker.set_enforcement(0.25).unwrap();
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines[0], "test: would have rejected a call: the circuit is open");
+    assert!(lines[1].starts_with("test: a call ended: failure after 0"), "{lines:?}");
+    assert!(lines[1].ends_with(", let through although the circuit turned it away"));
+    assert_eq!(lines[2], "test: set_enforcement(0.25)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_call_is_told_once_as_ended_as_rejected_or_as_would_be_rejected() {
     let (breaker, told) = told();
     let breaker = breaker.enforcement(0.3).build().unwrap();

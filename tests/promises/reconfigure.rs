@@ -133,6 +133,36 @@ fn the_event_names_each_setting_that_has_changed_with_its_old_and_its_new_value(
 }
 
 #[test]
+fn a_change_of_a_setting_has_a_name_and_two_values() {
+    let changes = Arc::<Mutex<Vec<[String; 3]>>>::default();
+    let to = changes.clone();
+    let breaker = sensitive().on_event(move |event| {
+        if let EventKind::Reconfigured(it) = event.kind() {
+            let all = it.changes();
+            let texts = all.iter().map(|it| [it.setting(), it.from(), it.to()].map(str::to_owned));
+            to.lock().unwrap().extend(texts);
+        }
+    });
+    let breaker = breaker.build().unwrap();
+    breaker.reconfigure(sensitive().half_open(HalfOpen::consecutive_successes(2))).unwrap();
+    let expected = ["half_open", "1 success", "2 successes"].map(str::to_owned);
+    assert_eq!(*changes.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn the_answer_says_what_became_of_the_window() {
+    let answers = [
+        (Reconfigured::Unchanged, "unchanged"),
+        (Reconfigured::WindowKept, "window kept"),
+        (Reconfigured::WindowShortened, "window shortened"),
+        (Reconfigured::WindowRestarted, "window restarted"),
+    ];
+    for (answer, text) in answers {
+        assert_eq!(answer.to_string(), text);
+    }
+}
+
+#[test]
 fn the_share_that_is_enforced_stays_unless_the_new_settings_have_one() {
     let breaker = sensitive().build().unwrap();
     breaker.set_enforcement(0.25).unwrap();
