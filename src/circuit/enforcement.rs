@@ -22,11 +22,14 @@ pub(super) struct Enforcement {
 
 const ALL: u64 = u64::MAX;
 
+/// 2^64, as a literal because `powi` may be off by a little.
+const UNITS: f64 = 18_446_744_073_709_551_616.0;
+
 impl Enforcement {
     /// Sets the share, from 0.0 to 1.0. Called with the lock held.
     pub(super) fn set_share(&self, share: f64) {
-        // Exact, because a float below 1 has 53 bits. The cast saturates.
-        update(&self.share, (share * 2_f64.powi(64)) as u64);
+        // Exact, because the factor is a power of two. The cast saturates.
+        update(&self.share, (share * UNITS) as u64);
     }
 
     /// Forgets the credit of the breaker that the circuit worked for before.
