@@ -146,7 +146,7 @@ impl Circuit {
         if status.is(StatusWord::CLOSED) {
             return Ok((Admission::Closed(status.ticket()), beginning(status)));
         }
-        if status.is(StatusWord::OPEN) && status.is(StatusWord::FORCED) {
+        if status.is_forced_open() {
             return Err(Refusal::FORCED_OPEN);
         }
         let now = clock::now();

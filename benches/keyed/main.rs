@@ -9,6 +9,7 @@
 mod flood;
 mod reconfigure;
 mod threads;
+mod times;
 
 use std::future::{Future, Ready, ready};
 use std::hint::black_box;

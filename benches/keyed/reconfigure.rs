@@ -8,7 +8,7 @@ use tower_breaker::keyed::CircuitBreakerRegistry;
 use tower_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 use tower_breaker_benches::measure::median;
 
-use crate::flood::Times;
+use crate::times::Times;
 
 const CIRCUITS: u32 = 10_000;
 const CALLS: u32 = 100_000;

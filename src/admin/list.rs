@@ -52,11 +52,11 @@ impl Choice {
             .map_err(|error| Error::bad_request(error.body_text()))?;
         let state = match asked.state.as_deref() {
             None | Some("") => None,
-            Some("closed") => Some(State::Closed),
-            Some("open") => Some(State::Open),
-            Some("half_open") => Some(State::HalfOpen),
-            Some(_) => {
-                return Err(Error::bad_request("`state` is `closed`, `open` or `half_open`"));
+            Some(name) => {
+                let states = [State::Closed, State::Open, State::HalfOpen];
+                let found = states.into_iter().find(|state| state.name() == name);
+                let error = || Error::bad_request("`state` is `closed`, `open` or `half_open`");
+                Some(found.ok_or_else(error)?)
             }
         };
         let limit = match asked.limit.as_deref() {

@@ -37,11 +37,7 @@ impl CircuitBreaker {
 
     #[cold]
     fn try_acquire_if_not_closed(&self) -> Result<Permit, Rejected> {
-        match self.admit() {
-            Ok(permit) => Ok(permit),
-            Err(refusal) if self.circuit().enforces(refusal) => Err(self.reject(refusal)),
-            Err(refusal) => Ok(self.let_through(refusal)),
-        }
+        self.admit_or_let_through().map_err(|refusal| self.reject(refusal))
     }
 
     /// Waits until the circuit admits a call, and returns the permit of the call.
@@ -67,12 +63,10 @@ impl CircuitBreaker {
     pub async fn acquire(&self) -> Permit {
         let mut waiter = None;
         poll_fn(|cx| {
-            match self.admit() {
-                Ok(permit) => return Poll::Ready(permit),
-                Err(refusal) if waiter.is_none() && !self.circuit().enforces(refusal) => {
-                    return Poll::Ready(self.let_through(refusal));
-                }
-                Err(_) => {}
+            let is_first = waiter.is_none();
+            let admitted = if is_first { self.admit_or_let_through() } else { self.admit() };
+            if let Ok(permit) = admitted {
+                return Poll::Ready(permit);
             }
             let waiter = waiter.get_or_insert_with(|| Waiter::new(self.circuit()));
             waiter.register(cx);
@@ -96,6 +90,14 @@ impl CircuitBreaker {
             self.lease.listeners.probe_admitted();
         }
         Ok(permit)
+    }
+
+    /// Admits a call, or lets it through if its rejection is not enforced. Otherwise returns why it is rejected.
+    pub(crate) fn admit_or_let_through(&self) -> Result<Permit, Refusal> {
+        self.admit().or_else(|refusal| {
+            let is_enforced = self.circuit().enforces(refusal);
+            if is_enforced { Err(refusal) } else { Ok(self.let_through(refusal)) }
+        })
     }
 
     /// Begins the call of a probe, unless its slot has expired or was given to another caller.

@@ -2,7 +2,6 @@
 
 use super::observer::Watch;
 use super::permit::Permit;
-use super::status::StatusWord;
 use super::sync::{AtomicU64, Ordering, update};
 use super::{Circuit, beginning};
 use crate::machine::Refusal;
@@ -66,8 +65,7 @@ impl Circuit {
     }
 
     pub(crate) fn is_forced_open(&self) -> bool {
-        let status = self.status();
-        status.is(StatusWord::OPEN) && status.is(StatusWord::FORCED)
+        self.status().is_forced_open()
     }
 
     /// Returns the permit of a call that is made although it was turned away. Its result never counts.

@@ -65,6 +65,11 @@ impl StatusWord {
     }
 
     #[inline]
+    pub(super) fn is_forced_open(self) -> bool {
+        self.is(Self::OPEN) && self.is(Self::FORCED)
+    }
+
+    #[inline]
     pub(super) fn ticket(self) -> Ticket {
         self.0 >> Self::TICKET_SHIFT
     }

@@ -91,6 +91,9 @@ impl Template {
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.settings.fmt(f)
+        f.debug_struct("Template")
+            .field("name", &self.settings.name)
+            .field("rules", &self.current().rules)
+            .finish_non_exhaustive()
     }
 }

@@ -258,7 +258,7 @@ impl<K> CircuitBreakerRegistry<K> {
     /// [sets it](crate::CircuitBreakerBuilder::enforcement).
     ///
     /// The registry is locked only for a few circuits at a time. If two threads change the settings at the same
-    /// time, all circuits end with the same ones.
+    /// time, all circuits end with the same ones, except for a share that only one of the two sets.
     ///
     /// # Errors
     /// Returns an error if a setting is out of range, as

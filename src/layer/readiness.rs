@@ -283,12 +283,7 @@ impl Readiness {
         if let Some(permit) = admitted {
             return Ok(permit);
         }
-        match self.breaker.admit() {
-            Err(refusal) if !has_waited && !self.breaker.circuit().enforces(refusal) => {
-                Ok(self.breaker.let_through(refusal))
-            }
-            admitted => admitted,
-        }
+        if has_waited { self.breaker.admit() } else { self.breaker.admit_or_let_through() }
     }
 
     // ---- parts --------------------------------------------------------------------------------

@@ -100,21 +100,38 @@ impl fmt::Display for SettingChange {
 
 /// Returns the name and the value of each setting, for people.
 fn settings(rules: &Rules) -> [(&'static str, String); 14] {
+    // All fields are listed, so that none is forgotten.
+    let Rules {
+        consecutive_failures,
+        failure_count,
+        failure_rate,
+        slow_call_rate,
+        slow_call_duration,
+        window,
+        minimum_calls,
+        open_duration,
+        half_open,
+        probe_timeout,
+        abandoned_after,
+        max_retry_after,
+        trip_on_retry_after,
+        enforcement,
+    } = *rules;
     [
-        ("consecutive_failures", or_none(rules.consecutive_failures)),
-        ("failure_count_threshold", or_none(rules.failure_count)),
-        ("failure_rate_threshold", or_none(rules.failure_rate)),
-        ("slow_call_rate_threshold", or_none(rules.slow_call_rate)),
-        ("slow_call_duration_threshold", or_none(rules.slow_call_duration.map(Time))),
-        ("sliding_window", or_none(rules.window.map(WindowText))),
-        ("minimum_calls", rules.minimum_calls.to_string()),
-        ("open_duration", BackoffText(rules.open_duration).to_string()),
-        ("half_open", ProbesText(rules.half_open).to_string()),
-        ("probe_timeout", Time(rules.probe_timeout).to_string()),
-        ("abandoned_after", or_none(rules.abandoned_after.map(Time))),
-        ("max_retry_after", Time(rules.max_retry_after).to_string()),
-        ("trip_on_retry_after", rules.trip_on_retry_after.to_string()),
-        ("enforcement", rules.enforcement.to_string()),
+        ("consecutive_failures", or_none(consecutive_failures)),
+        ("failure_count_threshold", or_none(failure_count)),
+        ("failure_rate_threshold", or_none(failure_rate)),
+        ("slow_call_rate_threshold", or_none(slow_call_rate)),
+        ("slow_call_duration_threshold", or_none(slow_call_duration.map(Time))),
+        ("sliding_window", or_none(window.map(WindowText))),
+        ("minimum_calls", minimum_calls.to_string()),
+        ("open_duration", BackoffText(open_duration).to_string()),
+        ("half_open", ProbesText(half_open).to_string()),
+        ("probe_timeout", Time(probe_timeout).to_string()),
+        ("abandoned_after", or_none(abandoned_after.map(Time))),
+        ("max_retry_after", Time(max_retry_after).to_string()),
+        ("trip_on_retry_after", trip_on_retry_after.to_string()),
+        ("enforcement", enforcement.to_string()),
     ]
 }
 

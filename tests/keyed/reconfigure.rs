@@ -14,11 +14,11 @@ fn registry(template: CircuitBreakerBuilder) -> CircuitBreakerRegistry<u32> {
     CircuitBreakerRegistry::builder(template).capacity(20_000).build().unwrap()
 }
 
+/// Lets calls fail until the circuit opens. Returns after how many failures in a row it does.
 fn limit(breaker: &CircuitBreaker) -> u64 {
-    (0..).find(|_| {
+    while breaker.state() == State::Closed {
         breaker.try_acquire().unwrap().failure();
-        breaker.state() == State::Open
-    });
+    }
     match breaker.history().last().unwrap().cause() {
         Cause::ConsecutiveFailures { failures } => failures,
         other => panic!("{other:?}"),

@@ -53,8 +53,13 @@ async fn a_call_that_is_let_through_waits_for_the_inner_service_and_reaches_it()
     }
 }
 
+fn layer(breaker: &CircuitBreaker, backpressure: bool) -> CircuitBreakerLayer {
+    let layer = CircuitBreakerLayer::new(breaker.clone());
+    if backpressure { layer.backpressure() } else { layer }
+}
+
 fn with_backpressure(breaker: &CircuitBreaker) -> CircuitBreakerLayer {
-    CircuitBreakerLayer::new(breaker.clone()).backpressure()
+    layer(breaker, true)
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,8 +81,7 @@ async fn a_call_that_was_let_through_stays_a_shadow_call_if_the_circuit_closes_b
 async fn a_call_whose_readiness_was_granted_before_a_trip_is_let_through() {
     for backpressure in [false, true] {
         let breaker = half();
-        let layer = CircuitBreakerLayer::new(breaker.clone());
-        let layer = if backpressure { layer.backpressure() } else { layer };
+        let layer = layer(&breaker, backpressure);
         let (mut service, control) = behind(&layer);
         let (mut other, _) = behind(&layer);
         assert_ready_ok!(service.poll_ready());
@@ -92,8 +96,7 @@ async fn a_call_whose_readiness_was_granted_before_a_trip_is_let_through() {
 async fn a_call_that_is_let_through_is_decided_once_however_often_it_is_polled() {
     for backpressure in [false, true] {
         let breaker = half();
-        let layer = CircuitBreakerLayer::new(breaker.clone());
-        let layer = if backpressure { layer.backpressure() } else { layer };
+        let layer = layer(&breaker, backpressure);
         let (mut first, control) = behind(&layer);
         breaker.trip();
         control.set_ready(false);

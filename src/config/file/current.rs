@@ -30,17 +30,13 @@ fn fields(rules: &Rules) -> Fields {
     // The settings are given as `u32`, so these numbers fit.
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let time = |nanos: Nanos| Some(Duration::from_nanos(nanos));
-    let has_rule = rules.consecutive_failures.is_some()
-        || rules.failure_count.is_some()
-        || rules.failure_rate.is_some()
-        || rules.slow_call_rate.is_some();
-    Fields {
+    let mut fields = Fields {
         consecutive_failures: rules.consecutive_failures.map(number),
         failure_count_threshold: rules.failure_count.map(number),
         failure_rate_threshold: rules.failure_rate,
         slow_call_rate_threshold: rules.slow_call_rate,
         slow_call_duration_threshold: rules.slow_call_duration.and_then(time),
-        no_trip_rules: (!has_rule).then_some(true),
+        no_trip_rules: None,
         sliding_window: rules.window,
         minimum_calls: Some(number(rules.minimum_calls)),
         open_duration: Some(rules.open_duration),
@@ -50,5 +46,9 @@ fn fields(rules: &Rules) -> Fields {
         max_retry_after: time(rules.max_retry_after),
         trip_on_retry_after: Some(rules.trip_on_retry_after),
         enforcement: Some(rules.enforcement),
+    };
+    if !fields.has_trip_rule() {
+        fields.no_trip_rules = Some(true);
     }
+    fields
 }
