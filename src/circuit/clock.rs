@@ -11,7 +11,7 @@ use crate::machine::nanos;
 
 /// The tick of the anchor. It is far from both ends, because a clock that tokio has paused can show a
 /// time before the anchor: each paused runtime has a clock of its own, and they share one anchor.
-const MIDDLE: Tick = 1 << 62;
+const MIDDLE: Tick = 1 << 61;
 
 static ANCHOR: OnceLock<Instant> = OnceLock::new();
 

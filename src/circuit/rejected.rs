@@ -47,7 +47,7 @@ impl Rejected {
     /// While open, this is the rest of the open period. While half-open, it is the open period that would
     /// follow if the probes in flight failed now.
     ///
-    /// The value is exact to the nanosecond for times up to 146 years after the first breaker of the
+    /// The value is exact to the nanosecond for times up to 73 years after the first breaker of the
     /// process was built. Any later time counts as never, and is returned as 584 years.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -42,38 +42,46 @@ impl fmt::Display for RejectReason {
 /// is admitted.
 ///
 /// Both are packed into one integer, because a value that is written in parts and then moved as a whole
-/// stalls the processor (`cargo bench --bench rejection` shows the difference). The highest bit says
-/// that the circuit is half-open, and zero stands for a circuit that is forced open.
+/// stalls the processor (`cargo bench --bench rejection` shows the difference). The two highest bits are the
+/// reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal(u64);
 
 impl Refusal {
-    pub(crate) const FORCED_OPEN: Self = Self(0);
-    const HALF_OPEN: u64 = 1 << 63;
-    /// Stands for this tick and every later one. It is 146 years after the first breaker of the process.
-    const LATEST: Tick = Self::HALF_OPEN - 1;
+    pub(crate) const FORCED_OPEN: Self = Self::new(Self::FORCED, Self::LATEST);
+
+    const OPEN: u64 = 0;
+    const HALF_OPEN: u64 = 1;
+    const FORCED: u64 = 3;
+    const REASON_SHIFT: u32 = 62;
+    /// Stands for this tick and every later one. It is 73 years after the first breaker of the process.
+    const LATEST: Tick = (1 << Self::REASON_SHIFT) - 1;
 
     pub(crate) fn open(until: Tick) -> Self {
-        Self(until.min(Self::LATEST))
+        Self::new(Self::OPEN, until.min(Self::LATEST))
     }
 
     pub(crate) fn half_open(until: Tick) -> Self {
-        Self(Self::open(until).0 | Self::HALF_OPEN)
+        Self::new(Self::HALF_OPEN, until.min(Self::LATEST))
+    }
+
+    const fn new(reason: u64, until: Tick) -> Self {
+        Self(reason << Self::REASON_SHIFT | until)
     }
 
     pub(crate) fn reason(self) -> RejectReason {
-        match self {
-            Self::FORCED_OPEN => RejectReason::ForcedOpen,
-            Self(word) if word >= Self::HALF_OPEN => RejectReason::HalfOpen,
-            _ => RejectReason::Open,
+        match self.0 >> Self::REASON_SHIFT {
+            Self::OPEN => RejectReason::Open,
+            Self::HALF_OPEN => RejectReason::HalfOpen,
+            _ => RejectReason::ForcedOpen,
         }
     }
 
     /// Returns when the next probe may be admitted. Returns [`NEVER`] if that is too far away to be
     /// represented, and `None` if only an operator can close the circuit.
     pub(crate) fn until(self) -> Option<Tick> {
-        match self.0 & !Self::HALF_OPEN {
-            _ if self == Self::FORCED_OPEN => None,
+        match self.0 & Self::LATEST {
+            Self::LATEST if self == Self::FORCED_OPEN => None,
             Self::LATEST => Some(NEVER),
             until => Some(until),
         }

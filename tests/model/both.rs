@@ -14,11 +14,11 @@ use crate::story::{Event, Story};
 const YEAR: Nanos = 365 * 24 * 3600 * 1_000_000_000;
 
 /// The longest time that a run may take.
-pub(crate) const LAST: Nanos = 100 * YEAR;
+pub(crate) const LAST: Nanos = 50 * YEAR;
 
-/// Longer waits are compared as if they were this long. The last time that the circuit can represent is 146
+/// Longer waits are compared as if they were this long. The last time that the circuit can represent is 73
 /// years after the start of its clock, and a run may have got to [`LAST`].
-const NEVER: Nanos = 45 * YEAR;
+const NEVER: Nanos = 22 * YEAR;
 
 /// An error describes what is wrong.
 pub(crate) type Checked = Result<(), String>;
