@@ -43,7 +43,7 @@ impl Machine {
             return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
-        let until = window.map_or(NEVER, Window::step_end);
+        let until = window.map_or(NEVER, Window::step_end).min(self.forced.unwrap_or(NEVER));
         let are_rare = window.is_some() && counts.failures * RARE <= counts.calls;
         let loggable = if are_rare { 0 } else { self.results_that_cannot_trip(counts, streak) };
         match window {
@@ -58,12 +58,12 @@ impl Machine {
     }
 
     fn successes_may_trip(&self, counts: Counts) -> bool {
-        !self.forced && self.rules.successes_may_trip(counts)
+        !self.is_forced() && self.rules.successes_may_trip(counts)
     }
 
     /// Returns a number of further results that cannot trip the circuit, whatever they are.
     fn results_that_cannot_trip(&self, counts: Counts, streak: u64) -> u64 {
-        if self.forced {
+        if self.is_forced() {
             return Effect::MAX_LOGGED;
         }
         // Slow calls that are too few to be judged now may be enough once other calls have come.

@@ -12,7 +12,8 @@ pub enum RejectReason {
     Open,
     /// The circuit is half-open and every probe slot is taken.
     HalfOpen,
-    /// An operator holds the circuit open with [`force_open`](crate::CircuitBreaker::force_open).
+    /// An operator holds the circuit open with [`force_open`](crate::CircuitBreaker::force_open) or
+    /// [`force_open_for`](crate::CircuitBreaker::force_open_for).
     ForcedOpen,
 }
 
@@ -48,6 +49,7 @@ impl fmt::Display for RejectReason {
 pub(crate) struct Refusal(u64);
 
 impl Refusal {
+    /// Only an operator ends this.
     pub(crate) const FORCED_OPEN: Self = Self::new(Self::FORCED, Self::LATEST);
 
     const OPEN: u64 = 0;
@@ -65,6 +67,18 @@ impl Refusal {
         Self::new(Self::HALF_OPEN, until.min(Self::LATEST))
     }
 
+    pub(crate) fn forced_open(until: Tick) -> Self {
+        Self::new(Self::FORCED, until.min(Self::LATEST))
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     const fn new(reason: u64, until: Tick) -> Self {
         Self(reason << Self::REASON_SHIFT | until)
     }
@@ -75,6 +89,15 @@ impl Refusal {
             Self::HALF_OPEN => RejectReason::HalfOpen,
             _ => RejectReason::ForcedOpen,
         }
+    }
+
+    pub(crate) fn is_forced(self) -> bool {
+        self.reason() == RejectReason::ForcedOpen
+    }
+
+    /// Whether no probe is admitted at `now`.
+    pub(crate) fn holds(self, now: Tick) -> bool {
+        self.until().is_none_or(|until| now < until)
     }
 
     /// Returns when the next probe may be admitted. Returns [`NEVER`] if that is too far away to be
@@ -103,7 +126,9 @@ mod tests {
         let of = |refusal: Refusal| (refusal.reason(), refusal.until());
         assert_eq!(of(Refusal::open(5)), (RejectReason::Open, Some(5)));
         assert_eq!(of(Refusal::half_open(5)), (RejectReason::HalfOpen, Some(5)));
+        assert_eq!(of(Refusal::forced_open(5)), (RejectReason::ForcedOpen, Some(5)));
         assert_eq!(of(Refusal::FORCED_OPEN), (RejectReason::ForcedOpen, None));
+        assert_eq!(Refusal::forced_open(NEVER), Refusal::FORCED_OPEN);
     }
 
     #[test]
