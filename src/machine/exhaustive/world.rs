@@ -4,12 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::super::*;
+use super::steps::*;
 
-pub(super) const UNIT: Nanos = 1_000;
-pub(super) const WAIT: Nanos = 2 * UNIT;
-pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
-pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
-pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
 
 /// A time window holds any number of calls, so there would be infinitely many worlds without this limit.
@@ -59,57 +55,6 @@ enum Stage {
     Ready,
     Called,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Step {
-    /// Asks for admission and calls at once.
-    Acquire,
-    /// Asks for admission and, if that gives a probe slot, keeps it for later.
-    Reserve,
-    /// The inner service is ready for the caller that holds the slot.
-    SetReady(usize),
-    /// The holder of the slot calls.
-    Begin(usize),
-    Settle(usize, Report),
-    Pass(Nanos),
-    Operate(OperatorAction),
-    Reconfigure(usize),
-}
-
-/// How a world may break a guarantee.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
-    /// A stale result counts as one of the current period.
-    StaleResultsCount,
-    /// A probe that is dropped or ignored keeps its slot.
-    SlotIsKept,
-    /// A probe never expires.
-    ProbesNeverExpire,
-    /// A probe does not take its slot.
-    TwoInOneSlot,
-    /// The wait of an open period never ends.
-    OpenForEver,
-}
-
-const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];
-const ACTIONS: [Step; 6] = [
-    Step::Operate(OperatorAction::Trip),
-    Step::Operate(OperatorAction::Reset),
-    Step::Operate(OperatorAction::ForceOpen),
-    Step::Operate(OperatorAction::ForceClosed),
-    Step::Operate(OperatorAction::Resume),
-    Step::Operate(OperatorAction::SetEnforcement { share: 0.0 }),
-];
-/// All reports. Those that are counted come first.
-const REPORTS: [Report; 6] = [
-    Report::Success,
-    Report::Failure,
-    Report::FailureRetryAfter(3 * UNIT),
-    Report::SoftFailure { retry_after: 0 },
-    Report::Ignored,
-    Report::GivenUp,
-];
-const COUNTED: usize = 4;
 
 impl World {
     pub(super) fn new(rules: &Rules, fault: Option<Fault>) -> Self {
@@ -311,6 +256,9 @@ impl World {
         {
             *until = Tick::MAX;
         }
+        if let (Some(Fault::ForcedForEver), Some(until)) = (self.fault, &mut self.machine.forced) {
+            *until = (*until).max(Tick::MAX - 1);
+        }
     }
 
     fn new_period(&mut self) {
@@ -334,13 +282,15 @@ impl World {
         self.calls.iter().filter(|it| it.period == self.period && it.stage != Stage::Ready)
     }
 
-    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
-    /// probe plus the open wait, and the closed state can be reached.
+    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a probe plus
+    /// the open wait, or after it was forced for a time, and the closed state can be reached.
     fn check_not_stuck(&self) -> Result<(), String> {
         let mut machine = self.machine.clone();
         let mut now = self.now;
-        machine.operate(OperatorAction::Resume, now);
-        now += 2 * machine.probe_time() + LONGEST_WAIT;
+        if machine.forced == Some(NEVER) {
+            machine.operate(OperatorAction::Resume, now);
+        }
+        now += FORCE + 2 * machine.probe_time() + LONGEST_WAIT;
         for _ in 0..=PROBES {
             let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
             else {
@@ -386,8 +336,9 @@ impl World {
             Phase::HalfOpen { tally } => (2, 0, *tally),
         };
         let window = machine.window.as_ref().map(|window| window.as_seen_at(*now));
+        let forced = machine.forced.map(|end| if end == NEVER { NEVER } else { ahead(end) });
         let mut hasher = DefaultHasher::new();
-        (calls, phase, machine.forced, window, ago(machine.now)).hash(&mut hasher);
+        (calls, phase, forced, window, ago(machine.now)).hash(&mut hasher);
         (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
         let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
         let closed_for = machine.closed_time.total(*now).min(LONG);
