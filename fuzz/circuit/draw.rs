@@ -37,8 +37,8 @@ fn op(u: Bytes<'_, '_>) -> Result<Op> {
         8..=9 => Op::Advance(span(u)?),
         10 => Op::Trip,
         11 => Op::Reset,
-        12 => Op::ForceOpen,
-        13 => Op::ForceClosed,
+        12 => Op::ForceOpen(option(u, duration)?),
+        13 => Op::ForceClosed(option(u, duration)?),
         14 => Op::Resume,
         15 => Op::SetEnforcement(u.int_in_range(0..=64)?),
         16 => Op::Reconfigure(u.choose_index(2)?),
@@ -75,6 +75,7 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
             let mark = *u.choose(&[
                 Mark::RetryAfter,
                 Mark::ProbeDeadline,
+                Mark::ForceEnd,
                 Mark::SlowDuration,
                 Mark::AbandonedAfter,
                 Mark::Bucket,

@@ -38,11 +38,12 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 enum Phase {
-    /// All calls of the period, and the first of them that the window may hold.
+    /// All calls of the period, the first of them that the window may hold, and until when an operator holds the
+    /// circuit closed, if one does.
     Closed {
         calls: Vec<Call>,
         first: usize,
-        forced: bool,
+        forced: Option<Nanos>,
     },
     /// `asked` is the part of the wait that the callee has asked for.
     Open {
@@ -56,9 +57,16 @@ enum Phase {
         reported: Vec<Call>,
     },
     ForcedOpen {
+        until: Nanos,
         shown: Counts,
     },
 }
+
+/// When a force ends that only an operator ends.
+const NEVER: Nanos = Nanos::MAX;
+
+/// A force that would end later than this never ends: 73 years.
+const LATEST_END: Nanos = 73 * 365 * 24 * 3600 * 1_000_000_000;
 
 /// A recorded call.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +133,8 @@ pub(crate) struct Look {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) retry_after: Option<Nanos>,
+    pub(crate) is_forced: bool,
+    pub(crate) forced_for: Option<Nanos>,
     pub(crate) enforcement: f64,
 }
 
@@ -149,7 +159,7 @@ pub(crate) struct Refusal {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false };
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: None };
         Self {
             settings,
             now: 0,
@@ -167,11 +177,15 @@ impl Model {
         }
     }
 
-    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out.
+    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out, and
+    /// operators who no longer hold the circuit.
     pub(crate) fn advance(&mut self, by: Nanos) {
         self.now += by;
         while let Some(deadline) = self.first_deadline().filter(|deadline| *deadline <= self.now) {
             self.time_out(deadline);
+        }
+        if let Some(end) = self.forced_until().filter(|end| *end <= self.now) {
+            self.resume_at(end);
         }
     }
 
@@ -193,7 +207,7 @@ impl Model {
     pub(crate) fn try_acquire(&mut self) -> Answer {
         if let Phase::Open { since, wait, .. } = self.phase {
             if self.now >= since + wait {
-                self.half_open(Cause::WaitOver);
+                self.half_open(self.now, Cause::WaitOver);
             }
         }
         if let Some(reason) = self.refusal() {
@@ -273,7 +287,7 @@ impl Model {
 
     pub(crate) fn trip(&mut self) {
         match self.phase {
-            Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
+            Phase::Closed { forced: None, .. } | Phase::HalfOpen { .. } => {
                 self.open(self.now, self.counts(), Cause::Trip);
             }
             Phase::Open { since, wait, .. } if self.now >= since + wait => {
@@ -285,42 +299,58 @@ impl Model {
 
     pub(crate) fn reset(&mut self) {
         match self.phase {
-            Phase::ForcedOpen { .. } => {
+            Phase::ForcedOpen { until, .. } => {
                 self.opened = 0;
                 self.late_success = 0;
-                self.phase = Phase::ForcedOpen { shown: Counts::default() };
+                self.phase = Phase::ForcedOpen { until, shown: Counts::default() };
             }
             Phase::Closed { forced, .. } => self.close(self.now, forced, Cause::Reset),
-            _ => self.close(self.now, false, Cause::Reset),
+            _ => self.close(self.now, None, Cause::Reset),
         }
     }
 
-    pub(crate) fn force_open(&mut self) {
-        if !matches!(self.phase, Phase::ForcedOpen { .. }) {
+    pub(crate) fn force_open(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
+        if let Phase::ForcedOpen { until, .. } = &mut self.phase {
+            *until = end;
+        } else {
             let shown = self.counts();
             self.forget(self.now);
-            self.enter(Phase::ForcedOpen { shown }, self.now, Cause::ForceOpen, None);
+            self.enter(Phase::ForcedOpen { until: end, shown }, self.now, Cause::ForceOpen, None);
         }
+        self.advance(0);
     }
 
-    pub(crate) fn force_closed(&mut self) {
+    pub(crate) fn force_closed(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
         match &mut self.phase {
-            Phase::Closed { forced: true, .. } => {}
             Phase::Closed { forced, .. } => {
-                *forced = true;
-                self.closed_times.push(self.now);
+                if forced.replace(end).is_none() {
+                    self.closed_times.push(self.now);
+                }
             }
-            _ => self.close(self.now, true, Cause::ForceClosed),
+            _ => self.close(self.now, Some(end), Cause::ForceClosed),
         }
+        self.advance(0);
+    }
+
+    fn force_end(&self, duration: Option<Duration>) -> Nanos {
+        let end = duration.map_or(NEVER, |duration| self.now + duration.as_nanos());
+        if end > LATEST_END { NEVER } else { end }
     }
 
     pub(crate) fn resume(&mut self) {
+        self.resume_at(self.now);
+    }
+
+    fn resume_at(&mut self, at: Nanos) {
         match &mut self.phase {
-            Phase::Closed { forced: forced @ true, .. } => {
-                *forced = false;
-                self.closed_times.push(self.now);
+            Phase::Closed { forced, .. } => {
+                if forced.take().is_some() {
+                    self.closed_times.push(at);
+                }
             }
-            Phase::ForcedOpen { .. } => self.half_open(Cause::Resume),
+            Phase::ForcedOpen { .. } => self.half_open(at, Cause::Resume),
             _ => {}
         }
     }
@@ -405,7 +435,7 @@ impl Model {
         let counts = self.counts();
         let trips_on_request = self.settings.trip_on_retry_after && asked_to_wait;
         let cause = match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, trips_on_request),
+            (Phase::Closed { forced: None, .. }, _) => self.trip_rule(counts, trips_on_request),
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
@@ -427,7 +457,7 @@ impl Model {
         } else if matches!(self.phase, Phase::HalfOpen { .. })
             && self.decisive_reports() >= self.settings.half_open().count()
         {
-            self.close(at, false, Cause::ProbesSucceeded);
+            self.close(at, None, Cause::ProbesSucceeded);
         }
     }
 
@@ -445,12 +475,12 @@ impl Model {
         }
     }
 
-    fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
+    fn close(&mut self, at: Nanos, forced: Option<Nanos>, cause: Cause) {
         if cause == Cause::Reset || self.settings.forget_after() == 0 {
             self.opened = 0;
         }
         // Nothing is counted between two equal times.
-        self.closed_times = vec![at; if forced { 2 } else { 1 }];
+        self.closed_times = vec![at; if forced.is_some() { 2 } else { 1 }];
         self.late_success = 0;
         self.enter(Phase::Closed { calls: Vec::new(), first: 0, forced }, at, cause, None);
     }
@@ -479,9 +509,9 @@ impl Model {
         };
     }
 
-    fn half_open(&mut self, cause: Cause) {
+    fn half_open(&mut self, at: Nanos, cause: Cause) {
         let phase = Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() };
-        self.enter(phase, self.now, cause, None);
+        self.enter(phase, at, cause, None);
     }
 }
 
@@ -504,6 +534,8 @@ impl Model {
             failure_rate: self.rate(counts.failures, counts.calls),
             slow_call_rate: self.rate(counts.slow_calls, counts.calls),
             retry_after: self.retry_after(),
+            is_forced: self.forced_until().is_some(),
+            forced_for: self.forced_until().filter(|end| *end != NEVER).map(|end| end - self.now),
             enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
         }
     }
@@ -517,6 +549,15 @@ impl Model {
     pub(crate) fn first_deadline(&self) -> Option<Nanos> {
         let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
         in_flight.iter().map(|probe| probe.admitted + probe.time).min()
+    }
+
+    /// Returns until when an operator holds the circuit, if one does.
+    fn forced_until(&self) -> Option<Nanos> {
+        match self.phase {
+            Phase::Closed { forced, .. } => forced,
+            Phase::ForcedOpen { until, .. } => Some(until),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
     }
 
     /// Returns when the next call leaves the time window.
@@ -543,7 +584,7 @@ impl Model {
         match &self.phase {
             Phase::Closed { calls, first, .. } => count(&self.in_window(&calls[*first..]), calls),
             Phase::HalfOpen { reported, .. } => count(reported, reported),
-            Phase::Open { shown, .. } | Phase::ForcedOpen { shown } => *shown,
+            Phase::Open { shown, .. } | Phase::ForcedOpen { shown, .. } => *shown,
         }
     }
 
@@ -591,7 +632,8 @@ impl Model {
 
     fn retry_after(&self) -> Option<Nanos> {
         match self.phase {
-            Phase::Closed { .. } | Phase::ForcedOpen { .. } => None,
+            Phase::Closed { .. } | Phase::ForcedOpen { until: NEVER, .. } => None,
+            Phase::ForcedOpen { until, .. } => Some(until - self.now),
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
             Phase::HalfOpen { .. } if self.has_free_slot() => Some(0),
             Phase::HalfOpen { .. } => Some(self.next_wait(self.now)), // if the probes failed now
