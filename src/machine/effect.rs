@@ -133,15 +133,18 @@ mod tests {
         #[test]
         fn results_that_are_logged_trip_nothing_and_count_as_if_each_were_settled(
             rules in some_rules(),
-            forced in prop::bool::weighted(0.1),
+            forced in prop::option::weighted(0.2, prop::option::of(1_u64..300)),
             before in calls(60),
             pauses in [0_u64..4, 0_u64..120],
             after in calls(50),
+            later in 0_u64..300,
         ) {
             let mut machine = Machine::new(rules, 0, 0, START);
             let mut now = START;
-            if forced {
-                machine.operate(OperatorAction::ForceClosed, now);
+            if let Some(time) = forced {
+                machine.operate(time.map_or(OperatorAction::ForceClosed, |nanos| {
+                    OperatorAction::ForceClosedFor { duration: Duration::from_nanos(nanos) }
+                }), now);
             }
             for (failed, slow) in before {
                 settle(&mut machine, now, failed, slow);
@@ -157,6 +160,7 @@ mod tests {
                 Effect::Logged { capacity, until } => (capacity, until, true),
             };
             prop_assert!(now < until);
+            now = (now + later).min(until - 1);
             let results = after.into_iter().map(|(failed, _)| failed && may_fail);
             let results: Vec<bool> = results.take(capacity as usize).collect();
 

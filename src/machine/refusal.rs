@@ -95,9 +95,9 @@ impl Refusal {
         self.reason() == RejectReason::ForcedOpen
     }
 
-    /// Whether no probe is admitted at `now`.
+    /// Whether it is certain that no probe is admitted at `now`. After [`LATEST`](Self::LATEST) only the machine knows.
     pub(crate) fn holds(self, now: Tick) -> bool {
-        self.until().is_none_or(|until| now < until)
+        self == Self::FORCED_OPEN || now < self.0 & Self::LATEST
     }
 
     /// Returns when the next probe may be admitted. Returns [`NEVER`] if that is too far away to be
@@ -129,6 +129,16 @@ mod tests {
         assert_eq!(of(Refusal::forced_open(5)), (RejectReason::ForcedOpen, Some(5)));
         assert_eq!(of(Refusal::FORCED_OPEN), (RejectReason::ForcedOpen, None));
         assert_eq!(Refusal::forced_open(NEVER), Refusal::FORCED_OPEN);
+    }
+
+    #[test]
+    fn a_refusal_holds_until_its_end_or_as_long_as_it_can_tell() {
+        const LATEST: Tick = Refusal::LATEST;
+        for refusal in [Refusal::open, Refusal::half_open, Refusal::forced_open] {
+            assert_eq!([4, 5].map(|now| refusal(5).holds(now)), [true, false]);
+        }
+        assert_eq!([LATEST - 1, LATEST].map(|now| Refusal::open(NEVER).holds(now)), [true, false]);
+        assert!(Refusal::FORCED_OPEN.holds(NEVER));
     }
 
     #[test]
