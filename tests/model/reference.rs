@@ -345,10 +345,9 @@ impl Model {
 
     fn resume_at(&mut self, at: Nanos) {
         match &mut self.phase {
-            Phase::Closed { forced, .. } => {
-                if forced.take().is_some() {
-                    self.closed_times.push(at);
-                }
+            Phase::Closed { forced: forced @ Some(_), .. } => {
+                *forced = None;
+                self.closed_times.push(at);
             }
             Phase::ForcedOpen { .. } => self.half_open(at, Cause::Resume),
             _ => {}

@@ -139,10 +139,10 @@ async fn resume_ends_it_early_and_reset_keeps_its_end() {
 #[tokio::test(start_paused = true)]
 async fn no_time_at_all_is_over_at_once() {
     let breaker = breaker();
-    breaker.force_open_for(0 * SECOND);
+    breaker.force_open_for(Duration::ZERO);
     assert_eq!((breaker.state(), breaker.snapshot().is_forced()), (State::HalfOpen, false));
     permit(&breaker).failure();
-    breaker.force_closed_for(0 * SECOND);
+    breaker.force_closed_for(Duration::ZERO);
     assert_eq!((breaker.state(), breaker.snapshot().is_forced()), (State::Closed, false));
     permit(&breaker).failure();
     assert_eq!(breaker.state(), State::Open);
