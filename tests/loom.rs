@@ -406,11 +406,13 @@ fn a_rejection_tells_the_reason_and_the_time_of_the_same_period() {
         breaker.trip();
         let other = {
             let breaker = breaker.clone();
-            spawn(move || breaker.force_open_for(SECOND))
+            spawn(move || {
+                let rejected = breaker.try_acquire().unwrap_err();
+                let is_forced = rejected.reason() == RejectReason::ForcedOpen;
+                assert_eq!(is_forced, rejected.retry_after() == Some(SECOND), "{rejected}");
+            })
         };
-        let rejected = breaker.try_acquire().unwrap_err();
-        let is_forced = rejected.reason() == RejectReason::ForcedOpen;
-        assert_eq!(is_forced, rejected.retry_after() == Some(SECOND));
+        breaker.force_open_for(SECOND);
         other.join().unwrap();
     });
 }
