@@ -10,7 +10,7 @@ mod world;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use self::steps::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, UNIT, WAIT};
+use self::steps::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT};
 use self::world::World;
 use super::*;
 
@@ -31,6 +31,7 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         minimum_calls: 2,
         open_duration: if times { growing.forget_after(nanos(2 * UNIT)) } else { constant },
         half_open,
+        ramp: 0,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),
         max_retry_after: 2 * UNIT,
@@ -48,6 +49,7 @@ fn others(rules: &Rules) -> Rules {
     let times = rules.slow_call_duration.is_none();
     Rules {
         consecutive_failures: Some(1),
+        ramp: RAMP,
         ..self::rules(half_open, SlidingWindow::count(1), times)
     }
 }
@@ -89,6 +91,7 @@ fn every_kind_of_rules() -> Vec<Rules> {
                 all.push(rules(half_open, window, times));
             }
         }
+        all.push(Rules { ramp: RAMP, ..rules(half_open, time, false) });
     }
     all
 }

@@ -12,6 +12,8 @@ pub(crate) struct View {
     pub(crate) forced: bool,
     /// How long the circuit remains forced, or `None` if it is not or remains so until `resume`.
     pub(crate) forced_for: Option<Nanos>,
+    /// The share of calls that are admitted, from 0.0 to 1.0.
+    pub(crate) admitted_share: f64,
     /// How long the circuit has been in this state.
     pub(crate) age: Nanos,
     pub(crate) cause: Option<Cause>,
@@ -25,6 +27,16 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Whether the trip rules apply: the circuit is closed or recovering.
+    pub(crate) fn may_trip(&self) -> bool {
+        self.admitted_share > 0.0
+    }
+
+    /// Whether the circuit is half-open and admits a share of the calls.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.may_trip() && self.state == State::HalfOpen
+    }
+
     /// Returns the failure rate and the slow-call rate, or `None` below the minimum number of calls.
     pub(crate) fn rates(&self) -> [Option<f64>; 2] {
         let Counts { calls, failures, slow } = self.tally.counts;
@@ -51,6 +63,7 @@ impl Machine {
             state: self.state(),
             forced: self.is_forced(),
             forced_for: self.forced.filter(|end| *end != NEVER).map(until),
+            admitted_share: self.admitted_share(now),
             age: now.saturating_sub(self.since),
             cause: self.cause,
             tally: self.tally(now),

@@ -1,6 +1,7 @@
 //! [`Listeners`]: who is notified of what happens to a circuit, and in which order.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::audience::Audience;
 use super::event::{Event, EventKind};
@@ -138,6 +139,7 @@ impl Listeners {
                 Notification::Reconfigured(reconfiguration, operator::operator())
             }
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
+            Occurrence::Recovering { over } => Notification::Recovering(Duration::from_nanos(over)),
             Occurrence::Changed(change) => {
                 Notification::Transition(Transition::new(self.name().clone(), change))
             }
@@ -165,6 +167,7 @@ impl Listeners {
                 notify_of(event(EventKind::Reconfigured(&reconfiguration)).by(by.as_deref()));
             }
             Notification::ProbeTimedOut => notify(EventKind::ProbeTimedOut),
+            Notification::Recovering(over) => notify(EventKind::Recovering { over }),
             Notification::Missed(missed) => {
                 notify(EventKind::Lagged { missed: missed.events });
                 if missed.transitions > 0 {

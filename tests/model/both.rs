@@ -204,6 +204,8 @@ impl Both {
             Mark::ForceEnd => self.model.look().forced_for.unwrap_or(0),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
             Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
+            Mark::RampStep => (self.settings.ramp() / 10).max(1),
+            Mark::Ramp => self.settings.ramp(),
             Mark::Forgetting => self.settings.forget_after().min(LAST),
             Mark::Bucket => step,
             Mark::NextBucket => step - (now - self.model.grid_start()) % step,
@@ -275,6 +277,7 @@ fn seen(circuit: &CircuitBreaker) -> Look {
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
         is_forced: snapshot.is_forced(),
         forced_for: snapshot.forced_for().map(|d| d.as_nanos()),
+        admitted_share: snapshot.admitted_share(),
         enforcement: snapshot.enforcement(),
     }
 }

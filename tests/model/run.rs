@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tower_breaker::{RejectReason, State};
+use tower_breaker::{Permit, RejectReason, State};
 
 use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
@@ -66,7 +66,9 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
     for op in run.ops.iter().filter(|op| !matches!(op, Op::Reconfigure(_))) {
         let before = both.admitted;
         let ended = both.apply(*op).await?;
-        if both.real.state() != State::HalfOpen || matches!(op, Op::ForceOpen(_)) {
+        let is_recovering = both.real.snapshot().admitted_share() > 0.0;
+        let is_half_open = both.real.state() == State::HalfOpen && !is_recovering;
+        if !is_half_open || matches!(op, Op::ForceOpen(_)) {
             (successes, probes) = (0, Vec::new());
             continue;
         }
@@ -100,8 +102,15 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     }
     both.abandon_all(run.leak_at_the_end);
     tokio::time::advance(duration(longest)).await;
+    // A circuit that recovers admits one call of ten at least.
+    let attempts = if both.real.snapshot().admitted_share() > 0.0 { 10 } else { 1 };
+    let admitted = |answer: &Result<Permit, _>| answer.as_ref().is_ok_and(|it| !it.is_shadow());
+    let mut answer = both.real.try_acquire();
+    for _ in 1..attempts {
+        answer = if admitted(&answer) { answer } else { both.real.try_acquire() };
+    }
     let is_forced_open = forced_open_for(&run.ops).is_some_and(|forced_for| forced_for > LAST);
-    match (both.real.try_acquire(), is_forced_open) {
+    match (answer, is_forced_open) {
         (Ok(permit), false) if permit.is_shadow() => Err("the circuit is stuck".into()),
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),

@@ -7,6 +7,8 @@ use super::super::*;
 pub(super) const UNIT: Nanos = 1_000;
 pub(super) const WAIT: Nanos = 2 * UNIT;
 pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
+/// The share of a ramp is 0.1 at first, and 0.5 in the middle.
+pub(super) const RAMP: Nanos = 2 * UNIT;
 pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 /// For how long an operator forces the circuit.
