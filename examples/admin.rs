@@ -32,7 +32,12 @@ async fn call(breaker: CircuitBreaker, fails: Fails) {
         if let Ok(permit) = breaker.try_acquire() {
             let slow = breaker.name() == "reports" && n % 3 == 0;
             sleep(Duration::from_millis(if slow { 150 } else { 5 })).await;
-            if fails(began.elapsed().as_secs(), n) { permit.failure() } else { permit.success() }
+            if fails(began.elapsed().as_secs(), n) {
+                permit.describe_failure("connection refused (os error 111)");
+                permit.failure();
+            } else {
+                permit.success();
+            }
         }
         sleep(Duration::from_millis(1000 / CALLS_PER_SECOND)).await;
     }
@@ -43,7 +48,12 @@ async fn crawl(hosts: CircuitBreakerRegistry<String>) {
     for n in 0_u64.. {
         let host = n * 7 % 200;
         if let Ok(permit) = hosts.try_acquire(&format!("host-{host}.example.com")) {
-            if host % 20 == 3 { permit.failure() } else { permit.success() }
+            if host % 20 == 3 {
+                permit.describe_failure("no answer within 5s");
+                permit.failure();
+            } else {
+                permit.success();
+            }
         }
         sleep(Duration::from_millis(3)).await;
     }

@@ -18,11 +18,11 @@ pub use self::weak::WeakCircuitBreaker;
 use crate::circuit::Name;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Observer, Outcome};
+use crate::circuit::{Circuit, Observer, Outcome, clock};
 use crate::machine::{OperatorAction, Rules, State};
 #[cfg(feature = "admin")]
 use crate::observe::Watcher;
-use crate::observe::{Audience, Listeners, Series, Transition, Transitions};
+use crate::observe::{Audience, LastFailure, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
 /// A circuit breaker: a cheap handle to a circuit, which all clones of the handle share.
@@ -274,6 +274,42 @@ impl CircuitBreaker {
     pub fn history(&self) -> Vec<Transition> {
         let listeners = &self.lease.listeners;
         self.circuit().inspect(|machine, now| listeners.history(machine.unrecorded_change(now)))
+    }
+
+    /// Says what went wrong with a call, in words, before its failure is reported.
+    ///
+    /// [`Permit::describe_failure`](crate::Permit::describe_failure) does the same where there is a permit, and says what
+    /// becomes of the text. Tower services have [`Describing`](crate::Describing) for it.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{CircuitBreaker, Outcome};
+    ///
+    /// # async fn query() -> Result<u32, std::io::Error> { Err(std::io::Error::other("no such table")) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::new("database");
+    /// let answer = breaker.call_with(query(), |result| match result {
+    ///     Ok(_) => Outcome::Success,
+    ///     Err(error) => {
+    ///         breaker.describe_failure(error);
+    ///         Outcome::Failure
+    ///     }
+    /// });
+    /// assert!(answer.await.is_err());
+    /// assert_eq!(breaker.last_failure().unwrap().text(), "no such table");
+    /// # });
+    /// ```
+    pub fn describe_failure(&self, what: impl fmt::Display) {
+        self.lease.listeners.describe_failure(clock::now(), &what);
+    }
+
+    /// Returns the last failure that was [described](Self::describe_failure), or `None` if none was.
+    ///
+    /// It stays until another one is described, also while the circuit recovers and when it is
+    /// [reset](Self::reset).
+    #[must_use]
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.lease.listeners.last_failure()
     }
 
     #[inline]

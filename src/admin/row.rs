@@ -7,7 +7,7 @@ use super::numbers::Found;
 use crate::breaker::CircuitBreaker;
 use crate::config::Config;
 use crate::machine::State;
-use crate::observe::Transition;
+use crate::observe::{LastFailure, Transition};
 use crate::snapshot::Snapshot;
 
 #[derive(Serialize)]
@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) sentence: String,
     pub(super) snapshot: Snapshot,
     pub(super) rejections_per_second: Option<f64>,
+    pub(super) last_failure: Option<LastFailure>,
     pub(super) history: Vec<Past>,
 }
 
@@ -49,6 +50,7 @@ impl Row {
         let snapshot = breaker.snapshot();
         let history = breaker.history().iter().map(Past::new).collect();
         let sentence = snapshot.to_string();
+        let last_failure = breaker.last_failure();
         Self {
             number,
             name: breaker,
@@ -56,6 +58,7 @@ impl Row {
             sentence,
             snapshot,
             rejections_per_second,
+            last_failure,
             history,
         }
     }

@@ -136,3 +136,24 @@ async fn everything_can_be_printed_for_debugging() {
     let future = admin.oneshot(request);
     assert!(format!("{:?}", future.await.unwrap().body()).contains("AdminBody"));
 }
+
+#[tokio::test]
+async fn the_text_of_the_last_failure_is_shown_and_is_only_text() {
+    let breaker = breaker("payments");
+    let admin = AdminService::new().breaker(&breaker);
+    assert_eq!(json(&admin, "/api/circuits").await["circuits"][0]["last_failure"], Value::Null);
+    let permit = breaker.try_acquire().unwrap();
+    permit.describe_failure("<script>alert(1)</script>\n\u{202e}");
+    permit.failure();
+    // In the row, and next to the facts and the transition of a single circuit.
+    for (path, times) in [("/", 1), ("/?circuit=1", 3)] {
+        let page = text(&admin, path).await;
+        let shown = "&lt;script&gt;alert(1)&lt;/script&gt;\\n\\u{202e}";
+        assert_eq!(page.matches(shown).count(), times, "{page}");
+        assert!(!page.contains("<script>alert"), "{page}");
+    }
+    let circuit = json(&admin, "/api/circuits/1").await;
+    assert_eq!(circuit["last_failure"]["text"], "<script>alert(1)</script>\n\u{202e}");
+    assert!(circuit["last_failure"]["ago_seconds"].is_number());
+    assert_eq!(circuit["transitions"][0]["last_failure"]["text"], circuit["last_failure"]["text"]);
+}

@@ -79,6 +79,9 @@ pub(super) fn panel(
     fact("Failed", snapshot.failures().to_string())?;
     fact("Slow", snapshot.slow_calls().to_string())?;
     fact("Failures in a row", snapshot.consecutive_failures().to_string())?;
+    if let Some(last) = &row.last_failure {
+        fact("Last failure", format!("{last} ({} ago)", Length(last.at().elapsed())))?;
+    }
     if let Some(rate) = row.rejections_per_second {
         fact("Rejected", per_second(rate))?;
     }
@@ -99,9 +102,13 @@ pub(super) fn panel(
             let cause = Html(transition.cause());
             write!(
                 f,
-                "<li><time>{ago} ago</time> {from} → <b class=\"{}\">{to}</b> <span>{cause}</span></li>",
+                "<li><time>{ago} ago</time> {from} → <b class=\"{}\">{to}</b> <span>{cause}</span>",
                 to.name()
             )?;
+            if let Some(last) = transition.last_failure() {
+                write!(f, "<q>{}</q>", Html(last))?;
+            }
+            f.write_str("</li>")?;
         }
         f.write_str("</ol>")?;
     }

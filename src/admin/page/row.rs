@@ -31,12 +31,12 @@ pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt
         }
         write!(f, "</td><td class=\"since\">{}</td>", Length(snapshot.age()))?;
         let why = snapshot.cause().map(|cause| cause.to_string()).unwrap_or_default();
-        write!(
-            f,
-            "<td class=\"why\">{}</td><td class=\"next\">{}</td>",
-            Html(why),
-            Html(Next(snapshot))
-        )?;
+        write!(f, "<td class=\"why\">{}", Html(why))?;
+        if let Some(last) = row.last_failure.as_ref().filter(|_| snapshot.state() != State::Closed)
+        {
+            write!(f, "<small title=\"The last failure\">{}</small>", Html(last))?;
+        }
+        write!(f, "</td><td class=\"next\">{}</td>", Html(Next(snapshot)))?;
         let near = snapshot.trip_rules().next().as_ref().map(TripRule::progress);
         write!(f, "<td class=\"near\">{}</td>", Near(near))?;
         let failed = snapshot.failure_rate().map(|rate| format!("{:.0} %", 100.0 * rate));
