@@ -121,6 +121,11 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     assert!(row("quarter").contains("25 % enforced"), "{}", row("quarter"));
     assert!(row("waited").contains("the next call is a probe"), "{}", row("waited"));
     assert!(row("half_open").contains("1 more probe decides"), "{}", row("half_open"));
+    assert!(
+        row("half_open").contains("data-label=\"probes in flight\">1<"),
+        "{}",
+        row("half_open")
+    );
     assert!(text(&AdminService::default(), "/").await.contains("There is no circuit to show."));
     let first = text(&admin, "/?limit=1").await;
     assert!(first.contains("The 1 that need attention most, of 6."), "{first}");

@@ -79,6 +79,9 @@ pub(super) fn panel(
     fact("Failed", snapshot.failures().to_string())?;
     fact("Slow", snapshot.slow_calls().to_string())?;
     fact("Failures in a row", snapshot.consecutive_failures().to_string())?;
+    if snapshot.state() == State::HalfOpen {
+        fact("Probes in flight", snapshot.probes_in_flight().to_string())?;
+    }
     if let Some(last) = &row.last_failure {
         fact("Last failure", format!("{last} ({} ago)", Length(last.at().elapsed())))?;
     }

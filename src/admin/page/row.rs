@@ -10,7 +10,7 @@ use crate::machine::State;
 use crate::snapshot::{Length, Snapshot, TripRule};
 
 const HEADINGS: &str = "<table><thead><tr><th>State</th><th>Circuit</th><th>Since</th><th>Why</th><th>Next</th>\
-    <th>Near</th><th class=\"n\">Failed</th><th class=\"n\">In flight</th><th class=\"n\">Rejected</th>\
+    <th>Near</th><th class=\"n\">Failed</th><th class=\"n\">Probes in flight</th><th class=\"n\">Rejected</th>\
     <th>Last 10 min</th></tr></thead><tbody>";
 
 pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt::Result {
@@ -43,7 +43,7 @@ pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt
         write!(f, "<td class=\"n failed\" data-label=\"failed\">{}</td>", Or(failed))?;
         let probes = snapshot.probes_in_flight();
         let probes = (snapshot.state() == State::HalfOpen).then(|| probes.to_string());
-        write!(f, "<td class=\"n probes\" data-label=\"in flight\">{}</td>", Or(probes))?;
+        write!(f, "<td class=\"n probes\" data-label=\"probes in flight\">{}</td>", Or(probes))?;
         let rejected = row.rejections_per_second.filter(|rate| *rate > 0.0).map(per_second);
         write!(f, "<td class=\"n rejected\" data-label=\"rejected\">{}</td>", Or(rejected))?;
         write!(f, "<td class=\"past {state}\">{}</td></tr>", Picture(row))?;
