@@ -169,6 +169,10 @@
 //! noticed. At most 16 clients may follow at the same time, and others get the status 503 with `retry-after`. The place of
 //! a client is free as soon as its connection is closed.
 //!
+//! A stream never ends by itself, so a server that shuts down gracefully would wait for it. Call
+//! [`end_streams`](AdminService::end_streams) when it begins to shut down. A client that has stopped reading delays the
+//! shutdown all the same, as it does with any response, so limit the time that the server waits.
+//!
 //! # What it costs
 //!
 //! A healthy call pays nothing. A rejected call increments a counter if its circuit has been listed. Listing looks at
