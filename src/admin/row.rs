@@ -66,6 +66,14 @@ impl Row {
     pub(super) fn name(&self) -> &str {
         self.name.name()
     }
+
+    /// Returns the name without that of the registry, which is shown below it.
+    pub(super) fn short_name(&self) -> &str {
+        let registry = self.registry.as_deref();
+        let key =
+            registry.and_then(|registry| self.name().strip_prefix(registry)?.strip_prefix('/'));
+        key.unwrap_or(self.name())
+    }
 }
 
 impl Past {

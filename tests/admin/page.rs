@@ -162,3 +162,19 @@ async fn the_text_of_the_last_failure_is_shown_and_is_only_text() {
     assert!(circuit["last_failure"]["ago_seconds"].is_number());
     assert_eq!(circuit["transitions"][0]["last_failure"]["text"], circuit["last_failure"]["text"]);
 }
+
+#[tokio::test]
+async fn a_circuit_of_a_registry_is_shown_by_its_key_under_the_registry() {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    let template = CircuitBreaker::builder("crawler").consecutive_failures(1);
+    let hosts: CircuitBreakerRegistry<String> =
+        CircuitBreakerRegistry::builder(template).build().unwrap();
+    hosts.get_or_create("example.com");
+    let page = text(&AdminService::new().registry(&hosts), "/").await;
+    let row = "title=\"crawler/example.com\">example.com</a><small>in crawler</small>";
+    assert!(page.contains(row), "{page}");
+    // A name that merely looks like it is shown in full.
+    let page = text(&AdminService::new().breaker(&breaker("crawler/example.com")), "/").await;
+    assert!(page.contains(">crawler/example.com</a></td>"), "{page}");
+}

@@ -105,13 +105,13 @@ pub(super) fn panel(
             let cause = Html(transition.cause());
             write!(
                 f,
-                "<li><time>{ago} ago</time> {from} → <b class=\"{}\">{to}</b> <span>{cause}</span>",
+                "<li><time>{ago} ago</time><div>{from} → <b class=\"{}\">{to}</b> <span>{cause}</span>",
                 to.name()
             )?;
             if let Some(last) = transition.last_failure() {
                 write!(f, "<q>{}</q>", Html(last))?;
             }
-            f.write_str("</li>")?;
+            f.write_str("</div></li>")?;
         }
         f.write_str("</ol>")?;
     }

@@ -18,13 +18,14 @@ pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt
     for row in rows {
         let Row { number, snapshot, .. } = row;
         let (name, state) = (Name(row.name()), snapshot.state().name());
+        let short_name = Name(row.short_name());
         let current = if choice.circuit == Some(*number) { " aria-current=\"true\"" } else { "" };
         let link = Link { state: choice.state, limit: choice.limit, circuit: Some(*number) };
         write!(f, "<tr id=\"r{number}\" class=\"{}\"{current}>", class(snapshot))?;
         write!(f, "<td class=\"state\">{}</td>", Badge(snapshot))?;
         write!(
             f,
-            "<td class=\"name\"><a id=\"a{number}\" href=\"{link}\" title=\"{name}\">{name}</a>"
+            "<td class=\"name\"><a id=\"a{number}\" href=\"{link}\" title=\"{name}\">{short_name}</a>"
         )?;
         if let Some(registry) = &row.registry {
             write!(f, "<small>in {}</small>", Name(registry))?;
