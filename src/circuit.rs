@@ -44,6 +44,7 @@ mod permit;
 pub(crate) mod pool;
 mod reading;
 mod rejected;
+mod reservation;
 mod slices;
 mod status;
 pub(crate) mod sync;
@@ -59,10 +60,10 @@ use self::observer::Watch;
 pub(crate) use self::observer::{Observer, SettledCall, Watches};
 #[cfg(feature = "keyed")]
 use self::permit::Call;
-pub(crate) use self::permit::ProbeSlot;
 pub use self::permit::{Outcome, Permit};
 pub use self::rejected::Rejected;
 pub(crate) use self::rejected::{Name, time_until};
+pub(crate) use self::reservation::Reservation;
 use self::slices::{Collected, Slice, Slices};
 use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
@@ -127,18 +128,16 @@ impl Circuit {
 
     /// Admits a call, or says why not. Also returns whether the call is a probe.
     pub(crate) fn admit(&'static self) -> Result<(Permit, bool), Refusal> {
-        Ok(match self.acquire()? {
-            (Admission::Closed(ticket), now) => (self.begin_call(ticket, now), false),
-            (Admission::Probe(ticket), now) => (self.begin_call(ticket, now), true),
-        })
+        let (admission, now) = self.acquire()?;
+        let is_probe = matches!(admission, Admission::Probe(_));
+        Ok((self.begin_call(admission.ticket(), now), is_probe))
     }
 
-    /// Takes a probe slot for a later call. A closed circuit needs none.
-    pub(crate) fn reserve(&'static self) -> Result<Option<ProbeSlot>, Refusal> {
-        Ok(match self.acquire()? {
-            (Admission::Closed(_), _) => None,
-            (Admission::Probe(ticket), _) => Some(ProbeSlot::new(self, ticket)),
-        })
+    /// Reserves the admission of a later call. A closed circuit needs no reservation.
+    pub(crate) fn reserve(&'static self) -> Result<Option<Reservation>, Refusal> {
+        let (admission, _) = self.acquire()?;
+        let is_closed = matches!(admission, Admission::Closed(_));
+        Ok((!is_closed).then(|| Reservation::new(self, admission)))
     }
 
     /// Returns how a call is admitted and at what time ([`UNTIMED`] if nothing depends on it), or why it is not.

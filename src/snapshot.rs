@@ -29,7 +29,8 @@ use crate::machine::{Cause, State, View};
 ///
 /// * closed: the calls in the sliding window. Without a rate rule there is no window, and all counts
 ///   are 0.
-/// * half-open: the probes that have reported so far.
+/// * half-open: the probes that have reported so far, or while the circuit
+///   [recovers](crate::HalfOpen::ramp) the calls in the sliding window since then.
 /// * open: what was counted when the circuit opened.
 ///
 /// `Display` prints one line for a log or a terminal. While the circuit is closed, the line lists the trip
@@ -39,17 +40,19 @@ use crate::machine::{Cause, State, View};
 /// closed for 2m 5s (the probes succeeded): 3 of 5 failures in a row; failure rate 0.31 of 0.5 (20 of 64 calls)
 /// open for 1.2s (5 failures in a row), attempt 1: next probe in 3.8s
 /// half-open for 400.0ms (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
+/// half-open for 12.5s (the wait is over), recovering, 40 % of calls admitted: 0 of 5 failures in a row
 /// open for 3h 20m (forced open), held by an operator
 /// ```
 ///
 /// # As JSON
 /// With the feature `serde` a snapshot serializes as a map. Durations are numbers of seconds. A value that
-/// does not exist in the current state is `null`, and `trip_rules` is empty unless the circuit is closed.
+/// does not exist in the current state is `null`, and `trip_rules` is empty unless the circuit is closed or recovers.
 /// This circuit is half-open:
 ///
 /// ```json
 /// {
-///   "state": "half_open", "forced": false, "enforcement": 1.0, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
+///   "state": "half_open", "forced": false, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 0.4,
+///   "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
@@ -102,6 +105,13 @@ impl Snapshot {
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.0.forced
+    }
+
+    /// Returns the share of calls that the circuit admits: 1.0 while closed, 0.0 while open or while probes decide,
+    /// and the growing share of its [ramp](crate::HalfOpen::ramp) while it recovers.
+    #[must_use]
+    pub fn admitted_share(&self) -> f64 {
+        self.0.admitted_share
     }
 
     /// Returns the share of rejections that are enforced, from 0.0 (shadow mode) to 1.0. See
@@ -164,7 +174,7 @@ impl Snapshot {
 
     /// Returns how long it takes until the next probe may be admitted, as
     /// [`Rejected::retry_after`](crate::Rejected::retry_after) does, or zero if a probe would be admitted
-    /// now.
+    /// now. While the circuit [recovers](crate::HalfOpen::ramp), the same holds for a call.
     ///
     /// Returns `None` while the circuit is closed or forced open.
     #[must_use]
@@ -185,10 +195,10 @@ impl Snapshot {
     /// Returns how far each trip rule is from tripping the circuit. The nearest one, with the greatest
     /// [progress](TripRule::progress), comes first.
     ///
-    /// There are no trip rules unless the circuit is closed. While it is
+    /// There are no trip rules unless the circuit is closed or [recovers](crate::HalfOpen::ramp). While it is
     /// [forced closed](crate::CircuitBreaker::force_closed), a rule that is reached does not trip it.
     pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
-        let rules = (self.0.state == State::Closed).then(|| TripRule::nearest_first(&self.0));
+        let rules = self.0.may_trip().then(|| TripRule::nearest_first(&self.0));
         rules.into_iter().flatten().flatten()
     }
 
@@ -202,14 +212,15 @@ impl Snapshot {
     /// Returns how many more probes have to succeed before the circuit closes. With a
     /// [sample](crate::HalfOpen::sample), returns how many more have to report before the sample is judged.
     ///
-    /// Returns `None` unless the circuit is half-open.
+    /// Returns `None` unless the circuit is half-open and its probes have not decided yet.
     #[must_use]
     pub fn probes_to_close(&self) -> Option<u64> {
         let rule = self.0.rules.half_open;
         let reported = rule.reported(self.0.tally.counts);
         // After a change of the settings there may be more reports than needed. Then the next one decides.
         let missing = u64::from(rule.probes()).saturating_sub(reported).max(1);
-        (self.0.state == State::HalfOpen).then_some(missing)
+        let decide = self.0.state == State::HalfOpen && !self.0.is_recovering();
+        decide.then_some(missing)
     }
 
     /// Returns how long it takes until the time of the first probe

@@ -139,7 +139,7 @@ async fn a_service_prints_that_it_waits_or_has_a_probe_slot() {
 
     tokio::time::advance(wait).await;
     assert!(service.poll_ready(&mut cx).is_ready());
-    assert!(format!("{service:?}").contains("Reserved(ProbeSlot { ticket: "));
+    assert!(format!("{service:?}").contains("Reserved(Reservation { ticket: "));
 }
 
 #[cfg(feature = "keyed")]

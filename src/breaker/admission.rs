@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::CircuitBreaker;
-use crate::circuit::{Permit, ProbeSlot, Rejected, Waiter};
+use crate::circuit::{Permit, Rejected, Reservation, Waiter};
 use crate::machine::Refusal;
 
 impl CircuitBreaker {
@@ -100,10 +100,13 @@ impl CircuitBreaker {
         })
     }
 
-    /// Begins the call of a probe, unless its slot has expired or was given to another caller.
-    pub(crate) fn begin(&self, slot: ProbeSlot) -> Option<Permit> {
-        let permit = slot.begin()?;
-        self.lease.listeners.probe_admitted();
+    /// Begins a call whose admission was reserved, unless that has expired or was given to another caller.
+    pub(crate) fn begin(&self, reservation: Reservation) -> Option<Permit> {
+        let is_probe = reservation.is_probe();
+        let permit = reservation.begin()?;
+        if is_probe {
+            self.lease.listeners.probe_admitted();
+        }
         Some(permit)
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Circuit, StatusWord, UNTIMED, clock};
-use crate::machine::{Machine, Report, Tick, Ticket, nanos};
+use super::{Circuit, StatusWord, clock};
+use crate::machine::{Report, Tick, nanos};
 
 /// What the result of a call says about the health of the dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -264,58 +264,5 @@ impl Drop for Permit {
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("ticket", &self.0.status.ticket()).finish_non_exhaustive()
-    }
-}
-
-/// A probe slot for a call that has not begun. Dropping it gives the slot back.
-pub(crate) struct ProbeSlot {
-    circuit: &'static Circuit,
-    ticket: Ticket,
-}
-
-impl ProbeSlot {
-    pub(super) fn new(circuit: &'static Circuit, ticket: Ticket) -> Self {
-        Self { circuit, ticket }
-    }
-
-    /// Returns when the slot expires, or `None` if it has expired or was given to another caller.
-    pub(crate) fn deadline(&self) -> Option<Tick> {
-        let now = clock::now();
-        self.with_machine(|machine, ticket| machine.slot_deadline(now, ticket)).flatten()
-    }
-
-    /// Marks the slot as idle, because the inner service is ready. Until the call begins, the slot goes to any
-    /// caller that finds no free slot.
-    pub(crate) fn set_ready(&self) {
-        let now = clock::now();
-        self.with_machine(|machine, ticket| machine.slot_is_ready(now, ticket));
-    }
-
-    /// Begins the call of the probe, unless the slot has expired or was given to another caller.
-    pub(crate) fn begin(self) -> Option<Permit> {
-        let now = clock::now();
-        let begun = self.with_machine(|machine, ticket| machine.begin_probe(now, ticket));
-        if begun != Some(true) {
-            return None;
-        }
-        let permit = self.circuit.begin_call(self.ticket, now);
-        std::mem::forget(self); // dropping it would give the slot back
-        Some(permit)
-    }
-
-    fn with_machine<R>(&self, act: impl FnOnce(&mut Machine, Ticket) -> R) -> Option<R> {
-        self.circuit.with_machine(|machine| act(machine, self.ticket))
-    }
-}
-
-impl Drop for ProbeSlot {
-    fn drop(&mut self) {
-        self.circuit.settle(clock::now, self.ticket, UNTIMED, Report::Ignored);
-    }
-}
-
-impl fmt::Debug for ProbeSlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProbeSlot").field("ticket", &self.ticket).finish_non_exhaustive()
     }
 }

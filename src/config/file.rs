@@ -37,8 +37,8 @@ use crate::machine::{Backoff, HalfOpen, Reconfigured, SlidingWindow};
 /// | `minimum_calls` | a whole number, at least 1 | `20` |
 /// | `open_duration` | a duration longer than zero: each wait | `"5s"` |
 /// | | or `initial`, a duration longer than zero, and `max`, a duration not shorter than `initial`, and optionally `factor`, at least 1, `jitter`, from 0.0 to 1.0, and `forget_after`, a duration | `{ initial = "1s", max = "60s", factor = 2.0, jitter = 0.1 }` |
-/// | `half_open` | `consecutive_successes`, a whole number, at least 1 | `{ consecutive_successes = 3 }` |
-/// | | or `sample`, a whole number, at least 1; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
+/// | `half_open` | `consecutive_successes`, a whole number, at least 1, and optionally `ramp`, a duration | `{ consecutive_successes = 3, ramp = "30s" }` |
+/// | | or `sample`, a whole number, at least 1, and optionally `ramp`; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
 /// | `probe_timeout` | a duration longer than zero | `"30s"` |
 /// | `abandoned_after` | a duration longer than zero | `"900ms"` |
 /// | `max_retry_after` | a duration longer than zero | `"5m"` |

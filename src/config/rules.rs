@@ -57,14 +57,14 @@ impl CircuitBreakerBuilder {
             failure_rate = Some(0.5);
         }
         let judges_rates = failure_rate.is_some() || self.slow_call_rate.is_some();
-        if let (ProbeRule::Sample(n), false) = (self.half_open.0, judges_rates) {
+        if let (ProbeRule::Sample(n), false) = (self.half_open.probes, judges_rates) {
             return Err(ConfigError::new(
                 "half_open",
                 format!("a sample of {n} without a rate rule"),
                 "a sample together with `failure_rate_threshold` or `slow_call_rate_threshold`",
             ));
         }
-        at_least_one("half_open", self.half_open.0.probes())?;
+        at_least_one("half_open", self.half_open.probes.probes())?;
 
         Ok(Rules {
             consecutive_failures: consecutive_failures.map(u64::from),
@@ -76,7 +76,8 @@ impl CircuitBreakerBuilder {
                 .then(|| self.window.with_buckets()),
             minimum_calls: self.window.minimum_calls(self.minimum_calls),
             open_duration: self.open_duration,
-            half_open: self.half_open.0,
+            half_open: self.half_open.probes,
+            ramp: nanos(self.half_open.ramp),
             probe_timeout: nanos(self.probe_timeout),
             abandoned_after: self.abandoned_after.map(nanos),
             max_retry_after: nanos(self.max_retry_after),

@@ -14,6 +14,9 @@
 //! neither prevents others from probing nor fails a probe. `call` starts the time of the probe anew. If the
 //! slot is gone, `call` asks for admission again.
 //!
+//! *Half-open, while it recovers.* `poll_ready` asks for admission in the same way, and the call that is admitted is
+//! reserved. The reservation holds for as long as the period.
+//!
 //! *Open.* The service is ready at once, without asking the inner service, and `call` rejects. It rejects
 //! even if the circuit has closed since `poll_ready`, because the inner service was never asked.
 //!
@@ -27,8 +30,8 @@
 use std::task::{Context, Poll};
 
 use crate::breaker::CircuitBreaker;
-use crate::circuit::{Permit, ProbeSlot, Waiter};
-use crate::machine::Refusal;
+use crate::circuit::{Permit, Reservation, Waiter};
+use crate::machine::{NEVER, Refusal};
 
 pub(crate) const NOT_READY: &str =
     "`call` without `poll_ready`: the service has not said that it is ready";
@@ -53,9 +56,9 @@ enum ReadyState {
     /// The same, for a call that had to wait for the circuit. If it is turned away again, it is rejected.
     ReadyAfterWait,
     /// The inner service or the circuit has to be asked, and the caller holds something in the meantime.
-    Waiting { slot: Option<ProbeSlot>, waiter: Option<Box<Waiter>> },
-    /// The inner service is ready, and `call` has a probe slot.
-    Reserved(ProbeSlot),
+    Waiting { slot: Option<Reservation>, waiter: Option<Box<Waiter>> },
+    /// The inner service is ready, and the admission of the call is reserved.
+    Reserved(Reservation),
     /// `call` rejects.
     Rejecting(Refusal),
     /// `call` makes a shadow call, once the inner service is ready.
@@ -163,8 +166,8 @@ impl Readiness {
         }
     }
 
-    /// Takes a probe slot if the circuit is half-open, or becomes half-open by this. A closed circuit needs
-    /// none.
+    /// Reserves the admission of the call if the circuit is half-open, or becomes half-open by this. A closed
+    /// circuit needs no reservation.
     fn reserve(&mut self) -> Result<(), Refusal> {
         if let ReadyState::Waiting { slot, .. } = &mut self.state {
             if slot.as_ref().is_none_or(|slot| slot.deadline().is_none()) {
@@ -190,6 +193,7 @@ impl Readiness {
         };
         match deadline {
             None => cx.waker().wake_by_ref(),
+            Some(NEVER) => {}
             // Without a runtime there is no timer. Then only the inner service and the circuit wake the
             // caller, which is better than a panic. A runtime cannot be asked whether it has timers.
             Some(deadline) if tokio::runtime::Handle::try_current().is_ok() => {
@@ -297,7 +301,7 @@ impl Readiness {
     }
 
     /// Takes the slot and leaves the service not ready.
-    fn take_slot(&mut self) -> Option<ProbeSlot> {
+    fn take_slot(&mut self) -> Option<Reservation> {
         match std::mem::replace(&mut self.state, ReadyState::NotReady) {
             ReadyState::Waiting { slot, .. } => slot,
             ReadyState::Reserved(slot) => Some(slot),

@@ -52,6 +52,9 @@ pub enum Cause {
     WaitOver,
     /// The probes succeeded.
     ProbesSucceeded,
+    /// The circuit has admitted a growing share of the calls for the time of its
+    /// [ramp](crate::HalfOpen::ramp), and no trip rule was reached.
+    RampCompleted,
     /// [`trip`](crate::CircuitBreaker::trip) was called.
     Trip,
     /// [`reset`](crate::CircuitBreaker::reset) was called.
@@ -80,6 +83,7 @@ impl Cause {
             Self::ProbeTimedOut => "probe_timed_out",
             Self::WaitOver => "wait_over",
             Self::ProbesSucceeded => "probes_succeeded",
+            Self::RampCompleted => "ramp_completed",
             Self::Trip => "trip",
             Self::Reset => "reset",
             Self::ForceOpen => "force_open",
@@ -118,6 +122,7 @@ impl fmt::Display for Cause {
             Self::ProbeTimedOut => f.write_str("a probe timed out"),
             Self::WaitOver => f.write_str("the wait is over"),
             Self::ProbesSucceeded => f.write_str("the probes succeeded"),
+            Self::RampCompleted => f.write_str("the ramp completed"),
             Self::Trip => f.write_str("tripped by hand"),
             Self::Reset => f.write_str("reset"),
             Self::ForceOpen => f.write_str("forced open"),

@@ -148,7 +148,7 @@ mod tests {
                 now += pauses[0];
             }
             now += pauses[1];
-            machine.slot_deadline(now, 0); // lets time pass and does nothing else
+            machine.reserved_until(now, 0); // lets time pass and does nothing else
             let effect = machine.effect();
             let (capacity, until, may_fail) = match effect {
                 Effect::Unknown => (0, NEVER, false),

@@ -9,7 +9,7 @@ mod world;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use self::world::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, UNIT, WAIT, World};
+use self::world::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT, World};
 use super::*;
 
 /// The number of worlds after which the search stops, unless `EXHAUSTIVE_WORLDS` is set.
@@ -29,6 +29,7 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         minimum_calls: 2,
         open_duration: if times { growing.forget_after(nanos(2 * UNIT)) } else { constant },
         half_open,
+        ramp: 0,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),
         max_retry_after: 2 * UNIT,
@@ -46,6 +47,7 @@ fn others(rules: &Rules) -> Rules {
     let times = rules.slow_call_duration.is_none();
     Rules {
         consecutive_failures: Some(1),
+        ramp: RAMP,
         ..self::rules(half_open, SlidingWindow::count(1), times)
     }
 }
@@ -87,6 +89,7 @@ fn every_kind_of_rules() -> Vec<Rules> {
                 all.push(rules(half_open, window, times));
             }
         }
+        all.push(Rules { ramp: RAMP, ..rules(half_open, time, false) });
     }
     all
 }

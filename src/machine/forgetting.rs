@@ -1,7 +1,7 @@
 //! How the backoff forgets earlier open periods while the circuit is closed.
 
 use super::time::{Nanos, Tick, nanos};
-use super::{Machine, Phase};
+use super::{Machine, State};
 
 /// How long the circuit has been closed, without the time for which an operator has held it closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +34,9 @@ impl Machine {
     /// Forgets as many attempts as the closed period that ends at `at` was long. Does nothing unless the
     /// circuit is closed.
     pub(super) fn forget_attempts(&mut self, at: Tick) {
-        let Phase::Closed { .. } = self.phase else { return };
+        if self.state() != State::Closed {
+            return;
+        }
         let backoff = &self.rules.open_duration;
         let forgotten = self.closed_time.total(at).checked_div(nanos(backoff.forget_after));
         match forgotten.map(|n| u32::try_from(n).unwrap_or(u32::MAX)) {

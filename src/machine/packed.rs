@@ -33,6 +33,7 @@ impl Machine {
             phase: Phase::Closed { ticket, streak: 0 },
             forced: false,
             ref window,
+            ramp: None,
             ref probes,
             last_ticket,
             attempts: 0,

@@ -2,8 +2,8 @@
 
 use super::probes::Expired;
 use super::{
-    Admission, Cause, Counted, Machine, Nanos, Occurrence, Phase, ProbeRule, Refusal, Report,
-    Tally, Tick, Ticket, Verdict,
+    Admission, Cause, Counted, Machine, NEVER, Nanos, Occurrence, Phase, ProbeRule, Refusal,
+    Report, Tally, Tick, Ticket, Verdict,
 };
 
 /// The longest time that late successes can give to probes, as a multiple of the probe timeout.
@@ -38,10 +38,12 @@ impl Machine {
         Admission::Probe(self.last_ticket)
     }
 
-    /// Returns when the probe slot with this ticket expires, if there is one.
-    pub(crate) fn slot_deadline(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
+    /// Returns when the reservation with this ticket expires, if it is still valid. The one of a call that was
+    /// admitted while the circuit recovers is valid for the whole period.
+    pub(crate) fn reserved_until(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
         self.advance(now);
-        self.probes.deadline(ticket)
+        let is_of_period = self.closed_ticket() == Some(ticket);
+        if is_of_period { Some(NEVER) } else { self.probes.deadline(ticket) }
     }
 
     /// Called when the inner service of the caller that holds this slot has become ready. Until the call
@@ -51,10 +53,11 @@ impl Machine {
         self.probes.set_idle(ticket);
     }
 
-    /// Begins the call of a probe. The time of the probe starts now. Returns whether it still has its slot.
-    pub(crate) fn begin_probe(&mut self, now: Tick, ticket: Ticket) -> bool {
+    /// Begins the call with this reservation. The time of a probe starts now. Returns whether the reservation is
+    /// still valid.
+    pub(crate) fn begin_reserved(&mut self, now: Tick, ticket: Ticket) -> bool {
         self.advance(now);
-        self.probes.begin(ticket, self.new_deadline())
+        self.closed_ticket() == Some(ticket) || self.probes.begin(ticket, self.new_deadline())
     }
 
     fn new_deadline(&self) -> Tick {
@@ -141,10 +144,10 @@ impl Machine {
                 self.enter_open(at, tally, Cause::RetryAfter);
             }
             ProbeRule::ConsecutiveSuccesses(n) | ProbeRule::Sample(n) if reported < n.into() => {}
-            ProbeRule::ConsecutiveSuccesses(_) => self.enter_closed(at, Cause::ProbesSucceeded),
+            ProbeRule::ConsecutiveSuccesses(_) => self.recover(at),
             ProbeRule::Sample(_) => match self.rules.judge_rates(tally.counts) {
                 Some(cause) => self.enter_open(at, tally, cause),
-                None => self.enter_closed(at, Cause::ProbesSucceeded),
+                None => self.recover(at),
             },
         }
     }
@@ -164,7 +167,7 @@ impl Machine {
     /// wait that would follow if the probes in flight failed now.
     pub(super) fn next_probe(&self, now: Tick) -> Option<Tick> {
         match self.phase {
-            Phase::Closed { .. } => None,
+            Phase::Closed { .. } => self.next_admission(now),
             Phase::Open { .. } if self.forced => None,
             Phase::Open { until, .. } => Some(until),
             Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Some(now),
@@ -178,7 +181,7 @@ impl Machine {
         match self.phase {
             Phase::Open { .. } if self.forced => None,
             Phase::Open { until, .. } => Some(until),
-            Phase::Closed { .. } => None,
+            Phase::Closed { .. } => self.next_ramp_step(),
             Phase::HalfOpen { .. } => self.probes.first_deadline(),
         }
     }

@@ -12,6 +12,9 @@ pub enum RejectReason {
     Open,
     /// The circuit is half-open and every probe slot is taken.
     HalfOpen,
+    /// The circuit is recovering: the probes have succeeded, and a growing share of the calls is
+    /// [admitted](crate::HalfOpen::ramp). Its state is half-open.
+    Recovering,
     /// An operator holds the circuit open with [`force_open`](crate::CircuitBreaker::force_open).
     ForcedOpen,
 }
@@ -23,6 +26,7 @@ impl RejectReason {
         match self {
             Self::Open => "open",
             Self::HalfOpen => "half_open",
+            Self::Recovering => "recovering",
             Self::ForcedOpen => "forced_open",
         }
     }
@@ -33,6 +37,7 @@ impl fmt::Display for RejectReason {
         f.write_str(match self {
             Self::Open => "the circuit is open",
             Self::HalfOpen => "the circuit is half-open and has no free probe slot",
+            Self::Recovering => "the circuit is recovering and admits only a share of the calls",
             Self::ForcedOpen => "the circuit is forced open",
         })
     }
@@ -52,6 +57,7 @@ impl Refusal {
 
     const OPEN: u64 = 0;
     const HALF_OPEN: u64 = 1;
+    const RECOVERING: u64 = 2;
     const FORCED: u64 = 3;
     const REASON_SHIFT: u32 = 62;
     /// Stands for this tick and every later one. It is 73 years after the first breaker of the process.
@@ -65,6 +71,10 @@ impl Refusal {
         Self::new(Self::HALF_OPEN, until.min(Self::LATEST))
     }
 
+    pub(crate) fn recovering(until: Tick) -> Self {
+        Self::new(Self::RECOVERING, until.min(Self::LATEST))
+    }
+
     const fn new(reason: u64, until: Tick) -> Self {
         Self(reason << Self::REASON_SHIFT | until)
     }
@@ -73,6 +83,7 @@ impl Refusal {
         match self.0 >> Self::REASON_SHIFT {
             Self::OPEN => RejectReason::Open,
             Self::HALF_OPEN => RejectReason::HalfOpen,
+            Self::RECOVERING => RejectReason::Recovering,
             _ => RejectReason::ForcedOpen,
         }
     }
@@ -103,6 +114,7 @@ mod tests {
         let of = |refusal: Refusal| (refusal.reason(), refusal.until());
         assert_eq!(of(Refusal::open(5)), (RejectReason::Open, Some(5)));
         assert_eq!(of(Refusal::half_open(5)), (RejectReason::HalfOpen, Some(5)));
+        assert_eq!(of(Refusal::recovering(5)), (RejectReason::Recovering, Some(5)));
         assert_eq!(of(Refusal::FORCED_OPEN), (RejectReason::ForcedOpen, None));
     }
 
@@ -111,6 +123,7 @@ mod tests {
         for (refusal, reason) in [
             (Refusal::open(NEVER), RejectReason::Open),
             (Refusal::half_open(NEVER), RejectReason::HalfOpen),
+            (Refusal::recovering(NEVER), RejectReason::Recovering),
         ] {
             assert_eq!((refusal.reason(), refusal.until()), (reason, Some(NEVER)));
         }

@@ -22,6 +22,8 @@ pub(crate) struct Rules {
     pub(crate) minimum_calls: u64,
     pub(crate) open_duration: Backoff,
     pub(crate) half_open: ProbeRule,
+    /// For how long the circuit admits a growing share of the calls before it closes. Zero if it closes at once.
+    pub(crate) ramp: Nanos,
     pub(crate) probe_timeout: Nanos,
     pub(crate) abandoned_after: Option<Nanos>,
     pub(crate) max_retry_after: Nanos,

@@ -15,6 +15,7 @@ pub(super) fn rules() -> Rules {
         minimum_calls: 1,
         open_duration: Backoff::constant(Duration::from_nanos(10)),
         half_open: ProbeRule::ConsecutiveSuccesses(1),
+        ramp: 0,
         probe_timeout: 100,
         abandoned_after: None,
         max_retry_after: 0,

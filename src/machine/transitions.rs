@@ -24,7 +24,18 @@ impl Machine {
     }
 
     pub(super) fn enter_closed(&mut self, at: Tick, cause: Cause) {
-        if cause == Cause::Reset || self.rules.open_duration.forget_after.is_zero() {
+        if cause == Cause::Reset {
+            self.attempts = 0;
+        }
+        self.begin_closed_time(at);
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        self.enter(Phase::Closed { ticket, streak: 0 }, at, cause, None);
+    }
+
+    /// The circuit is closed from now on.
+    pub(super) fn begin_closed_time(&mut self, at: Tick) {
+        if self.rules.open_duration.forget_after.is_zero() {
             self.attempts = 0;
         }
         self.closed_time = ClosedTime::start(at);
@@ -32,26 +43,39 @@ impl Machine {
             self.closed_time.stop(at);
         }
         self.late_success = 0;
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        self.enter(Phase::Closed { ticket, streak: 0 }, at, cause, None);
     }
 
     pub(super) fn enter(&mut self, phase: Phase, at: Tick, cause: Cause, opening: Option<Opening>) {
         let from = self.state();
-        if from == State::Closed {
+        self.begin_period(phase);
+        self.note_change(from, at, cause, opening);
+    }
+
+    /// Begins a period, in which nothing has been counted.
+    pub(super) fn begin_period(&mut self, phase: Phase) {
+        if self.closed_ticket().is_some() {
             self.outage = self.last_ticket;
         }
         self.phase = phase;
+        self.ramp = None;
         self.probes.clear();
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        let to = self.state();
         // While the circuit is open, the retry-after tells how much of its wait the callee has asked for.
-        if to != State::Open {
+        if self.state() != State::Open {
             self.retry_after = RetryAfter::default();
         }
+    }
+
+    pub(super) fn note_change(
+        &mut self,
+        from: State,
+        at: Tick,
+        cause: Cause,
+        opening: Option<Opening>,
+    ) {
+        let to = self.state();
         // Resetting a closed circuit begins a new period, but it does not change the state.
         if (from, to) != (State::Closed, State::Closed) {
             (self.since, self.cause) = (at, Some(cause));

@@ -10,6 +10,8 @@ use super::{Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick};
 pub(crate) struct View {
     pub(crate) state: State,
     pub(crate) forced: bool,
+    /// The share of calls that are admitted, from 0.0 to 1.0.
+    pub(crate) admitted_share: f64,
     /// How long the circuit has been in this state.
     pub(crate) age: Nanos,
     pub(crate) cause: Option<Cause>,
@@ -23,6 +25,16 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Whether the trip rules apply: the circuit is closed or recovering.
+    pub(crate) fn may_trip(&self) -> bool {
+        self.admitted_share > 0.0
+    }
+
+    /// Whether the circuit is half-open and admits a share of the calls.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.may_trip() && self.state == State::HalfOpen
+    }
+
     /// Returns the failure rate and the slow-call rate, or `None` below the minimum number of calls.
     pub(crate) fn rates(&self) -> [Option<f64>; 2] {
         let Counts { calls, failures, slow } = self.tally.counts;
@@ -48,6 +60,7 @@ impl Machine {
         View {
             state: self.state(),
             forced: self.forced,
+            admitted_share: self.admitted_share(now),
             age: now.saturating_sub(self.since),
             cause: self.cause,
             tally: self.tally(now),

@@ -1,6 +1,7 @@
 //! [`Event`]: what happened to a circuit, as listeners see it.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::interest::Interest;
 use super::operator::Operator;
@@ -73,6 +74,7 @@ impl fmt::Display for Event<'_> {
             EventKind::OperatorAction(action) => write!(f, "{breaker}: {action}"),
             EventKind::Reconfigured(reconfiguration) => write!(f, "{breaker}: {reconfiguration}"),
             EventKind::ProbeTimedOut => write!(f, "{breaker}: a probe timed out"),
+            EventKind::Recovering { over } => write!(f, "{breaker}: recovering over {over:?}"),
             EventKind::Rejected(rejected) => rejected.fmt(f),
             EventKind::WouldReject(rejected) => {
                 write!(f, "{breaker}: would have rejected a call: {}", rejected.reason())
@@ -104,6 +106,12 @@ pub enum EventKind<'a> {
     /// A probe did not report within its [time](crate::CircuitBreakerBuilder::probe_timeout). Unless the probes
     /// are a [sample](crate::HalfOpen::sample), the transition to open follows.
     ProbeTimedOut,
+    /// The probes have succeeded, and the circuit begins its [ramp](crate::HalfOpen::ramp). Its state stays
+    /// half-open.
+    Recovering {
+        /// For how long a growing share of the calls is admitted before the circuit closes.
+        over: Duration,
+    },
     /// A call was rejected.
     Rejected(&'a Rejected),
     /// A call was turned away and is made all the same, because this rejection is not
@@ -141,6 +149,7 @@ impl EventKind<'_> {
             | Self::OperatorAction(_)
             | Self::Reconfigured(_)
             | Self::ProbeTimedOut
+            | Self::Recovering { .. }
             | Self::Lagged { .. }
             | Self::RegistryFull { .. } => Interest::Transitions,
             Self::Rejected(_) | Self::WouldReject(_) | Self::ProbeAdmitted => Interest::Rejections,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::audience::Audience;
 use super::event::{Event, EventKind};
@@ -147,6 +148,7 @@ impl Listeners {
                 Notification::Reconfigured(reconfiguration, operator::operator())
             }
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
+            Occurrence::Recovering { over } => Notification::Recovering(Duration::from_nanos(over)),
             Occurrence::Changed(change) => {
                 let cause = happened.described.cause_of(&change);
                 Notification::Transition(Transition::new(self.name().clone(), change, cause))
@@ -175,6 +177,7 @@ impl Listeners {
                 notify_of(event(EventKind::Reconfigured(&reconfiguration)).by(by.as_deref()));
             }
             Notification::ProbeTimedOut => notify(EventKind::ProbeTimedOut),
+            Notification::Recovering(over) => notify(EventKind::Recovering { over }),
             Notification::Missed(missed) => {
                 notify(EventKind::Lagged { missed: missed.events });
                 if missed.transitions > 0 {

@@ -58,6 +58,7 @@ pub(super) enum Notification {
     OperatorAction(OperatorAction, Option<Arc<Operator>>),
     Reconfigured(Reconfiguration, Option<Arc<Operator>>),
     ProbeTimedOut,
+    Recovering(Duration),
     Missed(Missed),
 }
 

@@ -111,6 +111,7 @@ fn settings(rules: &Rules) -> [(&'static str, String); 14] {
         minimum_calls,
         open_duration,
         half_open,
+        ramp,
         probe_timeout,
         abandoned_after,
         max_retry_after,
@@ -126,7 +127,7 @@ fn settings(rules: &Rules) -> [(&'static str, String); 14] {
         ("sliding_window", or_none(window.map(WindowText))),
         ("minimum_calls", minimum_calls.to_string()),
         ("open_duration", BackoffText(open_duration).to_string()),
-        ("half_open", ProbesText(half_open).to_string()),
+        ("half_open", HalfOpenText(half_open, ramp).to_string()),
         ("probe_timeout", Time(probe_timeout).to_string()),
         ("abandoned_after", or_none(abandoned_after.map(Time))),
         ("max_retry_after", Time(max_retry_after).to_string()),
@@ -178,14 +179,18 @@ impl fmt::Display for BackoffText {
     }
 }
 
-struct ProbesText(ProbeRule);
+struct HalfOpenText(ProbeRule, Nanos);
 
-impl fmt::Display for ProbesText {
+impl fmt::Display for HalfOpenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            ProbeRule::ConsecutiveSuccesses(1) => f.write_str("1 success"),
-            ProbeRule::ConsecutiveSuccesses(n) => write!(f, "{n} successes"),
-            ProbeRule::Sample(n) => write!(f, "sample of {n}"),
+            ProbeRule::ConsecutiveSuccesses(1) => f.write_str("1 success")?,
+            ProbeRule::ConsecutiveSuccesses(n) => write!(f, "{n} successes")?,
+            ProbeRule::Sample(n) => write!(f, "sample of {n}")?,
         }
+        if self.1 > 0 {
+            write!(f, ", ramp over {}", Time(self.1))?;
+        }
+        Ok(())
     }
 }

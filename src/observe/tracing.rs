@@ -48,6 +48,13 @@ impl Listener for Tracing {
                 reason = event.operator().map(|operator| Escaped(operator.reason()).to_string()),
                 "{event}",
             ),
+            EventKind::Recovering { over } => event!(
+                target: "tower_breaker",
+                Level::INFO,
+                breaker = Escaped(event.breaker()).to_string(),
+                over_seconds = over.as_secs_f64(),
+                "{event}",
+            ),
             EventKind::ProbeAdmitted => {
                 Span::current().record("circuit_breaker.probe", true);
             }

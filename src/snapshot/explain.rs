@@ -19,6 +19,14 @@ impl fmt::Display for Snapshot {
         match self.state() {
             State::Closed => self.what_would_trip_it(f),
             State::Open => self.what_ends_the_wait(f),
+            State::HalfOpen if self.0.is_recovering() => {
+                write!(
+                    f,
+                    ", recovering, {:.0} % of calls admitted",
+                    100.0 * self.admitted_share()
+                )?;
+                self.what_would_trip_it(f)
+            }
             State::HalfOpen => self.what_is_missing_to_close(f),
         }
     }

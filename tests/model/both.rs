@@ -197,6 +197,8 @@ impl Both {
             Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
             Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
+            Mark::RampStep => (self.settings.ramp() / 10).max(1),
+            Mark::Ramp => self.settings.ramp(),
             Mark::Forgetting => self.settings.forget_after().min(LAST),
             Mark::Bucket => step,
             Mark::NextBucket => step - (now - self.model.grid_start()) % step,
@@ -266,6 +268,7 @@ fn seen(circuit: &CircuitBreaker) -> Look {
         failure_rate: snapshot.failure_rate(),
         slow_call_rate: snapshot.slow_call_rate(),
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+        admitted_share: snapshot.admitted_share(),
         enforcement: snapshot.enforcement(),
     }
 }

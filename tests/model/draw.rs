@@ -48,6 +48,7 @@ fn story() -> impl Strategy<Value = Vec<Op>> {
         2 => long_call().boxed(),
         6 => recovery().boxed(),
         2 => lost_probes().boxed(),
+        3 => ramp().boxed(),
         2 => operator().prop_map(|op| vec![op]).boxed(),
         1 => intervention().boxed(),
     ]
@@ -122,6 +123,25 @@ fn lost_probes() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// The circuit opens and its probes succeed. If it has a ramp, calls come during it.
+fn ramp() -> impl Strategy<Value = Vec<Op>> {
+    let mark = prop_oneof![4 => Just(Mark::RampStep), 1 => Just(Mark::Ramp)];
+    let pass = (mark, edge()).prop_map(|(mark, edge)| Op::Advance(Span::Until(mark, edge)));
+    let step = prop_oneof![
+        4 => ending().prop_map(Op::Call),
+        2 => Just(Op::Acquire),
+        1 => end(),
+        3 => pass,
+    ];
+    (1..=6_usize, prop::collection::vec(step, 0..=20)).prop_map(|(probes, steps)| {
+        let mut ops = vec![Op::Trip];
+        ops.push(Op::Advance(Span::Until(Mark::RetryAfter, Edge::Exactly)));
+        ops.extend(vec![Op::Call(Ending::Success); probes]);
+        ops.extend(steps);
+        ops
+    })
+}
+
 fn operator_or_end() -> impl Strategy<Value = Op> {
     prop_oneof![4 => end(), 1 => operator()]
 }
@@ -193,6 +213,8 @@ fn mark() -> impl Strategy<Value = Mark> {
         1 => Just(Mark::SlowDuration),
         1 => Just(Mark::AbandonedAfter),
         1 => Just(Mark::Forgetting),
+        1 => Just(Mark::RampStep),
+        1 => Just(Mark::Ramp),
         1 => Just(Mark::Bucket),
         1 => Just(Mark::NextBucket),
         3 => Just(Mark::Expiry),
@@ -226,7 +248,7 @@ fn settings() -> BoxedStrategy<Settings> {
     let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
     let recovery = (
         wait(),
-        option::weighted(0.8, probes()),
+        (option::weighted(0.8, probes()), option::weighted(0.4, duration())),
         option::weighted(0.8, duration()),
         option::of(short()),
         option::of(duration()),
@@ -238,8 +260,14 @@ fn settings() -> BoxedStrategy<Settings> {
             let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
             let (slow_duration, slow_rate) = slow;
             let (window, minimum_calls) = judging;
-            let (wait, half_open, probe_timeout, abandoned_after, forget_after, enforcement) =
-                recovery;
+            let (
+                wait,
+                (half_open, ramp),
+                probe_timeout,
+                abandoned_after,
+                forget_after,
+                enforcement,
+            ) = recovery;
             let (max_retry_after, trip_on_retry_after) = retry_after;
             let settings = Settings {
                 consecutive_failures,
@@ -252,6 +280,7 @@ fn settings() -> BoxedStrategy<Settings> {
                 minimum_calls,
                 wait,
                 half_open,
+                ramp,
                 probe_timeout,
                 abandoned_after,
                 max_retry_after,

@@ -49,6 +49,10 @@ pub(crate) enum Mark {
     ProbeDeadline,
     SlowDuration,
     AbandonedAfter,
+    /// The share of a ramp has grown by a tenth.
+    RampStep,
+    /// A ramp is over.
+    Ramp,
     /// One attempt later is forgotten.
     Forgetting,
     /// One bucket later.

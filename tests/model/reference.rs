@@ -43,6 +43,8 @@ enum Phase {
         calls: Vec<Call>,
         first: usize,
         forced: bool,
+        /// Until the first call after it, the circuit is half-open to others.
+        ramp: Option<Ramp>,
     },
     /// `asked` is the part of the wait that the callee has asked for.
     Open {
@@ -58,6 +60,41 @@ enum Phase {
     ForcedOpen {
         shown: Counts,
     },
+}
+
+/// The growing share of calls that are admitted while the circuit recovers.
+#[derive(Debug, Clone)]
+struct Ramp {
+    began: Nanos,
+    over: Nanos,
+    /// When each call asked for admission, and how many of them were admitted.
+    asked: Vec<Nanos>,
+    admitted: u128,
+}
+
+impl Ramp {
+    /// Returns the share of a call that asks at this time, in parts of [`whole`](Self::whole).
+    fn share(&self, at: Nanos) -> Nanos {
+        (10 * (at - self.began).min(self.over)).max(self.over)
+    }
+
+    fn whole(&self) -> Nanos {
+        10 * self.over
+    }
+
+    /// Whether one more call may be admitted: they are never more than one and the sum of all shares.
+    fn admits(&self, asked: &[Nanos]) -> bool {
+        let sum: Nanos = asked.iter().map(|at| self.share(*at)).sum();
+        self.whole() * (self.admitted + 1) <= self.whole() + sum
+    }
+
+    fn is_over(&self, now: Nanos) -> bool {
+        now >= self.began + self.over
+    }
+
+    fn retry_after(&self, now: Nanos) -> Nanos {
+        (self.over / 10).max(1).min((self.began + self.over).saturating_sub(now))
+    }
 }
 
 /// A recorded call.
@@ -125,6 +162,7 @@ pub(crate) struct Look {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) retry_after: Option<Nanos>,
+    pub(crate) admitted_share: f64,
     pub(crate) enforcement: f64,
 }
 
@@ -149,7 +187,7 @@ pub(crate) struct Refusal {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false };
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp: None };
         Self {
             settings,
             now: 0,
@@ -196,8 +234,15 @@ impl Model {
                 self.half_open(Cause::WaitOver);
             }
         }
+        if let Phase::Closed { ramp: Some(ramp), .. } = &self.phase {
+            if ramp.is_over(self.now) {
+                self.end_ramp();
+            }
+        }
         if let Some(reason) = self.refusal() {
-            return self.turn_away(Refusal { reason, retry_after: self.retry_after() });
+            let refusal = Refusal { reason, retry_after: self.retry_after() };
+            self.note_asked(false);
+            return self.turn_away(refusal);
         }
         self.admitted += 1;
         let ticket = Ticket {
@@ -211,7 +256,24 @@ impl Model {
         if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
             in_flight.push(ticket);
         }
+        self.note_asked(true);
         Answer::Admitted(ticket)
+    }
+
+    fn note_asked(&mut self, is_admitted: bool) {
+        if let Phase::Closed { ramp: Some(ramp), .. } = &mut self.phase {
+            ramp.asked.push(self.now);
+            ramp.admitted += u128::from(is_admitted);
+        }
+    }
+
+    fn end_ramp(&mut self) {
+        let Phase::Closed { ramp, .. } = &mut self.phase else { return };
+        *ramp = None;
+        self.begin_closed_time(self.now, false);
+        let (from, to, at) = (State::HalfOpen, State::Closed, self.now);
+        let cause = Cause::RampCompleted;
+        self.history.push(Change { from, to, cause, at, open_duration: None, attempt: None });
     }
 
     fn turn_away(&mut self, refusal: Refusal) -> Answer {
@@ -306,7 +368,7 @@ impl Model {
     pub(crate) fn force_closed(&mut self) {
         match &mut self.phase {
             Phase::Closed { forced: true, .. } => {}
-            Phase::Closed { forced, .. } => {
+            Phase::Closed { forced, ramp: None, .. } => {
                 *forced = true;
                 self.closed_times.push(self.now);
             }
@@ -427,32 +489,54 @@ impl Model {
         } else if matches!(self.phase, Phase::HalfOpen { .. })
             && self.decisive_reports() >= self.settings.half_open().count()
         {
-            self.close(at, false, Cause::ProbesSucceeded);
+            self.recover(at);
         }
     }
 
     fn enter(&mut self, phase: Phase, at: Nanos, cause: Cause, wait: Option<Nanos>) {
         let from = self.state();
-        if from == State::Closed {
-            self.last_closed = self.period;
-        }
-        self.phase = phase;
-        self.period += 1;
-        self.asked_until = 0;
+        self.begin(phase);
         let (to, attempt) = (self.state(), wait.map(|_| self.opened));
         if (from, to) != (State::Closed, State::Closed) {
             self.history.push(Change { from, to, cause, at, open_duration: wait, attempt });
         }
     }
 
+    fn begin(&mut self, phase: Phase) {
+        if let Phase::Closed { .. } = self.phase {
+            self.last_closed = self.period;
+        }
+        self.phase = phase;
+        self.period += 1;
+        self.asked_until = 0;
+    }
+
+    /// The probes have succeeded.
+    fn recover(&mut self, at: Nanos) {
+        let over = self.settings.ramp();
+        if over == 0 {
+            return self.close(at, false, Cause::ProbesSucceeded);
+        }
+        let ramp = Some(Ramp { began: at, over, asked: Vec::new(), admitted: 0 });
+        self.begin(Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp });
+    }
+
     fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
-        if cause == Cause::Reset || self.settings.forget_after() == 0 {
+        if cause == Cause::Reset {
+            self.opened = 0;
+        }
+        self.begin_closed_time(at, forced);
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced, ramp: None };
+        self.enter(phase, at, cause, None);
+    }
+
+    fn begin_closed_time(&mut self, at: Nanos, forced: bool) {
+        if self.settings.forget_after() == 0 {
             self.opened = 0;
         }
         // Nothing is counted between two equal times.
         self.closed_times = vec![at; if forced { 2 } else { 1 }];
         self.late_success = 0;
-        self.enter(Phase::Closed { calls: Vec::new(), first: 0, forced }, at, cause, None);
     }
 
     fn open(&mut self, since: Nanos, shown: Counts, cause: Cause) {
@@ -464,7 +548,7 @@ impl Model {
 
     /// Forgets open periods if the circuit is closed and opens at `at`.
     fn forget(&mut self, at: Nanos) {
-        let Phase::Closed { .. } = self.phase else { return };
+        let Phase::Closed { ramp: None, .. } = self.phase else { return };
         let counted = self.closed_times.chunks(2);
         let closed: Nanos = counted.map(|it| it.get(1).unwrap_or(&at).saturating_sub(it[0])).sum();
         self.opened = match closed.checked_div(self.settings.forget_after()) {
@@ -504,6 +588,7 @@ impl Model {
             failure_rate: self.rate(counts.failures, counts.calls),
             slow_call_rate: self.rate(counts.slow_calls, counts.calls),
             retry_after: self.retry_after(),
+            admitted_share: self.admitted_share(),
             enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
         }
     }
@@ -533,10 +618,25 @@ impl Model {
 
     pub(crate) fn state(&self) -> State {
         match self.phase {
-            Phase::Closed { .. } => State::Closed,
+            Phase::Closed { ramp: None, .. } => State::Closed,
             Phase::Open { .. } | Phase::ForcedOpen { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::Closed { ramp: Some(_), .. } | Phase::HalfOpen { .. } => State::HalfOpen,
         }
+    }
+
+    fn admitted_share(&self) -> f64 {
+        match &self.phase {
+            Phase::Closed { ramp: Some(ramp), .. } => {
+                ramp.share(self.now) as f64 / ramp.whole() as f64
+            }
+            Phase::Closed { ramp: None, .. } => 1.0,
+            _ => 0.0,
+        }
+    }
+
+    /// Whether the circuit recovers and would admit a call.
+    fn admits_while_recovering(&self, ramp: &Ramp) -> bool {
+        ramp.is_over(self.now) || ramp.admits(&[&ramp.asked[..], &[self.now]].concat())
     }
 
     fn counts(&self) -> Counts {
@@ -565,8 +665,11 @@ impl Model {
     }
 
     fn refusal(&self) -> Option<RejectReason> {
-        match self.phase {
-            Phase::Closed { .. } => None,
+        match &self.phase {
+            Phase::Closed { ramp: None, .. } => None,
+            Phase::Closed { ramp: Some(ramp), .. } => {
+                (!self.admits_while_recovering(ramp)).then_some(RejectReason::Recovering)
+            }
             Phase::Open { .. } => Some(RejectReason::Open),
             Phase::ForcedOpen { .. } => Some(RejectReason::ForcedOpen),
             Phase::HalfOpen { .. } => (!self.has_free_slot()).then_some(RejectReason::HalfOpen),
@@ -590,8 +693,10 @@ impl Model {
     }
 
     fn retry_after(&self) -> Option<Nanos> {
-        match self.phase {
-            Phase::Closed { .. } | Phase::ForcedOpen { .. } => None,
+        match &self.phase {
+            Phase::Closed { ramp: None, .. } | Phase::ForcedOpen { .. } => None,
+            Phase::Closed { ramp: Some(ramp), .. } if self.admits_while_recovering(ramp) => Some(0),
+            Phase::Closed { ramp: Some(ramp), .. } => Some(ramp.retry_after(self.now)),
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
             Phase::HalfOpen { .. } if self.has_free_slot() => Some(0),
             Phase::HalfOpen { .. } => Some(self.next_wait(self.now)), // if the probes failed now

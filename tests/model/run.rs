@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tower_breaker::{RejectReason, State};
+use tower_breaker::{Permit, RejectReason, State};
 
 use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
@@ -64,7 +64,8 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
     for op in run.ops.iter().filter(|op| !matches!(op, Op::Reconfigure(_))) {
         let before = both.admitted;
         let ended = both.apply(*op).await?;
-        if both.real.state() != State::HalfOpen {
+        let is_recovering = both.real.snapshot().admitted_share() > 0.0;
+        if both.real.state() != State::HalfOpen || is_recovering {
             (successes, probes) = (0, Vec::new());
             continue;
         }
@@ -97,7 +98,14 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     }
     both.abandon_all(run.leak_at_the_end);
     tokio::time::advance(duration(longest)).await;
-    match (both.real.try_acquire(), is_forced_open(&run.ops)) {
+    // A circuit that recovers admits one call of ten at least.
+    let attempts = if both.real.snapshot().admitted_share() > 0.0 { 10 } else { 1 };
+    let admitted = |answer: &Result<Permit, _>| answer.as_ref().is_ok_and(|it| !it.is_shadow());
+    let mut answer = both.real.try_acquire();
+    for _ in 1..attempts {
+        answer = if admitted(&answer) { answer } else { both.real.try_acquire() };
+    }
+    match (answer, is_forced_open(&run.ops)) {
         (Ok(permit), false) if permit.is_shadow() => Err("the circuit is stuck".into()),
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),

@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) minimum_calls: Option<u32>,
     pub(crate) wait: Wait,
     pub(crate) half_open: Option<Probes>,
+    pub(crate) ramp: Option<Duration>,
     pub(crate) probe_timeout: Option<Duration>,
     pub(crate) abandoned_after: Option<Duration>,
     pub(crate) max_retry_after: Option<Duration>,
@@ -82,8 +83,9 @@ impl Settings {
         if let Some(n) = self.minimum_calls {
             builder = builder.minimum_calls(n);
         }
-        if let Some(rule) = self.half_open {
-            builder = builder.half_open(rule.build());
+        if self.half_open.is_some() || self.ramp.is_some() {
+            let ramp = self.ramp.unwrap_or(Duration::ZERO);
+            builder = builder.half_open(self.half_open().build().ramp(ramp));
         }
         if let Some(d) = self.probe_timeout {
             builder = builder.probe_timeout(d);
@@ -106,6 +108,11 @@ impl Settings {
 
     pub(crate) fn max_retry_after(&self) -> Nanos {
         self.max_retry_after.unwrap_or(Duration::from_secs(300)).as_nanos()
+    }
+
+    /// Returns for how long the circuit recovers. It cannot represent a longer time than `u64` does.
+    pub(crate) fn ramp(&self) -> Nanos {
+        self.ramp.map_or(0, |over| over.as_nanos()).min(u64::MAX.into())
     }
 
     pub(crate) fn forget_after(&self) -> Nanos {
@@ -165,7 +172,7 @@ impl Settings {
             (self.slow_duration, self.slow_rate, self.window_in_use()),
             (self.minimum_calls(), wait, self.forget_after(), self.half_open()),
             (self.probe_timeout(), self.abandoned_after, self.max_retry_after()),
-            (self.trip_on_retry_after, self.enforcement.unwrap_or(64)),
+            (self.ramp(), self.trip_on_retry_after, self.enforcement.unwrap_or(64)),
         )
     }
 
@@ -200,6 +207,7 @@ impl Settings {
             wait: wait.wait,
             forget_after: wait.forget_after,
             half_open: probes.half_open,
+            ramp: probes.ramp,
             probe_timeout: probes.probe_timeout,
             abandoned_after: rest.abandoned_after,
             max_retry_after: rest.max_retry_after,

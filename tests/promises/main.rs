@@ -20,6 +20,7 @@ mod p09_readiness;
 mod p10_rejections_are_not_counted;
 mod p11_user_code_runs_without_locks;
 mod p12_configuration;
+mod ramp;
 mod reconfigure;
 mod remembered_backoff;
 

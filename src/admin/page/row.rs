@@ -99,10 +99,15 @@ impl Display for Next<'_> {
                 write!(f, "probe in {}", Length(wait))
             }
             (State::Open, ..) => f.write_str("the next call is a probe"),
-            (State::HalfOpen, _, Some(1)) => f.write_str("1 more probe decides"),
-            (State::HalfOpen, _, missing) => {
-                write!(f, "{} more probes decide", missing.unwrap_or_default())
+            (State::HalfOpen, _, None) => {
+                write!(
+                    f,
+                    "recovering, {:.0} % of calls admitted",
+                    100.0 * snapshot.admitted_share()
+                )
             }
+            (State::HalfOpen, _, Some(1)) => f.write_str("1 more probe decides"),
+            (State::HalfOpen, _, Some(missing)) => write!(f, "{missing} more probes decide"),
         }
     }
 }

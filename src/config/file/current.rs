@@ -40,7 +40,10 @@ fn fields(rules: &Rules) -> Fields {
         sliding_window: rules.window,
         minimum_calls: Some(number(rules.minimum_calls)),
         open_duration: Some(rules.open_duration),
-        half_open: Some(HalfOpen(rules.half_open)),
+        half_open: Some(HalfOpen {
+            probes: rules.half_open,
+            ramp: Duration::from_nanos(rules.ramp),
+        }),
         probe_timeout: time(rules.probe_timeout),
         abandoned_after: rules.abandoned_after.and_then(time),
         max_retry_after: time(rules.max_retry_after),

@@ -29,6 +29,7 @@ readers! {
     consecutive_successes: u32, "half_open.consecutive_successes",
         |_, n| at_least_one("half_open", n);
     sample: u32, "half_open.sample", |_, n| at_least_one("half_open", n);
+    ramp: Duration, "half_open.ramp", |_, _| Ok(());
 }
 
 /// Requires the feature `serde`. Reads `{ calls = 100 }`, `{ time = "30s" }` or
@@ -146,7 +147,8 @@ impl BackoffFields {
     }
 }
 
-/// Requires the feature `serde`. Reads `{ consecutive_successes = 3 }` or `{ sample = 10 }`.
+/// Requires the feature `serde`. Reads `{ consecutive_successes = 3 }` or `{ sample = 10 }`, both
+/// also with `ramp = "30s"`.
 impl<'de> Deserialize<'de> for HalfOpen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Table {
@@ -163,6 +165,8 @@ struct HalfOpenFields {
     consecutive_successes: Option<u32>,
     #[serde(default, deserialize_with = "sample")]
     sample: Option<u32>,
+    #[serde(default, deserialize_with = "ramp")]
+    ramp: Option<Duration>,
 }
 
 impl HalfOpenFields {
@@ -171,11 +175,12 @@ impl HalfOpenFields {
             let allowed = "either `consecutive_successes` or `sample`";
             Err(ConfigError::new("half_open", value.into(), allowed))
         };
-        match (self.consecutive_successes, self.sample) {
-            (Some(n), None) => Ok(HalfOpen::consecutive_successes(n)),
-            (None, Some(n)) => Ok(HalfOpen::sample(n)),
-            (Some(_), Some(_)) => wrong("both `consecutive_successes` and `sample`"),
-            (None, None) => wrong("neither `consecutive_successes` nor `sample`"),
-        }
+        let probes = match (self.consecutive_successes, self.sample) {
+            (Some(n), None) => HalfOpen::consecutive_successes(n),
+            (None, Some(n)) => HalfOpen::sample(n),
+            (Some(_), Some(_)) => return wrong("both `consecutive_successes` and `sample`"),
+            (None, None) => return wrong("neither `consecutive_successes` nor `sample`"),
+        };
+        Ok(probes.ramp(self.ramp.unwrap_or_default()))
     }
 }

@@ -66,12 +66,17 @@ impl Serialize for Backoff {
 /// Requires the feature `serde`. Writes what is read.
 impl Serialize for HalfOpen {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut table = serializer.serialize_struct("HalfOpen", 1)?;
-        match self.0 {
+        let mut table = serializer.serialize_struct("HalfOpen", 2)?;
+        match self.probes {
             ProbeRule::ConsecutiveSuccesses(n) => {
                 table.serialize_field("consecutive_successes", &n)?;
             }
             ProbeRule::Sample(n) => table.serialize_field("sample", &n)?,
+        }
+        if self.ramp.is_zero() {
+            table.skip_field("ramp")?;
+        } else {
+            table.serialize_field("ramp", &Text(self.ramp))?;
         }
         table.end()
     }

@@ -1,6 +1,7 @@
 //! A small circuit, its callers and its operators.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod key;
+
 use std::sync::Arc;
 
 use super::super::*;
@@ -8,18 +9,14 @@ use super::super::*;
 pub(super) const UNIT: Nanos = 1_000;
 pub(super) const WAIT: Nanos = 2 * UNIT;
 pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
+/// The share of a ramp is 0.1 at first, and 0.5 in the middle.
+pub(super) const RAMP: Nanos = 2 * UNIT;
 pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
 
 /// A time window holds any number of calls, so there would be infinitely many worlds without this limit.
 const MOST_COUNTED: u64 = 3;
-
-/// Most rules do not ask whether something is longer ago than this.
-const LONG: Nanos = 4 * UNIT;
-
-/// A probe that takes longer than this to succeed extends the time of later probes no further.
-const LATEST_SUCCESS: Nanos = 5 * PROBE_TIMEOUT;
 
 #[derive(Clone)]
 pub(super) struct World {
@@ -35,6 +32,9 @@ pub(super) struct World {
     period: u32,
     /// How many probes have reported a success in this period.
     successes: u64,
+    /// While the circuit recovers: when that began, the sum of the shares of all calls that asked, and how many of
+    /// them were admitted. One is `10 * RAMP`.
+    ramp: Option<(Tick, Nanos, Nanos)>,
     history: Vec<Step>,
     /// The changes of state in the latest step.
     pub(super) changes: Vec<Change>,
@@ -123,6 +123,7 @@ impl World {
             most_calls: MOST_CALLS,
             period: 0,
             successes: 0,
+            ramp: None,
             history: Vec::new(),
             changes: Vec::new(),
             fault,
@@ -201,6 +202,7 @@ impl World {
         let now = self.now;
         let admitted = self.machine.acquire(now);
         self.notice_changes();
+        self.check_ramp(admitted)?;
         let is_live = |call: &&Call| call.deadline.is_some_and(|deadline| deadline > now);
         let others = self.probes().filter(is_live).count() as u64;
         let permitted = u64::from(self.machine.rules.half_open.probes());
@@ -225,6 +227,7 @@ impl World {
             deadline,
         };
         match admitted {
+            Ok(Admission::Recovering(ticket)) => self.calls.push(call(ticket, stage, None)),
             Ok(Admission::Probe(ticket)) => {
                 let deadline = self.machine.probes.deadline(ticket);
                 self.calls.push(call(ticket, stage, deadline));
@@ -235,6 +238,18 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Checks that no more calls are admitted than one and the sum of the shares, and no fewer.
+    fn check_ramp(&mut self, admitted: Result<Admission, Refusal>) -> Result<(), String> {
+        let Some((began, sum, calls)) = &mut self.ramp else { return Ok(()) };
+        *sum += (10 * (self.now - *began).min(RAMP)).max(RAMP);
+        *calls += u64::from(admitted.is_ok());
+        let may_be_admitted = 1 + *sum / (10 * RAMP);
+        if *calls == may_be_admitted {
+            return Ok(());
+        }
+        Err(format!("{calls} calls instead of {may_be_admitted} in a ramp: {:?}", self.history))
     }
 
     /// Changes the settings. Checks that this decides nothing.
@@ -255,7 +270,7 @@ impl World {
     /// Begins the call of a slot. If the slot has expired, there is no call.
     fn begin(&mut self, index: usize) {
         let Call { ticket, .. } = self.calls[index];
-        if self.machine.begin_probe(self.now, ticket) {
+        if self.machine.begin_reserved(self.now, ticket) {
             let deadline = self.machine.probes.deadline(ticket);
             let call = &mut self.calls[index];
             (call.stage, call.began, call.deadline) = (Stage::Called, self.now, deadline);
@@ -271,7 +286,7 @@ impl World {
         let has_changed = before.state != self.machine.state();
         let has_expired = deadline.is_some_and(|deadline| deadline <= self.now);
         let is_stale = period != self.period || has_changed || has_expired;
-        let is_probe = before.state == State::HalfOpen;
+        let is_probe = before.state == State::HalfOpen && !before.is_recovering();
         let now = self.now;
         match self.fault {
             Some(Fault::StaleResultsCount) => {
@@ -298,11 +313,24 @@ impl World {
 
     fn notice_changes(&mut self) {
         for occurrence in self.machine.occurrences() {
-            if let Occurrence::Changed(change) = occurrence {
-                self.changes.push(*change);
-                self.period += 1;
-                self.successes = 0;
-                self.rules_changed = false;
+            match occurrence {
+                // The period goes on.
+                Occurrence::Changed(change) if change.cause == Cause::RampCompleted => {
+                    self.changes.push(*change);
+                    self.ramp = None;
+                }
+                Occurrence::Changed(change) => {
+                    self.changes.push(*change);
+                    self.period += 1;
+                    (self.successes, self.ramp, self.rules_changed) = (0, None, false);
+                }
+                Occurrence::Recovering { .. } => {
+                    self.period += 1;
+                    let began = self.machine.ramp.map(|ramp| ramp.began);
+                    self.successes = 0;
+                    self.ramp = began.map(|began| (began, 0, 0));
+                }
+                _ => {}
             }
         }
         self.machine.clear_occurrences();
@@ -322,7 +350,7 @@ impl World {
     /// its slot yields to others.
     fn check_probes(&self) -> Result<(), String> {
         let permitted = u64::from(self.machine.rules.half_open.probes());
-        let is_half_open = self.machine.state() == State::HalfOpen;
+        let is_half_open = self.machine.state() == State::HalfOpen && self.ramp.is_none();
         let taken = self.probes().count() as u64 + self.successes;
         if is_half_open && !self.rules_changed && taken > permitted {
             return Err(format!("too many probes: {:?}", self.history));
@@ -335,66 +363,24 @@ impl World {
     }
 
     /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
-    /// probe plus the open wait, and the closed state can be reached.
+    /// probe plus the open wait, and the closed state can be reached, in the time of a ramp more if there is one.
     fn check_not_stuck(&self) -> Result<(), String> {
         let mut machine = self.machine.clone();
         let mut now = self.now;
         machine.operate(OperatorAction::Resume, now);
         now += 2 * machine.probe_time() + LONGEST_WAIT;
-        for _ in 0..=PROBES {
-            let Ok(Admission::Closed(ticket) | Admission::Probe(ticket)) = machine.acquire(now)
-            else {
-                return Err(format!("stuck: {:?}", self.history));
-            };
-            machine.settle(|| now, ticket, now, Report::Success);
+        for _ in 0..PROBES + 3 {
+            match machine.acquire(now) {
+                Ok(admission) => {
+                    machine.settle(|| now, admission.ticket(), now, Report::Success);
+                }
+                Err(refusal) if refusal.reason() == RejectReason::Recovering => now += RAMP,
+                Err(_) => return Err(format!("stuck: {:?}", self.history)),
+            }
         }
         match machine.state() {
             State::Closed => Ok(()),
             _ => Err(format!("the closed state cannot be reached: {:?}", self.history)),
         }
-    }
-
-    /// Returns what distinguishes this world from others, regardless of the time and of the values of its tickets.
-    /// Two worlds with the same key have the same future.
-    pub(super) fn key(&self) -> u64 {
-        let Self { machine, now, .. } = self;
-        let ago = |time: Tick| now.saturating_sub(time).min(LONG);
-        let long_ago = |time: Tick| now.saturating_sub(time).min(LATEST_SUCCESS);
-        let ahead = |time: Tick| (time.saturating_add(LONG)).saturating_sub(*now);
-        let is_late_probe =
-            |call: &Call| machine.closed_ticket().is_none() && call.ticket > machine.outage;
-        let mut calls: Vec<_> = self
-            .calls
-            .iter()
-            .map(|call| match machine.probes.deadline(call.ticket) {
-                Some(deadline) => (call.stage, 3, ahead(deadline), long_ago(call.began)),
-                None if machine.closed_ticket() == Some(call.ticket) => {
-                    (call.stage, 2, 0, ago(call.began))
-                }
-                None if is_late_probe(call) => (call.stage, 1, 0, long_ago(call.began)),
-                None => (call.stage, 0, 0, 0),
-            })
-            .collect();
-        calls.sort_unstable();
-        let phase = match &machine.phase {
-            // A streak that is longer than the rule needs can grow only while the circuit is forced closed.
-            Phase::Closed { streak, .. } => {
-                let limit = machine.rules.consecutive_failures.unwrap_or(0);
-                (0, (*streak).min(limit), Tally::default())
-            }
-            Phase::Open { until, .. } => (1, ahead(*until), Tally::default()),
-            Phase::HalfOpen { tally } => (2, 0, *tally),
-        };
-        let window = machine.window.as_ref().map(|window| window.as_seen_at(*now));
-        let mut hasher = DefaultHasher::new();
-        (calls, phase, machine.forced, window, ago(machine.now)).hash(&mut hasher);
-        (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
-        let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
-        let closed_for = machine.closed_time.total(*now).min(LONG);
-        let remembered = machine.attempts.min(machine.rules.open_duration.attempts_to_max());
-        (rules, remembered, closed_for).hash(&mut hasher);
-        let retry_after = machine.retry_after.wait(*now);
-        (machine.late_success.min(LATEST_SUCCESS), retry_after).hash(&mut hasher);
-        hasher.finish()
     }
 }

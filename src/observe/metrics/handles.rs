@@ -89,6 +89,9 @@ impl Handles {
         if settings.slow_calls {
             calls.begin_slow_calls(to);
         }
+        if settings.ramp {
+            calls.begin_rejections(RejectReason::Recovering, to);
+        }
         if settings.enforcement < 1.0 {
             self.enforcement.set(settings.enforcement, to);
             calls.begin_would_reject(to);

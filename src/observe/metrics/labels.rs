@@ -21,15 +21,19 @@ pub(super) const OUTCOMES: [&str; 5] = [
     Ending::SoftFailure.name(),
 ];
 
-pub(super) const REASONS: [&str; 3] =
-    [RejectReason::Open.name(), RejectReason::HalfOpen.name(), RejectReason::ForcedOpen.name()];
+pub(super) const REASONS: [&str; 4] = [
+    RejectReason::Open.name(),
+    RejectReason::HalfOpen.name(),
+    RejectReason::Recovering.name(),
+    RejectReason::ForcedOpen.name(),
+];
 
 /// The trip rules, in the order of [`Rules::thresholds`].
 pub(super) const RULES: [&str; 4] =
     ["consecutive_failures", "failure_count", "failure_rate", "slow_call_rate"];
 
 /// All possible transitions, with the [name](crate::Cause::name) of the cause.
-pub(super) const TRANSITIONS: [(State, State, &str); 24] = [
+pub(super) const TRANSITIONS: [(State, State, &str); 27] = [
     (Closed, Open, "consecutive_failures"),
     (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
@@ -44,11 +48,14 @@ pub(super) const TRANSITIONS: [(State, State, &str); 24] = [
     (Open, Closed, "reset"),
     (Open, Closed, "force_closed"),
     (HalfOpen, Closed, "probes_succeeded"),
+    (HalfOpen, Closed, "ramp_completed"),
     (HalfOpen, Closed, "reset"),
     (HalfOpen, Closed, "force_closed"),
     (HalfOpen, Open, "probe_failed"),
     (HalfOpen, Open, "probe_slow"),
     (HalfOpen, Open, "probe_timed_out"),
+    (HalfOpen, Open, "consecutive_failures"),
+    (HalfOpen, Open, "failure_count"),
     (HalfOpen, Open, "failure_rate"),
     (HalfOpen, Open, "slow_call_rate"),
     (HalfOpen, Open, "retry_after"),
@@ -65,16 +72,20 @@ pub(super) fn index(change: &Change) -> Option<usize> {
 /// Returns whether a circuit with these rules can make a transition by itself, without an operator.
 pub(super) fn is_automatic(rules: &Rules, (from, _, cause): (State, State, &str)) -> bool {
     let is_sample = matches!(rules.half_open, ProbeRule::Sample(_));
-    let is_judged = from == Closed || is_sample;
+    let recovers = rules.ramp > 0;
+    let trips = from == Closed || recovers;
+    let is_judged = trips || is_sample;
     match cause {
-        "consecutive_failures" => rules.consecutive_failures.is_some(),
-        "failure_count" => rules.failure_count.is_some(),
+        "consecutive_failures" => trips && rules.consecutive_failures.is_some(),
+        "failure_count" => trips && rules.failure_count.is_some(),
         "failure_rate" => is_judged && rules.failure_rate.is_some(),
         "slow_call_rate" => is_judged && rules.slow_call_rate.is_some(),
         "retry_after" => is_judged && rules.trip_on_retry_after,
         "probe_failed" | "probe_timed_out" => !is_sample,
         "probe_slow" => !is_sample && rules.slow_call_rate.is_some(),
-        "wait_over" | "probes_succeeded" => true,
+        "wait_over" => true,
+        "probes_succeeded" => !recovers,
+        "ramp_completed" => recovers,
         _ => false,
     }
 }

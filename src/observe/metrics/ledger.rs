@@ -59,6 +59,8 @@ pub(super) struct Settings {
     /// Which of the [`TRANSITIONS`] the circuit can make by itself.
     pub(super) transitions: [bool; TRANSITIONS.len()],
     pub(super) slow_calls: bool,
+    /// Whether the circuit recovers gradually.
+    pub(super) ramp: bool,
     pub(super) enforcement: f64,
 }
 
@@ -77,8 +79,19 @@ impl Ledger {
                     self.due.reopenings += 1;
                 }
             }
+            // The circuit was recovering, so its counts are those that the trip rules judge.
+            (State::HalfOpen, State::Open)
+                if matches!(
+                    change.cause,
+                    Cause::ConsecutiveFailures { .. } | Cause::FailureCount { .. }
+                ) =>
+            {
+                self.has_tripped = true;
+            }
             (_, State::Closed) => {
-                self.recovered = (change.cause == Cause::ProbesSucceeded).then_some(change.at);
+                self.recovered =
+                    matches!(change.cause, Cause::ProbesSucceeded | Cause::RampCompleted)
+                        .then_some(change.at);
             }
             _ => {}
         }
@@ -169,6 +182,7 @@ impl Settings {
         Self {
             transitions: TRANSITIONS.map(|transition| labels::is_automatic(rules, transition)),
             slow_calls: rules.slow_call_duration.is_some(),
+            ramp: rules.ramp > 0,
             enforcement: rules.enforcement,
         }
     }

@@ -9,15 +9,16 @@ use ::metrics::Gauge;
 use super::labels::RULES;
 use super::late::Late;
 use super::names::{
-    ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Labels, Metric, NEXT_PROBE, Registrar,
-    SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
+    ADMITTED_SHARE, ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Labels, Metric, NEXT_PROBE,
+    Registrar, SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
-const SERIES: [(Metric, &Labels); 13] = [
+const SERIES: [(Metric, &Labels); 14] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
+    (ADMITTED_SHARE, &[]),
     (ATTEMPT, &[]),
     (NEXT_PROBE, &[]),
     (TRIP_PROGRESS, &[("rule", RULES[0])]),
@@ -50,7 +51,7 @@ impl Reading {
     /// its counts are those of the probes, which say nothing about the trip rules.
     pub(super) fn of(view: &View, has_tripped: bool) -> Self {
         let View { rules, tally, .. } = view;
-        let is_judged = view.state == State::Closed || has_tripped;
+        let is_judged = view.may_trip() || has_tripped;
         let judged = |value: Option<f64>| if is_judged { Value::show(value) } else { Value::Keep };
         let streak = rules.consecutive_failures.map(|_| tally.streak as f64);
         let [failure_rate, slow_call_rate] = view.rates();
@@ -78,6 +79,7 @@ impl Reading {
             judged(streak),
             rates[0],
             rates[1],
+            Value::show((rules.ramp > 0).then_some(view.admitted_share)),
             Value::show((!is_closed).then(|| view.attempts.into())),
             Value::show(next_probe),
             p1,
