@@ -178,3 +178,18 @@ async fn a_circuit_of_a_registry_is_shown_by_its_key_under_the_registry() {
     let page = text(&AdminService::new().breaker(&breaker("crawler/example.com")), "/").await;
     assert!(page.contains(">crawler/example.com</a></td>"), "{page}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_row_of_a_circuit_that_recovers_says_how_many_calls_are_admitted() {
+    use std::time::Duration;
+    use tower_breaker::HalfOpen;
+
+    let ramp = HalfOpen::consecutive_successes(1).ramp(Duration::from_secs(10));
+    let breaker = CircuitBreaker::builder("payments").half_open(ramp).build().unwrap();
+    breaker.force_open();
+    breaker.resume();
+    breaker.try_acquire().unwrap().success();
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let page = text(&AdminService::new().breaker(&breaker), "/").await;
+    assert!(page.contains("recovering, 40 % of calls admitted"), "{page}");
+}
