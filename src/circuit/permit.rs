@@ -61,7 +61,7 @@ pub(crate) struct Call {
     circuit: &'static Circuit,
     /// The status of the circuit at the admission, with the ticket of the call.
     status: StatusWord,
-    /// When the call began, or [`UNTIMED`] if nothing depends on it.
+    /// When the call began, or [`UNTIMED`](super::UNTIMED) if nothing depends on it.
     began: Tick,
 }
 
