@@ -27,6 +27,7 @@
 mod batch;
 mod catch_panic;
 pub(crate) mod clock;
+mod describe;
 mod enforcement;
 mod escaped;
 #[cfg(feature = "keyed")]

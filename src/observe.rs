@@ -31,6 +31,7 @@ mod audience;
 mod event;
 mod history;
 mod interest;
+mod last_failure;
 mod listener;
 mod listeners;
 #[cfg(feature = "metrics")]
@@ -56,6 +57,7 @@ mod watchers;
 pub(crate) use self::audience::Audience;
 pub use self::event::{Event, EventKind};
 pub use self::interest::Interest;
+pub use self::last_failure::LastFailure;
 pub use self::listener::Listener;
 pub(crate) use self::listeners::Listeners;
 #[cfg(feature = "metrics")]

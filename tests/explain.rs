@@ -376,19 +376,19 @@ mod json {
                     "breaker": "explained", "from": "closed", "to": "open",
                     "cause": { "kind": "consecutive_failures", "failures": 1 },
                     "ago_seconds": 6.5, "open_duration_seconds": 5.0, "attempt": 1,
-                    "enforcement": 1.0,
+                    "enforcement": 1.0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "open", "to": "half_open",
                     "cause": { "kind": "wait_over" },
                     "ago_seconds": 1.5, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0,
+                    "enforcement": 1.0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "half_open", "to": "open",
                     "cause": { "kind": "force_open" },
                     "ago_seconds": 0.0, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0,
+                    "enforcement": 1.0, "last_failure": null,
                 },
             ]),
         );

@@ -22,7 +22,7 @@
       if (old.data !== fresh.data) old.data = fresh.data;
       return;
     }
-    const changesState = old.nodeName === "TR" && old.className !== fresh.className;
+    const changesState = old.nodeName === "TR" && old.classList[0] !== fresh.classList[0];
     for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (changesState) {

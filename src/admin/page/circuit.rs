@@ -8,6 +8,7 @@ use super::row::{Badge, class, per_second};
 use crate::admin::html::{Html, Name};
 use crate::admin::list::Choice;
 use crate::admin::row::Detail;
+use crate::machine::State;
 use crate::snapshot::Length;
 
 /// The actions that have a button, the label, and what the question says. Those that may cut off traffic are marked.
@@ -79,6 +80,12 @@ pub(super) fn panel(
     fact("Failed", snapshot.failures().to_string())?;
     fact("Slow", snapshot.slow_calls().to_string())?;
     fact("Failures in a row", snapshot.consecutive_failures().to_string())?;
+    if snapshot.state() == State::HalfOpen {
+        fact("Probes in flight", snapshot.probes_in_flight().to_string())?;
+    }
+    if let Some(last) = &row.last_failure {
+        fact("Last failure", format!("{last} ({} ago)", Length(last.at().elapsed())))?;
+    }
     if let Some(rate) = row.rejections_per_second {
         fact("Rejected", per_second(rate))?;
     }
@@ -99,9 +106,13 @@ pub(super) fn panel(
             let cause = Html(transition.cause());
             write!(
                 f,
-                "<li><time>{ago} ago</time> {from} → <b class=\"{}\">{to}</b> <span>{cause}</span></li>",
+                "<li><time>{ago} ago</time><div>{from} → <b class=\"{}\">{to}</b> <span>{cause}</span>",
                 to.name()
             )?;
+            if let Some(last) = transition.last_failure() {
+                write!(f, "<q>{}</q>", Html(last))?;
+            }
+            f.write_str("</div></li>")?;
         }
         f.write_str("</ol>")?;
     }
