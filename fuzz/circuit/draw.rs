@@ -82,6 +82,8 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
                 Mark::NextBucket,
                 Mark::Expiry,
                 Mark::Forgetting,
+                Mark::RampStep,
+                Mark::Ramp,
             ])?;
             let edge = *u.choose(&[Edge::Exactly, Edge::JustBefore, Edge::JustAfter])?;
             Span::Until(mark, edge)
@@ -101,6 +103,7 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         minimum_calls: option(u, number)?,
         wait: wait(u)?,
         half_open: option(u, probes)?,
+        ramp: option(u, duration)?,
         probe_timeout: option(u, duration)?,
         abandoned_after: option(u, duration)?,
         max_retry_after: option(u, duration)?,
