@@ -11,7 +11,8 @@
 //! # Where to start reading
 //!
 //! [`Machine::acquire`] decides whether a call is admitted, and [`Machine::settle`] takes its result. A
-//! closed circuit trips in [`Machine::record`], by the rules in [`rules`]. Then read [`transitions`] for
+//! closed circuit trips in [`recording`], by the rules in [`rules`]. The calls that are in flight for too long are in
+//! [`overdue`]. Then read [`transitions`] for
 //! what happens on entering a state, and [`probing`] for the half-open state.
 //!
 //! # Whose results count
@@ -29,19 +30,23 @@
 //! noticed.
 
 mod backoff;
+mod calls_in_flight;
 mod cause;
 mod change;
 mod counts;
+mod deadlines;
 mod effect;
 mod forgetting;
 mod half_open;
 mod operate;
+mod overdue;
 mod packed;
 mod probes;
 mod probing;
 mod progress;
 mod ramp;
 mod reconfigure;
+mod recording;
 mod refusal;
 mod report;
 mod results;
@@ -58,10 +63,12 @@ use std::sync::Arc;
 pub use self::backoff::Backoff;
 pub use self::cause::Cause;
 pub(crate) use self::change::{Change, EnforcementNote, Opening};
+pub(crate) use self::deadlines::{Deadlines, MOST_YOUNG};
 pub(crate) use self::effect::Effect;
 pub use self::half_open::HalfOpen;
 pub(crate) use self::half_open::ProbeRule;
 pub use self::operate::OperatorAction;
+pub(crate) use self::overdue::NextBucket;
 pub(crate) use self::packed::Packed;
 pub(crate) use self::progress::{count_progress, rate_progress};
 pub use self::reconfigure::Reconfigured;
@@ -76,6 +83,7 @@ pub(crate) use self::view::View;
 pub(crate) use self::window::Extent;
 pub use self::window::SlidingWindow;
 
+use self::calls_in_flight::CallsInFlight;
 use self::counts::Tally;
 use self::forgetting::ClosedTime;
 use self::probes::Probes;
@@ -126,6 +134,10 @@ pub(crate) struct Machine {
     /// Until when an operator holds the phase, open or closed, if one does. [`NEVER`] is until `resume`.
     forced: Option<Tick>,
     window: Option<Window>,
+    /// The calls of the closed period that have not ended, if it matters how long they have been in flight.
+    calls_in_flight: Option<Box<CallsInFlight>>,
+    /// When calls in flight began to be watched last, or 0.
+    last_grid: Tick,
     /// How many calls are admitted before the circuit closes. Until then, the closed period is half-open to others.
     ramp: Option<Ramp>,
     probes: Probes,
@@ -173,10 +185,12 @@ impl Machine {
     ) -> Self {
         let rules = rules.into();
         let ticket = last_ticket + 1;
-        Self {
+        let mut machine = Self {
             phase: Phase::Closed { ticket, streak: 0 },
             forced: None,
             window: rules.window.map(|window| window.open(now)),
+            calls_in_flight: None,
+            last_grid: 0,
             ramp: None,
             probes: Probes::new(rules.half_open.probes()),
             rules,
@@ -193,7 +207,9 @@ impl Machine {
             late_success: 0,
             occurrences: Vec::new(),
             slot_freed: false,
-        }
+        };
+        machine.watch_calls_in_flight(now);
+        machine
     }
 
     // ---- calls --------------------------------------------------------------------------------
@@ -203,7 +219,13 @@ impl Machine {
         self.advance(now);
         let phase = self.phase;
         match phase {
-            Phase::Closed { ticket, .. } => self.acquire_recovering(ticket),
+            Phase::Closed { ticket, .. } => match self.overdue_cause() {
+                Some(cause) => {
+                    self.enter_open(self.now, self.judged(self.now), cause);
+                    Err(self.refusal())
+                }
+                None => self.acquire_recovering(ticket),
+            },
             Phase::Open { until, .. } if self.now >= until && self.forced.is_none() => {
                 self.enter_half_open(self.now, Cause::WaitOver);
                 Ok(self.admit_probe())
@@ -250,57 +272,6 @@ impl Machine {
 
     fn is_current(&self, ticket: Ticket) -> bool {
         self.closed_ticket() == Some(ticket) || self.probes.deadline(ticket).is_some()
-    }
-
-    /// Takes `n` successes of the current closed period, none of them slow, that completed before
-    /// anything else happens. Their [`Effect`] must have been [`Effect::Counted`].
-    pub(crate) fn settle_successes(&mut self, n: u64) {
-        if let Some(window) = &mut self.window {
-            window.record_successes(n);
-        }
-    }
-
-    /// Takes results of the current closed period in the same way. Their [`Effect`] must have been
-    /// [`Effect::Logged`].
-    pub(crate) fn settle_results(&mut self, results: Results) {
-        if let Some(window) = &mut self.window {
-            window.record_results(results);
-        }
-        if let Phase::Closed { streak, .. } = &mut self.phase {
-            let all_failed = results.streak() == results.len();
-            *streak = u64::from(results.streak()) + if all_failed { *streak } else { 0 };
-        }
-        debug_assert!(self.is_forced() || self.rules.judge(self.tally(self.now), false).is_none());
-    }
-
-    /// Counts the result of a call of the current closed period, if it counts, and trips the circuit if a
-    /// rule now holds.
-    fn record(&mut self, verdict: Verdict, asked_to_wait: bool, clock: impl Fn() -> Tick) {
-        if verdict.counted.is_none() {
-            return;
-        }
-        if let Some(window) = &mut self.window {
-            window.record(verdict.failed(), verdict.slow);
-        }
-        if let Phase::Closed { streak, .. } = &mut self.phase {
-            *streak = verdict.streak_after(*streak);
-        }
-        let tally = self.tally(self.now);
-        let cause = self.rules.judge(tally, asked_to_wait);
-        if let (None, Some(cause)) = (self.forced, cause) {
-            self.advance(clock());
-            self.enter_open(self.now, tally, cause);
-        }
-    }
-
-    fn tally(&self, now: Tick) -> Tally {
-        match self.phase {
-            Phase::Closed { streak, .. } => {
-                let counts = self.window.as_ref().map(|window| window.counts_at(now));
-                Tally { counts: counts.unwrap_or_default(), streak }
-            }
-            Phase::Open { tally, .. } | Phase::HalfOpen { tally } => tally,
-        }
     }
 
     // ---- time ---------------------------------------------------------------------------------

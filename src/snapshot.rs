@@ -58,7 +58,7 @@ use crate::machine::{Cause, State, View};
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
 ///   "attempt": null, "retry_after_seconds": 10.4,
-///   "probes_in_flight": 2, "probes_to_close": 2, "next_probe_timeout_seconds": 12.0
+///   "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 2, "probes_to_close": 2, "next_probe_timeout_seconds": 12.0
 /// }
 /// ```
 ///
@@ -170,7 +170,8 @@ impl Snapshot {
     }
 
     /// Returns failures / calls, from 0.0 to 1.0, or `None` below the
-    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls).
+    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls). This is the rate that the rule judges, so
+    /// it includes calls that [hang](crate::CircuitBreakerBuilder::hung_after).
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
         self.0.rates()[0]
@@ -211,6 +212,26 @@ impl Snapshot {
     pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
         let rules = self.0.may_trip().then(|| TripRule::nearest_first(&self.0));
         rules.into_iter().flatten().flatten()
+    }
+
+    /// Returns how many calls of the present closed period are in flight and have not been
+    /// [answered](crate::Permit::answered).
+    ///
+    /// Returns `None` unless [`hung_after`](crate::CircuitBreakerBuilder::hung_after) or
+    /// [`slow_in_flight`](crate::CircuitBreakerBuilder::slow_in_flight) is set, because nothing counts them otherwise.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> Option<u64> {
+        self.0.in_flight.map(|in_flight| in_flight.calls)
+    }
+
+    /// Returns how many of the [calls in flight](Self::calls_in_flight) have been in flight for longer than
+    /// [`hung_after`](crate::CircuitBreakerBuilder::hung_after), whether or not they still count for the trip rules.
+    ///
+    /// Returns `None` unless that is set.
+    #[must_use]
+    pub fn hung_calls(&self) -> Option<u64> {
+        let is_set = self.0.rules.hung_after.is_some();
+        self.0.in_flight.map(|in_flight| in_flight.hung).filter(|_| is_set)
     }
 
     /// Returns how many probe slots are taken: by probes that have not reported yet, and by services whose

@@ -315,7 +315,7 @@ mod json {
                     },
                 ],
                 "attempt": null, "retry_after_seconds": null,
-                "probes_in_flight": 0, "probes_to_close": null,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 0, "probes_to_close": null,
                 "next_probe_timeout_seconds": null,
             }),
         );
@@ -334,7 +334,7 @@ mod json {
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 1,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],
                 "attempt": 1, "retry_after_seconds": 4.0,
-                "probes_in_flight": 0, "probes_to_close": null,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 0, "probes_to_close": null,
                 "next_probe_timeout_seconds": null,
             }),
         );
@@ -355,7 +355,7 @@ mod json {
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],
                 "attempt": null, "retry_after_seconds": 0.0,
-                "probes_in_flight": 2, "probes_to_close": 3,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 2, "probes_to_close": 3,
                 "next_probe_timeout_seconds": 29.0,
             }),
         );
@@ -376,19 +376,19 @@ mod json {
                     "breaker": "explained", "from": "closed", "to": "open",
                     "cause": { "kind": "consecutive_failures", "failures": 1 },
                     "ago_seconds": 6.5, "open_duration_seconds": 5.0, "attempt": 1,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "open", "to": "half_open",
                     "cause": { "kind": "wait_over" },
                     "ago_seconds": 1.5, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "half_open", "to": "open",
                     "cause": { "kind": "force_open" },
                     "ago_seconds": 0.0, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
             ]),
         );

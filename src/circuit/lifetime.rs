@@ -1,7 +1,7 @@
 //! How a circuit begins and ends its work for a breaker.
 
 use std::panic::RefUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 
@@ -29,6 +29,7 @@ impl Circuit {
             watch: ArcSwapOption::empty(),
             enforcement: Enforcement::default(),
             waiters: Waiters::default(),
+            ages: OnceLock::new(),
         }
     }
 
@@ -46,7 +47,7 @@ impl Circuit {
         observer.read(&machine, now);
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
-        circuit.begin_batches(breaker.first_ticket);
+        circuit.begin_batches(breaker.first_ticket());
         circuit.follow_rules(&mut breaker);
         *locked = LockedState::Working(breaker);
         circuit.publish(&mut locked);

@@ -159,12 +159,13 @@ impl<V: EndOfStream> Drop for FailOnPanic<'_, V> {
 impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
     /// Wraps a body that settles the call of `permit`. If the body has already ended, the call is settled
     /// at once.
-    pub fn new(body: B, permit: Permit, verdict: V) -> Self {
+    pub fn new(body: B, mut permit: Permit, verdict: V) -> Self {
         // A reader that asks `is_end_stream` first never polls such a body.
         if body.is_end_stream() {
             verdict.end(None, permit);
             return body.into();
         }
+        permit.answered(); // a stream does not hang
         let last_sign = permit.sign_of_life().unwrap_or_default();
         Self { body, unsettled: Unsettled { call: Some((permit, verdict)), last_sign } }
     }

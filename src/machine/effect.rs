@@ -1,6 +1,7 @@
 //! Whether the results of the next calls need the machine at once.
 
 use super::counts::{Counts, Tally};
+use super::overdue::Weight;
 use super::window::Window;
 use super::{Machine, NEVER, Phase, Tick};
 
@@ -38,12 +39,19 @@ impl Machine {
         let Phase::Closed { streak, .. } = self.phase else {
             return Effect::Unknown;
         };
+        // Then every call asks the machine.
+        if self.calls_in_flight.is_some() && self.overdue_weight(self.now) != Weight::default() {
+            return Effect::Unknown;
+        }
         let window = self.window.as_ref();
         if streak == 0 && window.is_none_or(Window::is_full_of_successes) {
             return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
-        let until = window.map_or(NEVER, Window::step_end).min(self.forced.unwrap_or(NEVER));
+        let until = window
+            .map_or(NEVER, Window::step_end)
+            .min(self.forced.unwrap_or(NEVER))
+            .min(self.overdue_step_end());
         let are_rare = window.is_some() && counts.failures * RARE <= counts.calls;
         let loggable = if are_rare { 0 } else { self.results_that_cannot_trip(counts, streak) };
         match window {
@@ -74,7 +82,11 @@ impl Machine {
         let after_failures = |n: u64| {
             let calls = (counts.calls + n).min(size);
             let failures = (counts.failures + n).min(calls);
-            Tally { counts: Counts { calls, failures, ..counts }, streak: streak + n }
+            Tally {
+                counts: Counts { calls, failures, ..counts },
+                streak: streak + n,
+                ..Tally::default()
+            }
         };
         let cannot_trip = |n: &u64| self.rules.judge(after_failures(*n), false).is_none();
         [1, 3, 8, Effect::MAX_LOGGED].into_iter().take_while(cannot_trip).last().unwrap_or(0)

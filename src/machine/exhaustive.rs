@@ -31,6 +31,8 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         minimum_calls: 2,
         open_duration: if times { growing.forget_after(nanos(2 * UNIT)) } else { constant },
         half_open,
+        slow_in_flight: false,
+        hung_after: None,
         ramp: 0,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),

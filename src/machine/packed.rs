@@ -33,6 +33,8 @@ impl Machine {
             phase: Phase::Closed { ticket, streak: 0 },
             forced: None,
             ref window,
+            calls_in_flight: None,
+            last_grid: 0,
             ramp: None,
             ref probes,
             last_ticket,

@@ -53,11 +53,14 @@ impl Machine {
         self.probes.set_idle(ticket);
     }
 
-    /// Begins the call with this reservation. The time of a probe starts now. Returns whether the reservation is
-    /// still valid.
-    pub(crate) fn begin_reserved(&mut self, now: Tick, ticket: Ticket) -> bool {
+    /// Begins the call with this reservation. The time of a probe starts now. Returns when the call began, if the
+    /// reservation was still valid.
+    pub(crate) fn begin_reserved(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
         self.advance(now);
-        self.closed_ticket() == Some(ticket) || self.probes.begin(ticket, self.new_deadline())
+        if self.closed_ticket() == Some(ticket) {
+            return Some(self.begin_call(Admission::Recovering(ticket), now));
+        }
+        self.probes.begin(ticket, self.new_deadline()).then_some(now)
     }
 
     fn new_deadline(&self) -> Tick {
@@ -83,12 +86,19 @@ impl Machine {
         began: Tick,
         report: Report,
     ) {
-        let is_probe = self.closed_ticket().is_none() && ticket > self.outage;
-        if is_probe && report == Report::Success {
-            let took = clock().saturating_sub(began);
-            if took >= self.probe_time() {
-                self.late_success = self.late_success.max(took);
-            }
+        let is_late_probe = |machine: &Self| {
+            report == Report::Success
+                && machine.closed_ticket().is_none()
+                && ticket > machine.outage
+        };
+        if !is_late_probe(self) {
+            return;
+        }
+        let now = clock();
+        self.advance(now); // the circuit may begin to recover by this
+        let took = now.saturating_sub(began);
+        if is_late_probe(self) && took >= self.probe_time() {
+            self.late_success = self.late_success.max(took);
         }
     }
 

@@ -14,7 +14,8 @@ impl Machine {
         self.attempts = self.attempts.saturating_add(1);
         self.openings += 1;
         let until = since.saturating_add(wait);
-        let opening = Opening { wait, attempt: self.attempts };
+        let opening =
+            Opening { wait, attempt: self.attempts, in_flight: tally.in_flight.max(tally.hung) };
         self.enter(Phase::Open { until, tally }, since, cause, Some(opening));
     }
 
@@ -59,6 +60,9 @@ impl Machine {
         self.phase = phase;
         self.ramp = None;
         self.probes.clear();
+        if let Some(calls) = &mut self.calls_in_flight {
+            calls.clear();
+        }
         if let Some(window) = &mut self.window {
             window.clear();
         }

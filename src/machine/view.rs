@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::counts::{Counts, Tally};
+use super::overdue::InFlight;
 use super::{Cause, Change, Machine, NEVER, Nanos, Occurrence, Rules, State, Tick};
 
 /// The state of a machine at one moment, as plain numbers.
@@ -17,7 +18,12 @@ pub(crate) struct View {
     /// How long the circuit has been in this state.
     pub(crate) age: Nanos,
     pub(crate) cause: Option<Cause>,
+    /// What was recorded.
     pub(crate) tally: Tally,
+    /// What the rules judge: the same, and the calls in flight that are overdue.
+    pub(crate) judged: Tally,
+    /// How many calls are in flight, if they are watched.
+    pub(crate) in_flight: Option<InFlight>,
     pub(crate) rules: Arc<Rules>,
     /// The open periods since the circuit was last closed.
     pub(crate) attempts: u32,
@@ -39,7 +45,7 @@ impl View {
 
     /// Returns the failure rate and the slow-call rate, or `None` below the minimum number of calls.
     pub(crate) fn rates(&self) -> [Option<f64>; 2] {
-        let Counts { calls, failures, slow } = self.tally.counts;
+        let Counts { calls, failures, slow } = self.judged.counts;
         let is_judged = calls >= self.rules.minimum_calls;
         [failures, slow].map(|part| is_judged.then(|| part as f64 / calls as f64))
     }
@@ -67,6 +73,8 @@ impl Machine {
             age: now.saturating_sub(self.since),
             cause: self.cause,
             tally: self.tally(now),
+            judged: self.judged(now),
+            in_flight: self.in_flight(),
             rules: self.rules.clone(),
             attempts: self.attempts,
             retry_after: self.next_probe(now).map(until),

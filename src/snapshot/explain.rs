@@ -42,7 +42,11 @@ impl Snapshot {
             write!(f, "{separator}{rule}")?;
             separator = "; ";
         }
-        Ok(())
+        match self.hung_calls() {
+            None | Some(0) => Ok(()),
+            Some(1) => f.write_str(", 1 call hangs"),
+            Some(n) => write!(f, ", {n} calls hang"),
+        }
     }
 
     fn what_ends_the_wait(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

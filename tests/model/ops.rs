@@ -10,6 +10,8 @@ pub(crate) enum Op {
     Acquire,
     /// Ends a call that is in flight, if there is one.
     End(Which, Ending),
+    /// A call that is in flight begins to be answered, if there is one.
+    Answered(Which),
     /// Asks for admission and ends the call at once, if it is admitted.
     Call(Ending),
     Advance(Span),
@@ -53,6 +55,9 @@ pub(crate) enum Mark {
     /// An operator lets go of the circuit.
     ForceEnd,
     SlowDuration,
+    HungAfter,
+    /// The time in which a call hangs, whatever the quarter in which it began.
+    Hung,
     AbandonedAfter,
     /// The share of a ramp has grown by a tenth.
     RampStep,

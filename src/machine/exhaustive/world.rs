@@ -213,7 +213,7 @@ impl World {
     /// Begins the call of a slot. If the slot has expired, there is no call.
     fn begin(&mut self, index: usize) {
         let Call { ticket, .. } = self.calls[index];
-        if self.machine.begin_reserved(self.now, ticket) {
+        if self.machine.begin_reserved(self.now, ticket).is_some() {
             let deadline = self.machine.probes.deadline(ticket);
             let call = &mut self.calls[index];
             (call.stage, call.began, call.deadline) = (Stage::Called, self.now, deadline);
