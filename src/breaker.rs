@@ -2,6 +2,7 @@
 
 mod admission;
 mod call;
+mod checks;
 mod error;
 mod weak;
 

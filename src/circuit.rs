@@ -26,6 +26,7 @@
 
 mod batch;
 mod catch_panic;
+mod checks;
 pub(crate) mod clock;
 mod enforcement;
 mod escaped;

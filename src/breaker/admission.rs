@@ -73,9 +73,7 @@ impl CircuitBreaker {
             match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
                 Err(_) => {
-                    if let Some(at) = self.circuit().next_look() {
-                        waiter.wake_at(at, cx);
-                    }
+                    waiter.wake_at(self.circuit().next_look(), cx);
                     Poll::Pending
                 }
             }
@@ -90,6 +88,13 @@ impl CircuitBreaker {
             self.lease.listeners.probe_admitted();
         }
         Ok(permit)
+    }
+
+    /// Admits a check as a probe, if one may be admitted now.
+    pub(super) fn admit_check(&self) -> Option<Permit> {
+        let permit = self.circuit().admit_check()?;
+        self.lease.listeners.probe_admitted();
+        Some(permit)
     }
 
     /// Admits a call, or lets it through if its rejection is not enforced. Otherwise returns why it is rejected.
