@@ -13,6 +13,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use self::call::{Call, errors_are_failures};
+#[cfg(feature = "keyed")]
+pub(crate) use self::checks::RunningCheck;
 pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "admin")]

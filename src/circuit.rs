@@ -52,7 +52,7 @@ mod waiters;
 
 use arc_swap::ArcSwapOption;
 
-pub(crate) use self::catch_panic::catch_panic;
+pub(crate) use self::catch_panic::{catch_panic, catching_waker};
 use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
 use self::locked::{LockedBreaker, LockedState};

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::CircuitBreaker;
 use crate::circuit::{Permit, Rejected, Reservation, Waiter};
-use crate::machine::Refusal;
+use crate::machine::{Refusal, Tick};
 
 impl CircuitBreaker {
     /// Asks for admission of one call. The [`Permit`] reports its result. Use this, or [`call`](Self::call),
@@ -90,11 +90,11 @@ impl CircuitBreaker {
         Ok(permit)
     }
 
-    /// Admits a check as a probe, if one may be admitted now.
-    pub(super) fn admit_check(&self) -> Option<Permit> {
+    /// Admits a check as a probe, if one may be admitted now. Otherwise returns when to look again.
+    pub(super) fn admit_check(&self) -> Result<Permit, Option<Tick>> {
         let permit = self.circuit().admit_check()?;
         self.lease.listeners.probe_admitted();
-        Some(permit)
+        Ok(permit)
     }
 
     /// Admits a call, or lets it through if its rejection is not enforced. Otherwise returns why it is rejected.

@@ -8,6 +8,8 @@ use tokio::task::yield_now;
 
 use super::{CircuitBreaker, WeakCircuitBreaker};
 use crate::circuit::{Permit, Waiter, catch_panic};
+#[cfg(feature = "keyed")]
+use crate::machine::Tick;
 
 impl CircuitBreaker {
     /// Probes the dependency with `check` whenever the circuit would admit a probe, so that the circuit recovers
@@ -107,16 +109,17 @@ impl Checked {
         let Some(breaker) = self.breaker.upgrade() else {
             return Poll::Ready(None);
         };
-        let permit = breaker.admit_check();
-        if permit.is_none() {
-            self.waiter.wake_at(breaker.circuit().next_look(), cx);
-            return Poll::Pending;
+        match breaker.admit_check() {
+            Ok(permit) => Poll::Ready(Some(permit)),
+            Err(next_look) => {
+                self.waiter.wake_at(next_look, cx);
+                Poll::Pending
+            }
         }
-        Poll::Ready(permit)
     }
 }
 
-/// A check that is running. Dropping it gives the probe slot back.
+/// A check that holds a probe slot. Dropping it gives the slot back.
 struct Check<Fut> {
     /// `None` once the result has been reported.
     permit: Option<Permit>,
@@ -157,6 +160,37 @@ impl<Fut> Drop for Check<Fut> {
         if let Some(permit) = self.permit.take() {
             permit.ignore(); // also if abandoned calls may be failures, because nobody has given the check up
         }
+    }
+}
+
+/// One of several checks that run at a time, each for another circuit.
+#[cfg(feature = "keyed")]
+pub(crate) struct RunningCheck<Fut> {
+    checked: Checked,
+    check: Check<Fut>,
+}
+
+#[cfg(feature = "keyed")]
+impl<Fut, E> RunningCheck<Fut>
+where
+    Fut: Future<Output = Result<(), E>>,
+{
+    /// Begins a check, if the circuit admits one now. Otherwise returns when to look again.
+    pub(crate) fn begin(
+        breaker: &CircuitBreaker,
+        check: impl FnOnce() -> Fut,
+    ) -> Result<Self, Option<Tick>> {
+        let permit = breaker.admit_check()?;
+        Ok(Self { checked: Checked::new(breaker), check: Check::begin(permit, check) })
+    }
+
+    pub(crate) fn is_of(&self, breaker: &CircuitBreaker) -> bool {
+        self.checked.breaker.is_of(breaker)
+    }
+
+    /// Waits for the end of the check.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.check.poll(&mut self.checked, cx)
     }
 }
 

@@ -1,18 +1,29 @@
 //! The admission of checks: probes that no caller waits for.
 
 use super::permit::Permit;
-use super::{Circuit, clock};
+use super::sync::Ordering;
+use super::{Circuit, HAS_BREAKER, StatusWord, clock};
 use crate::machine::Tick;
 
 impl Circuit {
-    /// Admits a check as a probe, if one may be admitted now. A closed circuit needs none.
-    pub(crate) fn admit_check(&'static self) -> Option<Permit> {
-        if self.is_closed() {
-            return None;
+    /// Admits a check as a probe, if one may be admitted now. A closed circuit needs none. Otherwise returns when to
+    /// look again, if anything changes by the time alone.
+    pub(crate) fn admit_check(&'static self) -> Result<Permit, Option<Tick>> {
+        let status = self.status();
+        if status.is(StatusWord::CLOSED) {
+            return Err(None);
         }
         let now = clock::now();
-        let ticket = self.with_machine(|machine| machine.acquire_check(now)).flatten()?;
-        Some(self.begin_call(ticket, now))
+        if status.is(StatusWord::OPEN) && !status.is(StatusWord::FORCED) {
+            let until = self.published.open_until.load(Ordering::Acquire);
+            if now < until {
+                return Err(Some(until));
+            }
+        }
+        let asked = self
+            .with_machine(|machine| machine.acquire_check(now).ok_or_else(|| machine.next_look()));
+        let ticket = asked.expect(HAS_BREAKER)?;
+        Ok(self.begin_call(ticket, now))
     }
 }
 

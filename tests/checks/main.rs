@@ -4,6 +4,8 @@
 mod endings;
 mod failures;
 mod recovery;
+#[cfg(feature = "keyed")]
+mod registry;
 mod slots;
 
 use std::cell::Cell;
@@ -50,6 +52,7 @@ struct Checks(Arc<Counts>);
 struct Counts {
     begun: AtomicUsize,
     ended: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Checks {
@@ -61,9 +64,16 @@ impl Checks {
         self.begun() - self.0.ended.load(Ordering::SeqCst)
     }
 
+    /// Returns how many have ever run at a time.
+    #[cfg(feature = "keyed")]
+    fn most(&self) -> usize {
+        self.0.most.load(Ordering::SeqCst)
+    }
+
     /// Counts this check for as long as it exists.
     fn count<F: Future>(&self, check: F) -> impl Future<Output = F::Output> + use<F> {
         self.0.begun.fetch_add(1, Ordering::SeqCst);
+        self.0.most.fetch_max(self.running(), Ordering::SeqCst);
         let ended = CountOnDrop(self.0.clone());
         async move {
             let _ended = ended;
