@@ -67,12 +67,13 @@ async fn no_handle_is_alive_while_the_check_is_polled() {
     breaker.trip();
     advance(SECOND).await;
     let last = Mutex::new(Some(breaker.clone()));
+    let (told, is_gone) = std::sync::mpsc::channel();
     let future = breaker.probe_with(move || {
         let last = last.lock().unwrap().take();
-        let weak = weak.clone();
+        let (told, weak) = (told.clone(), weak.clone());
         async move {
             drop(last);
-            assert!(weak.upgrade().is_none(), "something keeps the circuit alive");
+            told.send(weak.upgrade().is_none()).unwrap();
             Ok::<_, ()>(())
         }
     });
@@ -81,6 +82,7 @@ async fn no_handle_is_alive_while_the_check_is_polled() {
     while future.poll().is_pending() {
         assert!(future.is_woken(), "it sleeps although the circuit is gone");
     }
+    assert_eq!(is_gone.try_iter().collect::<Vec<_>>(), [true]);
 }
 
 #[tokio::test(start_paused = true)]

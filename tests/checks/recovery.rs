@@ -97,6 +97,17 @@ async fn while_an_operator_forces_the_circuit_open_no_check_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_an_operator_forces_the_circuit_open_nothing_wakes_it() {
+    let breaker = sensitive().build().unwrap();
+    breaker.trip();
+    breaker.force_open();
+    let mut future = task::spawn(breaker.probe_with(Checks::default().hang()));
+    assert!(future.poll().is_pending());
+    advance(YEAR).await;
+    assert!(!future.is_woken());
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_an_operator_forces_the_circuit_closed_no_check_runs() {
     let breaker = sensitive().build().unwrap();
     let checks = Checks::default();

@@ -121,6 +121,40 @@ async fn one_circuit_has_one_check_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_pauses_between_two_looks_at_all_circuits() {
+    let circuits = registry(sensitive().half_open(HalfOpen::consecutive_successes(5)));
+    let checks = Checks::default();
+    tokio::spawn(circuits.probe_with(any(checks.answer(Ok(())))));
+    sleep(SECOND).await;
+    circuits.get_or_create(&7).trip();
+    sleep(SECOND + PAUSE / 2).await;
+    for begun in 1..=5 {
+        assert_eq!(checks.begun(), begun);
+        sleep(PAUSE + PAUSE / 50).await;
+    }
+    assert_eq!(states(&circuits, State::Closed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_circuit_has_its_turn_even_if_all_checks_hang() {
+    let circuits = registry(sensitive());
+    let (told, checked) = std::sync::mpsc::channel();
+    tokio::spawn(circuits.probe_with(move |key: &u32| {
+        told.send(*key).unwrap();
+        std::future::pending::<Outcome>()
+    }));
+    for key in 0..200 {
+        circuits.get_or_create(&key).trip();
+    }
+    // There are 13 turns of 10 s.
+    sleep(140 * SECOND).await;
+    let mut checked: Vec<u32> = checked.try_iter().collect();
+    checked.sort_unstable();
+    checked.dedup();
+    assert_eq!(checked.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn checks_that_hang_or_panic_keep_no_other_circuit_from_recovering() {
     let circuits = registry(sensitive());
     let checks = Checks::default();
@@ -236,6 +270,25 @@ async fn a_key_that_nobody_uses_is_dropped_although_its_checks_fail_and_a_key_in
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_is_checked_until_nobody_has_used_it_between_two_sweeps() {
+    let circuits = registry(sensitive().open_duration(IDLE / 2));
+    let checks = Checks::default();
+    tokio::spawn(circuits.probe_with(any(checks.answer(Ok(())))));
+    sleep(IDLE).await;
+    circuits.get_or_create(&1).trip(); // sweeps, but before the key is there
+    sweep(&circuits).await;
+    assert_eq!((states(&circuits, State::Closed), checks.begun()), (1, 1));
+
+    let circuits = registry(sensitive().open_duration(IDLE / 2));
+    sleep(IDLE).await;
+    circuits.try_acquire(&1).unwrap().failure();
+    tokio::spawn(circuits.probe_with(any(checks.answer(Ok(())))));
+    circuits.sweep();
+    sleep(IDLE).await;
+    assert_eq!((states(&circuits, State::Closed), checks.begun()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_is_used_again_is_checked_again() {
     let circuits = registry(sensitive().open_duration(100 * IDLE));
     let checks = Checks::default();
@@ -326,7 +379,9 @@ async fn a_listener_that_hangs_keeps_no_check_from_being_woken() {
     }
     let breaker = circuits.get_or_create(&7);
     let thread = std::thread::spawn(move || breaker.trip());
+    let start = std::time::Instant::now();
     while !future.is_woken() {
+        assert!(start.elapsed() < 10 * SECOND, "it has not been woken");
         std::thread::yield_now();
     }
     drop(release);
