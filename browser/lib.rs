@@ -27,8 +27,13 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// Starts a browser of this width, in pixels.
+    /// Starts a browser of this width, in pixels, and of a usual height.
     pub async fn start(width: u32) -> Self {
+        Self::start_with(width, 900).await
+    }
+
+    /// Starts a browser of this width and height, in pixels.
+    pub async fn start_with(width: u32, height: u32) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -54,15 +59,28 @@ impl Browser {
         };
         let this = Self { client, driver };
         let size =
-            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
-        this.send("goog/cdp/execute", command).await;
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        this.devtools("Emulation.setDeviceMetricsOverride", size).await;
         this
     }
 
     /// Sends a command that is not part of WebDriver.
     async fn send(&self, path: &'static str, body: Value) -> Value {
         self.client.issue_cmd(Extension { path, body }).await.unwrap()
+    }
+
+    /// Chooses the light or the dark colours of the page.
+    pub async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    pub async fn hide_scrollbars(&self) {
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.send("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
     }
 
     /// Returns all that was written to the console since the last time.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It calls simulated dependencies. `payments` is down for half a minute out of each minute, `search` fails now and then,
-//! `reports` has become slow, and one of the hosts of `crawler` in twenty does not answer. `recommendations` is in shadow
+//! `reports` has become slow, and one of the hosts of `crawler` in fifty does not answer. `recommendations` is in shadow
 //! mode, and operators hold `legacy-import` open and `exchange-rates` closed. It prints the address of the page and runs
 //! until Ctrl-C. The page is served on a loopback port, where everybody on this machine can operate the circuits: see the
 //! documentation of `tower_breaker::admin` for who may use it.
@@ -32,18 +32,28 @@ async fn call(breaker: CircuitBreaker, fails: Fails) {
         if let Ok(permit) = breaker.try_acquire() {
             let slow = breaker.name() == "reports" && n % 3 == 0;
             sleep(Duration::from_millis(if slow { 150 } else { 5 })).await;
-            if fails(began.elapsed().as_secs(), n) { permit.failure() } else { permit.success() }
+            if fails(began.elapsed().as_secs(), n) {
+                permit.describe_failure("connection refused");
+                permit.failure();
+            } else {
+                permit.success();
+            }
         }
         sleep(Duration::from_millis(1000 / CALLS_PER_SECOND)).await;
     }
 }
 
-/// Calls two hundred hosts, one in twenty of which does not answer.
+/// Calls two hundred hosts, one in fifty of which does not answer.
 async fn crawl(hosts: CircuitBreakerRegistry<String>) {
     for n in 0_u64.. {
         let host = n * 7 % 200;
         if let Ok(permit) = hosts.try_acquire(&format!("host-{host}.example.com")) {
-            if host % 20 == 3 { permit.failure() } else { permit.success() }
+            if host % 50 == 3 {
+                permit.describe_failure("no answer within 5s");
+                permit.failure();
+            } else {
+                permit.success();
+            }
         }
         sleep(Duration::from_millis(3)).await;
     }

@@ -112,6 +112,7 @@
 //!     "sentence": "open for 1.2s (5 failures in a row), attempt 1: next probe in 3.8s",
 //!     "snapshot": { "state": "open", "age_seconds": 1.2, "attempt": 1, "...": "as Snapshot serializes" },
 //!     "rejections_per_second": 41.5,
+//!     "last_failure": { "text": "connection refused", "ago_seconds": 1.2 },
 //!     "history": [{ "from": "closed", "to": "open", "ago_seconds": 1.2 }]
 //!   }],
 //!   "counts": { "closed": 99997, "open": 2, "half_open": 1 },
@@ -122,7 +123,8 @@
 //! A single circuit has these fields and two more: `settings`, as [`Config`](crate::Config) serializes, and
 //! `transitions`, as [`Transition`](crate::Transition) serializes. `registry` is the name of the registry that the circuit
 //! belongs to. `rejections_per_second` is the mean of the last ten seconds. Rejections are counted from when the circuit
-//! was first listed, so this is `null` at first.
+//! was first listed, so this is `null` at first. `last_failure` is `null` unless somebody
+//! [describes](crate::Permit::describe_failure) failures.
 //!
 //! A request that cannot be answered gets a status and `{ "error": "..." }`.
 //!
@@ -132,18 +134,19 @@
 //! |---|---|---|
 //! | `trip` | | [`trip`](crate::CircuitBreaker::trip) |
 //! | `reset` | | [`reset`](crate::CircuitBreaker::reset) |
-//! | `force_open` | | [`force_open`](crate::CircuitBreaker::force_open) |
-//! | `force_closed` | | [`force_closed`](crate::CircuitBreaker::force_closed) |
+//! | `force_open` | optionally `"for"`, after which the circuit is resumed, such as `"10m"` | [`force_open`](crate::CircuitBreaker::force_open), or [`force_open_for`](crate::CircuitBreaker::force_open_for) |
+//! | `force_closed` | the same | [`force_closed`](crate::CircuitBreaker::force_closed), or [`force_closed_for`](crate::CircuitBreaker::force_closed_for) |
 //! | `resume` | | [`resume`](crate::CircuitBreaker::resume) |
 //! | `enforcement` | `"share"`, from 0.0 to 1.0 | [`set_enforcement`](crate::CircuitBreaker::set_enforcement) |
 //! | `reconfigure` | all settings, as in a [`Config`](crate::Config) | [`reconfigure`](crate::CircuitBreaker::reconfigure) |
 //!
 //! ```console
-//! $ curl --json '{ "reason": "maintenance" }' http://localhost:9000/circuits/api/circuits/1/force_open
+//! $ curl --json '{ "for": "10m", "reason": "maintenance" }' http://localhost:9000/circuits/api/circuits/1/force_open
 //! ```
 //!
 //! The body is JSON of at most 64 KiB and may be empty. The `reason` has at most 1,000 bytes. It is part of the
-//! [event](crate::Event::operator) and of the log line, together with the [actor](AdminService::actor).
+//! [event](crate::Event::operator) and of the log line, together with the [actor](AdminService::actor). `"for"` is a
+//! duration longer than zero, written as in a [`Config`](crate::Config).
 //!
 //! | status | why |
 //! |---|---|
@@ -166,6 +169,10 @@
 //! by a method that does not ask for them. A comment is sent every 15 seconds, so that a connection that is gone is
 //! noticed. At most 16 clients may follow at the same time, and others get the status 503 with `retry-after`. The place of
 //! a client is free as soon as its connection is closed.
+//!
+//! A stream never ends by itself, so a server that shuts down gracefully would wait for it. Call
+//! [`end_streams`](AdminService::end_streams) when it begins to shut down. A client that has stopped reading delays the
+//! shutdown all the same, as it does with any response, so limit the time that the server waits.
 //!
 //! # What it costs
 //!

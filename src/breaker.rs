@@ -4,6 +4,7 @@ mod admission;
 mod call;
 mod checks;
 mod error;
+mod operators;
 mod weak;
 
 use std::fmt;
@@ -21,11 +22,11 @@ pub use self::weak::WeakCircuitBreaker;
 use crate::circuit::Name;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
-use crate::circuit::{Circuit, Observer, Outcome};
-use crate::machine::{OperatorAction, Rules, State};
+use crate::circuit::{Circuit, Observer, Outcome, clock};
+use crate::machine::{Rules, State};
 #[cfg(feature = "admin")]
 use crate::observe::Watcher;
-use crate::observe::{Audience, Listeners, Series, Transition, Transitions};
+use crate::observe::{Audience, LastFailure, Listeners, Series, Transition, Transitions};
 use crate::snapshot::Snapshot;
 
 /// A circuit breaker: a cheap handle to a circuit, which all clones of the handle share.
@@ -224,43 +225,6 @@ impl CircuitBreaker {
         WeakCircuitBreaker::new(&self.lease)
     }
 
-    /// Opens the circuit now, to recover as after any other trip. Use this for a signal from outside, such as
-    /// a failed health check.
-    ///
-    /// This has no effect while the wait of an open circuit is running, or while an operator forces the
-    /// circuit open or closed. An open circuit whose wait has elapsed opens anew.
-    pub fn trip(&self) {
-        self.circuit().operate(OperatorAction::Trip);
-    }
-
-    /// Closes the circuit and clears its counts and its backoff. A circuit that an operator forces open or
-    /// closed stays forced, but its counts and its backoff are cleared as well.
-    pub fn reset(&self) {
-        self.circuit().operate(OperatorAction::Reset);
-    }
-
-    /// Opens the circuit until [`resume`](Self::resume) or [`force_closed`](Self::force_closed) is called.
-    /// This is a switch for operators. The backoff does not count it as an open period.
-    pub fn force_open(&self) {
-        self.circuit().operate(OperatorAction::ForceOpen);
-    }
-
-    /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open) is called.
-    /// This is a switch for operators. All calls are admitted and recorded, but no result trips the circuit.
-    /// A circuit that is already closed keeps its counts.
-    pub fn force_closed(&self) {
-        self.circuit().operate(OperatorAction::ForceClosed);
-    }
-
-    /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed). This has no effect if
-    /// the circuit is not forced.
-    ///
-    /// A circuit that was forced open becomes half-open, so the next call is a probe. A circuit that was
-    /// forced closed stays closed and keeps its counts, so the next result may trip it.
-    pub fn resume(&self) {
-        self.circuit().operate(OperatorAction::Resume);
-    }
-
     /// Returns a stream of the transitions from now on, for code that waits for them, such as a test, a
     /// balancer or a health endpoint. A slow subscriber does not delay anything else.
     ///
@@ -277,6 +241,42 @@ impl CircuitBreaker {
     pub fn history(&self) -> Vec<Transition> {
         let listeners = &self.lease.listeners;
         self.circuit().inspect(|machine, now| listeners.history(machine.unrecorded_change(now)))
+    }
+
+    /// Says what went wrong with a call, in words, before its failure is reported.
+    ///
+    /// [`Permit::describe_failure`](crate::Permit::describe_failure) does the same where there is a permit, and says what
+    /// becomes of the text. Tower services have [`Describing`](crate::Describing) for it.
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{CircuitBreaker, Outcome};
+    ///
+    /// # async fn query() -> Result<u32, std::io::Error> { Err(std::io::Error::other("no such table")) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::new("database");
+    /// let answer = breaker.call_with(query(), |result| match result {
+    ///     Ok(_) => Outcome::Success,
+    ///     Err(error) => {
+    ///         breaker.describe_failure(error);
+    ///         Outcome::Failure
+    ///     }
+    /// });
+    /// assert!(answer.await.is_err());
+    /// assert_eq!(breaker.last_failure().unwrap().text(), "no such table");
+    /// # });
+    /// ```
+    pub fn describe_failure(&self, what: impl fmt::Display) {
+        self.lease.listeners.describe_failure(clock::now(), &what);
+    }
+
+    /// Returns the last failure that was [described](Self::describe_failure), or `None` if none was.
+    ///
+    /// It stays until another one is described, also while the circuit recovers and when it is
+    /// [reset](Self::reset).
+    #[must_use]
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.lease.listeners.last_failure()
     }
 
     #[inline]

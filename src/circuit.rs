@@ -18,8 +18,8 @@
 //! The [`Machine`] is behind a lock. Next to the lock is a [`StatusWord`], which is all that a call needs to
 //! read if it changes nothing. Most calls change nothing: a closed circuit admits them, and
 //! their success adds nothing to a failure streak of zero and to a window without failures. Such a call
-//! reads the status word twice and writes nothing. A call that finds the circuit open also reads the end
-//! of the wait, and is rejected without the lock.
+//! reads the status word twice and writes nothing. A call that finds the circuit open also reads what it
+//! is told and until when, and is rejected without the lock.
 //!
 //! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
 //! the machine, and publishes the new state.
@@ -28,6 +28,7 @@ mod batch;
 mod catch_panic;
 mod checks;
 pub(crate) mod clock;
+mod describe;
 mod enforcement;
 mod escaped;
 #[cfg(feature = "keyed")]
@@ -69,7 +70,7 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket};
+use crate::machine::{Admission, Machine, NEVER, Refusal, Report, State, Tick, Ticket};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -85,8 +86,9 @@ pub(crate) struct Circuit {
 #[repr(align(64))]
 struct PublishedState {
     status: AtomicU64,
-    /// When the wait ends, while the circuit is open.
-    open_until: AtomicU64,
+    /// The bits of the [`Refusal`] of calls while the circuit is open. While it is forced, open or closed, this says until
+    /// when.
+    refusal: AtomicU64,
     slices: Slices,
 }
 
@@ -146,16 +148,14 @@ impl Circuit {
         if status.is(StatusWord::CLOSED) {
             return Ok((Admission::Closed(status.ticket()), beginning(status)));
         }
-        if status.is_forced_open() {
+        // If this refusal is already that of a later open period, the circuit is just opening again.
+        let refusal = status.is(StatusWord::OPEN).then(|| self.published_refusal());
+        if refusal == Some(Refusal::FORCED_OPEN) {
             return Err(Refusal::FORCED_OPEN);
         }
         let now = clock::now();
-        if status.is(StatusWord::OPEN) {
-            // If this is already the end of a later wait, the circuit is just opening again.
-            let until = self.published.open_until.load(Ordering::Acquire);
-            if now < until {
-                return Err(Refusal::open(until));
-            }
+        if let Some(refusal) = refusal.filter(|refusal| refusal.holds(now)) {
+            return Err(refusal);
         }
         let admitted = self.with_machine(|machine| machine.acquire(now));
         Ok((admitted.expect(HAS_BREAKER)?, now))
@@ -294,6 +294,12 @@ impl Circuit {
         StatusWord(self.published.status.load(Ordering::Acquire))
     }
 
+    /// Returns the refusal of the state that the status word was read of, or of a later one.
+    #[inline]
+    fn published_refusal(&self) -> Refusal {
+        Refusal::from_bits(self.published.refusal.load(Ordering::Acquire))
+    }
+
     #[inline]
     fn slice(&self) -> Slice {
         self.published.slices.current(|| self.status())
@@ -344,14 +350,14 @@ impl Circuit {
     /// Makes the state visible to calls that do not take the lock, and begins a slice if they can settle
     /// results in one.
     fn publish(&self, locked: &mut LockedState) {
-        let PublishedState { status, open_until, slices } = &self.published;
+        let PublishedState { status, refusal, slices } = &self.published;
         let Some(breaker) = locked.breaker() else {
             return update(status, StatusWord::NONE.0);
         };
         let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine());
         let effect = machine.effect();
-        if let Some(until) = machine.open_until() {
-            update(open_until, until);
+        if machine.is_forced() || machine.state() == State::Open {
+            update(refusal, machine.refusal().bits());
         }
         slices.begin(effect, || update(status, StatusWord::of(machine, effect, fixed_flags).0));
         breaker.pack();

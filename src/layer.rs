@@ -12,6 +12,7 @@
 //! they do to the circuit, and [`ResponseFuture`] is what happens to the result.
 
 mod classifier;
+mod describing;
 mod fallback;
 mod future;
 mod readiness;
@@ -22,6 +23,7 @@ use std::fmt;
 use tower_layer::Layer;
 
 pub use self::classifier::{Classifier, ErrorsAsFailures};
+pub use self::describing::Describing;
 pub use self::fallback::{Fallback, NoFallback, RejectedFuture};
 pub use self::future::ResponseFuture;
 #[cfg(feature = "keyed")]

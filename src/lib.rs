@@ -123,8 +123,8 @@ pub use crate::circuit::{Outcome, Permit, Rejected};
 pub use crate::config::Config;
 pub use crate::config::{CircuitBreakerBuilder, ConfigError};
 pub use crate::layer::{
-    CircuitBreakerLayer, CircuitBreakerService, Classifier, ErrorsAsFailures, Fallback, NoFallback,
-    RejectedFuture, ResponseFuture,
+    CircuitBreakerLayer, CircuitBreakerService, Classifier, Describing, ErrorsAsFailures, Fallback,
+    NoFallback, RejectedFuture, ResponseFuture,
 };
 pub use crate::machine::{
     Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, SlidingWindow, State,
@@ -132,8 +132,8 @@ pub use crate::machine::{
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;
 pub use crate::observe::{
-    Ending, Event, EventKind, Interest, Lagged, Listener, Operator, Reconfiguration, SettingChange,
-    Settled, Transition, Transitions,
+    Ending, Event, EventKind, Interest, Lagged, LastFailure, Listener, Operator, Reconfiguration,
+    SettingChange, Settled, Transition, Transitions,
 };
 pub use crate::snapshot::{Snapshot, TripRule};
 

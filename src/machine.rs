@@ -23,9 +23,10 @@
 //!
 //! # What time changes by itself
 //!
-//! Time changes nothing but probe slots. A probe that has not reported within its time has failed at that
-//! moment, and an idle slot becomes free. [`Machine::advance`] applies this before anything else is decided,
-//! so the result does not depend on when a slot's expiry is noticed.
+//! Time changes two things. A probe that has not reported within its time has failed at that moment, and an idle
+//! slot becomes free. An operator who holds the circuit for some time lets go of it when that time is over.
+//! [`Machine::advance`] applies this before anything else is decided, so the result does not depend on when it is
+//! noticed.
 
 mod backoff;
 mod cause;
@@ -122,8 +123,8 @@ pub(crate) struct Machine {
     /// Shared by all circuits that are built from the same template.
     rules: Arc<Rules>,
     phase: Phase,
-    /// Whether an operator holds the phase, open or closed.
-    forced: bool,
+    /// Until when an operator holds the phase, open or closed, if one does. [`NEVER`] is until `resume`.
+    forced: Option<Tick>,
     window: Option<Window>,
     /// How many calls are admitted before the circuit closes. Until then, the closed period is half-open to others.
     ramp: Option<Ramp>,
@@ -174,7 +175,7 @@ impl Machine {
         let ticket = last_ticket + 1;
         Self {
             phase: Phase::Closed { ticket, streak: 0 },
-            forced: false,
+            forced: None,
             window: rules.window.map(|window| window.open(now)),
             ramp: None,
             probes: Probes::new(rules.half_open.probes()),
@@ -203,8 +204,8 @@ impl Machine {
         let phase = self.phase;
         match phase {
             Phase::Closed { ticket, .. } => self.acquire_recovering(ticket),
-            Phase::Open { until, .. } if self.now >= until && !self.forced => {
-                self.enter_half_open(Cause::WaitOver);
+            Phase::Open { until, .. } if self.now >= until && self.forced.is_none() => {
+                self.enter_half_open(self.now, Cause::WaitOver);
                 Ok(self.admit_probe())
             }
             Phase::HalfOpen { tally } if self.free_a_slot(tally) => Ok(self.admit_probe()),
@@ -269,7 +270,7 @@ impl Machine {
             let all_failed = results.streak() == results.len();
             *streak = u64::from(results.streak()) + if all_failed { *streak } else { 0 };
         }
-        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), false).is_none());
+        debug_assert!(self.is_forced() || self.rules.judge(self.tally(self.now), false).is_none());
     }
 
     /// Counts the result of a call of the current closed period, if it counts, and trips the circuit if a
@@ -286,7 +287,7 @@ impl Machine {
         }
         let tally = self.tally(self.now);
         let cause = self.rules.judge(tally, asked_to_wait);
-        if let (false, Some(cause)) = (self.forced, cause) {
+        if let (None, Some(cause)) = (self.forced, cause) {
             self.advance(clock());
             self.enter_open(self.now, tally, cause);
         }
@@ -311,13 +312,20 @@ impl Machine {
             window.advance(self.now);
         }
         self.expire_probes();
+        self.end_force();
+    }
+
+    /// Returns when time changes the machine next, unless something else happens before. [`NEVER`] is possible.
+    fn next_deadline(&self) -> Option<Tick> {
+        self.forced.or_else(|| self.probes.first_deadline()) // while forced there are no probes
     }
 
     /// Whether a result depends on the time at which it arrives.
     fn depends_on_time(&self) -> bool {
         let is_closed = matches!(self.phase, Phase::Closed { .. });
         let slides_by_time = matches!(self.window, Some(Window::Time(_)));
-        !is_closed || slides_by_time || self.rules.times_calls()
+        let is_forced_for_a_time = self.forced.is_some_and(|until| until != NEVER);
+        !is_closed || slides_by_time || self.rules.times_calls() || is_forced_for_a_time
     }
 
     // ---- what the circuit asks ----------------------------------------------------------------
@@ -331,21 +339,13 @@ impl Machine {
     }
 
     pub(crate) fn is_forced(&self) -> bool {
-        self.forced
+        self.forced.is_some()
     }
 
     /// Returns the ticket that all calls of a closed period share, which begins when the circuit recovers.
     pub(crate) fn closed_ticket(&self) -> Option<Ticket> {
         match self.phase {
             Phase::Closed { ticket, .. } => Some(ticket),
-            _ => None,
-        }
-    }
-
-    /// Returns when the wait of an open circuit ends. The value has no meaning while it is forced open.
-    pub(crate) fn open_until(&self) -> Option<Tick> {
-        match self.phase {
-            Phase::Open { until, .. } => Some(until),
             _ => None,
         }
     }

@@ -33,6 +33,7 @@ mod changes;
 mod event;
 mod history;
 mod interest;
+mod last_failure;
 mod listener;
 mod listeners;
 #[cfg(feature = "metrics")]
@@ -60,6 +61,7 @@ pub(crate) use self::audience::Audience;
 pub(crate) use self::changes::Changes;
 pub use self::event::{Event, EventKind};
 pub use self::interest::Interest;
+pub use self::last_failure::LastFailure;
 pub use self::listener::Listener;
 pub(crate) use self::listeners::Listeners;
 #[cfg(feature = "metrics")]

@@ -42,6 +42,7 @@ use crate::machine::{Cause, State, View};
 /// half-open for 400.0ms (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
 /// half-open for 12.5s (the wait is over), recovering, 40 % of calls admitted: 0 of 5 failures in a row
 /// open for 3h 20m (forced open), held by an operator
+/// open for 30.0s (forced open), held by an operator for another 9m 30s
 /// ```
 ///
 /// # As JSON
@@ -51,8 +52,8 @@ use crate::machine::{Cause, State, View};
 ///
 /// ```json
 /// {
-///   "state": "half_open", "forced": false, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 0.4,
-///   "cause": { "kind": "wait_over" },
+///   "state": "half_open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0,
+///   "enforcement": 1.0, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
@@ -101,10 +102,20 @@ impl Snapshot {
     /// Returns whether an operator holds the circuit in its state, with
     /// [`force_open`](crate::CircuitBreaker::force_open) or
     /// [`force_closed`](crate::CircuitBreaker::force_closed). That lasts until
-    /// [`resume`](crate::CircuitBreaker::resume).
+    /// [`resume`](crate::CircuitBreaker::resume), or for the time that [`forced_for`](Self::forced_for) returns.
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.0.forced
+    }
+
+    /// Returns for how long, from this moment on, an operator holds the circuit, if that ends by itself: after
+    /// [`force_open_for`](crate::CircuitBreaker::force_open_for) or
+    /// [`force_closed_for`](crate::CircuitBreaker::force_closed_for).
+    ///
+    /// Returns `None` if only [`resume`](crate::CircuitBreaker::resume) ends it, and while the circuit is not forced.
+    #[must_use]
+    pub fn forced_for(&self) -> Option<Duration> {
+        self.0.forced_for.map(Duration::from_nanos)
     }
 
     /// Returns the share of calls that the circuit admits: 1.0 while closed, 0.0 while open or while probes decide,
@@ -176,7 +187,7 @@ impl Snapshot {
     /// [`Rejected::retry_after`](crate::Rejected::retry_after) does, or zero if a probe would be admitted
     /// now. While the circuit [recovers](crate::HalfOpen::ramp), the same holds for a call.
     ///
-    /// Returns `None` while the circuit is closed or forced open.
+    /// Returns `None` while the circuit is closed, or forced open until somebody resumes it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.map(Duration::from_nanos)

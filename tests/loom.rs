@@ -400,6 +400,24 @@ fn a_probe_does_not_undo_what_an_operator_did() {
 }
 
 #[test]
+fn a_rejection_tells_the_reason_and_the_time_of_the_same_period() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        breaker.trip();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || {
+                let rejected = breaker.try_acquire().unwrap_err();
+                let is_forced = rejected.reason() == RejectReason::ForcedOpen;
+                assert_eq!(is_forced, rejected.retry_after() == Some(SECOND), "{rejected}");
+            })
+        };
+        breaker.force_open_for(SECOND);
+        other.join().unwrap();
+    });
+}
+
+#[test]
 fn a_permit_that_outlives_its_breaker_has_no_effect() {
     model(|| {
         let breaker = time_window();

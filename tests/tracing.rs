@@ -296,3 +296,17 @@ async fn a_full_registry_is_a_warning_once_a_minute() {
     assert_eq!(log.lines(), [line("4 calls") + "4"]);
     drop(held);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_the_transition_says_which_failure_opened_the_circuit() {
+    let log = Log::new(Level::INFO);
+    let breaker = sensitive().build().unwrap();
+    let permit = breaker.try_acquire().unwrap();
+    permit.describe_failure("connection refused\nFAKE");
+    permit.failure();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let text = "connection refused\\nFAKE";
+    assert!(lines[0].contains(&format!("next probe in 1.0s, last failure: {text} ")), "{lines:?}");
+    assert!(lines[0].contains(" last_failure=\"connection refused\\\\nFAKE\""), "{lines:?}");
+}

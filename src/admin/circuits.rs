@@ -1,6 +1,6 @@
 //! [`Circuits`]: what a service shows, and who follows it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::numbers::Numbers;
 use super::source::Source;
 use crate::circuit::Name;
+use crate::circuit::sync::lock;
 use crate::observe::{Event, EventKind, Operator, Transition, Watcher};
 
 /// How many clients may follow at the same time.
@@ -20,8 +21,8 @@ pub(super) struct Circuits {
     sources: Vec<Source>,
     pub(super) numbers: Numbers,
     streams: Arc<Semaphore>,
-    /// There once somebody has followed.
-    watching: OnceLock<Watching>,
+    /// There once somebody has followed, until the streams are ended.
+    watching: Mutex<Option<Watching>>,
 }
 
 struct Watching {
@@ -50,7 +51,7 @@ impl Circuits {
             sources,
             numbers: Numbers::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
-            watching: OnceLock::new(),
+            watching: Mutex::default(),
         }
     }
 
@@ -60,9 +61,20 @@ impl Circuits {
 
     /// Follows what happens from now on, if there is a place left. The place is free once the permit is dropped.
     pub(super) fn follow(&self) -> Option<(Receiver<Happened>, OwnedSemaphorePermit)> {
+        let mut watching = lock(&self.watching);
         let permit = self.streams.clone().try_acquire_owned().ok()?;
-        let watching = self.watching.get_or_init(|| Watching::start(&self.sources));
+        let watching = watching.get_or_insert_with(|| Watching::start(&self.sources));
         Some((watching.sender.subscribe(), permit))
+    }
+
+    /// Ends all streams once they have passed on what has happened so far. There is no place for others any more.
+    pub(super) fn end_streams(&self) {
+        let mut watching = lock(&self.watching);
+        self.streams.close();
+        let last = watching.take();
+        drop(watching);
+        // The streams end because nobody can send any more.
+        drop(last);
     }
 }
 

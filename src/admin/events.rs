@@ -37,7 +37,7 @@ pub(super) fn stream(circuits: &Arc<Circuits>, method: &Method) -> Response {
             Sse::new(Events(Box::pin(async { Some((first, follower)) }))).into_response()
         }
         None => {
-            let error = "too many clients follow the events already";
+            let error = "too many clients follow the events already, or the service shuts down";
             let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, error);
             ([(RETRY_AFTER, "10")], error).into_response()
         }

@@ -11,6 +11,7 @@ use super::circuits::Circuits;
 use super::error::Error;
 use super::row::Row;
 use crate::breaker::CircuitBreaker;
+use crate::circuit::Circuit;
 use crate::machine::State;
 use crate::snapshot::{Snapshot, TripRule};
 
@@ -92,6 +93,8 @@ enum Group {
 }
 
 impl Need {
+    const NONE: Self = Self { group: Group::AtRest, degree: 0.0 };
+
     fn of(snapshot: &Snapshot) -> Self {
         let near = snapshot.trip_rules().next().as_ref().map_or(0.0, TripRule::progress);
         // What has just happened comes before what is known already.
@@ -103,7 +106,7 @@ impl Need {
                 (Group::Failing, near)
             }
             State::Closed if snapshot.consecutive_failures() > 0 => (Group::Failing, near),
-            State::Closed => (Group::AtRest, 0.0),
+            State::Closed => return Self::NONE,
             _ if !enforced => (Group::Shadow, recent),
             State::HalfOpen => (Group::HalfOpen, recent),
             State::Open => (Group::Open, recent),
@@ -127,26 +130,36 @@ impl Candidate {
     }
 }
 
+/// Returns the state of a circuit, and how much it needs attention. Almost all circuits of a large registry are healthy,
+/// and a snapshot of each would take most of the time.
+fn look(breaker: &CircuitBreaker, circuit: &Circuit) -> (State, Need) {
+    if circuit.is_known_to_be_healthy() {
+        return (State::Closed, Need::NONE);
+    }
+    let snapshot = breaker.snapshot();
+    (snapshot.state(), Need::of(&snapshot))
+}
+
 /// Looks at all circuits, a few at a time.
 pub(super) async fn list(circuits: &Circuits, choice: &Choice, operations: bool) -> Listing {
     let mut counts = Counts::default();
     let mut candidates: Vec<Candidate> = Vec::new();
-    let mut found = Vec::new();
     let mut place = 0;
     for source in circuits.sources() {
         let registry = source.registry();
         let mut from = Some(0);
         while let Some(at) = from {
-            from = source.some_circuits(at, &mut found);
-            for breaker in found.drain(..) {
-                let snapshot = breaker.snapshot();
-                counts.count(snapshot.state());
+            from = source.some_circuits(at, &mut |breaker, circuit| {
+                let (state, need) = look(breaker, circuit);
+                counts.count(state);
                 place += 1;
-                if choice.state.is_none_or(|state| state == snapshot.state()) {
-                    let (need, registry) = (Need::of(&snapshot), registry.clone());
+                // Of those at rest, the first ones are shown.
+                let may_be_shown = need.group > Group::AtRest || candidates.len() < choice.limit;
+                if may_be_shown && choice.state.is_none_or(|asked| asked == state) {
+                    let (breaker, registry) = (breaker.clone(), registry.clone());
                     candidates.push(Candidate { need, place, breaker, registry });
                 }
-            }
+            });
             if candidates.len() > 2 * choice.limit + 64 {
                 candidates.select_nth_unstable_by(choice.limit, Candidate::compare);
                 candidates.truncate(choice.limit);

@@ -7,7 +7,7 @@ use super::numbers::Found;
 use crate::breaker::CircuitBreaker;
 use crate::config::Config;
 use crate::machine::State;
-use crate::observe::Transition;
+use crate::observe::{LastFailure, Transition};
 use crate::snapshot::Snapshot;
 
 #[derive(Serialize)]
@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) sentence: String,
     pub(super) snapshot: Snapshot,
     pub(super) rejections_per_second: Option<f64>,
+    pub(super) last_failure: Option<LastFailure>,
     pub(super) history: Vec<Past>,
 }
 
@@ -49,6 +50,7 @@ impl Row {
         let snapshot = breaker.snapshot();
         let history = breaker.history().iter().map(Past::new).collect();
         let sentence = snapshot.to_string();
+        let last_failure = breaker.last_failure();
         Self {
             number,
             name: breaker,
@@ -56,12 +58,21 @@ impl Row {
             sentence,
             snapshot,
             rejections_per_second,
+            last_failure,
             history,
         }
     }
 
     pub(super) fn name(&self) -> &str {
         self.name.name()
+    }
+
+    /// Returns the name without that of the registry, which is shown below it.
+    pub(super) fn short_name(&self) -> &str {
+        let registry = self.registry.as_deref();
+        let key =
+            registry.and_then(|registry| self.name().strip_prefix(registry)?.strip_prefix('/'));
+        key.unwrap_or(self.name())
     }
 }
 

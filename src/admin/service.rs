@@ -107,6 +107,32 @@ impl AdminService {
         Self::with(Shared { actor: Arc::new(actor), ..Shared::clone(&self.shared) })
     }
 
+    /// Ends all [streams of events](crate::admin#events), of all clones of this service, and refuses new ones with 503.
+    /// All other requests are answered as before.
+    ///
+    /// Call it when the server is to shut down. A stream never ends by itself, so a server that waits for its connections
+    /// would wait until the last page is closed.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn serve() -> std::io::Result<()> {
+    /// use tower_breaker::admin::AdminService;
+    ///
+    /// let admin = AdminService::new();
+    /// let app = axum::Router::new().nest_service("/circuits", admin.clone());
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:9000").await?;
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(async move {
+    ///         tokio::signal::ctrl_c().await.expect("the signal can be waited for");
+    ///         admin.end_streams();
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn end_streams(&self) {
+        self.shared.circuits.end_streams();
+    }
+
     fn show(self, source: Source) -> Self {
         let mut sources = self.shared.circuits.sources().to_vec();
         sources.push(source);

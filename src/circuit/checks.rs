@@ -1,7 +1,6 @@
 //! The admission of checks: probes that no caller waits for.
 
 use super::permit::Permit;
-use super::sync::Ordering;
 use super::{Circuit, HAS_BREAKER, StatusWord, clock};
 use crate::machine::Tick;
 
@@ -14,10 +13,10 @@ impl Circuit {
             return Err(None);
         }
         let now = clock::now();
-        if status.is(StatusWord::OPEN) && !status.is(StatusWord::FORCED) {
-            let until = self.published.open_until.load(Ordering::Acquire);
-            if now < until {
-                return Err(Some(until));
+        if status.is(StatusWord::OPEN) {
+            let refusal = self.published_refusal();
+            if refusal.holds(now) {
+                return Err(refusal.until());
             }
         }
         let asked = self

@@ -2,8 +2,9 @@
 
 use super::observer::Watch;
 use super::permit::Permit;
+use super::status::StatusWord;
 use super::sync::{AtomicU64, Ordering, update};
-use super::{Circuit, beginning};
+use super::{Circuit, beginning, clock};
 use crate::machine::Refusal;
 
 /// Decides for each rejection whether it is enforced.
@@ -61,11 +62,17 @@ impl Circuit {
 
     #[cold]
     fn enforces_part(&self, refusal: Refusal) -> bool {
-        refusal == Refusal::FORCED_OPEN || self.enforcement.enforces_next()
+        refusal.is_forced() || self.enforcement.enforces_next()
+    }
+
+    /// Returns what a call is told if the circuit is forced open.
+    pub(crate) fn forced_open(&self) -> Option<Refusal> {
+        let refusal = self.status().is(StatusWord::OPEN).then(|| self.published_refusal());
+        refusal.filter(|refusal| refusal.is_forced() && refusal.holds(clock::now()))
     }
 
     pub(crate) fn is_forced_open(&self) -> bool {
-        self.status().is_forced_open()
+        self.forced_open().is_some()
     }
 
     /// Returns the permit of a call that is made although it was turned away. Its result never counts.

@@ -22,7 +22,7 @@ impl Circuit {
         Self {
             published: PublishedState {
                 status: AtomicU64::default(),
-                open_until: AtomicU64::default(),
+                refusal: AtomicU64::default(),
                 slices: Slices::new(),
             },
             locked: Mutex::default(),

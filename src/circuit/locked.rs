@@ -29,6 +29,12 @@ impl LockedState {
         }
     }
 
+    /// Returns whether nothing but successes has happened to the machine, as far as that is known without unpacking it.
+    #[cfg(feature = "admin")]
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self, Self::Working(LockedBreaker { machine: Stored::Packed(_), .. }))
+    }
+
     /// Returns the last ticket that was given.
     pub(super) fn last_ticket(&mut self) -> Ticket {
         match self {

@@ -1,5 +1,6 @@
 //! [`Observer`]: what a circuit reports about itself.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::machine::{Machine, Nanos, Report, Rules, Tick, Ticket, Verdict};
@@ -29,6 +30,9 @@ pub(crate) trait Observer: Send + Sync {
 
     /// A call has been settled. Called without any lock held, if it [watches](Self::watches) calls.
     fn call_settled(&self, call: SettledCall);
+
+    /// A call has failed or is about to, and this is what went wrong. Called without any lock held. It may run user code.
+    fn describe_failure(&self, now: Tick, what: &dyn Display);
 
     /// So many calls have succeeded that were not reported one by one: they were neither slow nor late. Called without
     /// any lock held, if it watches [successes in batches](Watches::Batches).

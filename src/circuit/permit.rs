@@ -61,7 +61,7 @@ pub(crate) struct Call {
     circuit: &'static Circuit,
     /// The status of the circuit at the admission, with the ticket of the call.
     status: StatusWord,
-    /// When the call began, or [`UNTIMED`] if nothing depends on it.
+    /// When the call began, or [`UNTIMED`](super::UNTIMED) if nothing depends on it.
     began: Tick,
 }
 
@@ -108,6 +108,32 @@ impl Permit {
     #[must_use]
     pub fn is_shadow(&self) -> bool {
         self.0.status.is(StatusWord::SHADOW)
+    }
+
+    /// Says what is wrong with a call, in words, before its failure is reported.
+    ///
+    /// Operators see the first 200 bytes of the text: [`CircuitBreaker::last_failure`](crate::CircuitBreaker::last_failure)
+    /// returns it, and if the failure opens the circuit, so does the [transition](crate::Transition::last_failure) and its
+    /// line in the log. Nothing is kept of failures that nobody describes. The text is formatted at most once a second
+    /// for each circuit, and otherwise not at all.
+    ///
+    /// This reports nothing: the permit is still to be settled. Describe only calls that have failed. A text may contain
+    /// what a stranger has sent, and it is escaped where it is shown, but think of secrets in the text of an error.
+    ///
+    /// # Example
+    /// ```
+    /// let breaker = tower_breaker::CircuitBreaker::builder("statsd").consecutive_failures(1).build()?;
+    /// let permit = breaker.try_acquire().unwrap();
+    /// permit.describe_failure("connection refused");
+    /// permit.failure();
+    ///
+    /// let history = breaker.history();
+    /// assert_eq!(history[0].last_failure().unwrap().text(), "connection refused");
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
+    pub fn describe_failure(&self, what: impl fmt::Display) {
+        let Call { circuit, status, .. } = self.0;
+        circuit.describe_failure(status.ticket(), &what);
     }
 
     /// Reports that the call succeeded.

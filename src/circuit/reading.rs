@@ -1,5 +1,7 @@
 //! Looking at the machine without changing anything.
 
+#[cfg(feature = "admin")]
+use super::StatusWord;
 use super::sync::lock;
 use super::{Circuit, HAS_BREAKER, clock};
 use crate::machine::{Machine, Tick, View};
@@ -14,6 +16,16 @@ impl Circuit {
         });
         self.report_batches();
         view.expect(HAS_BREAKER)
+    }
+
+    /// Returns whether the circuit is closed by itself and counts neither failures nor slow calls. If it returns `false`,
+    /// that may still be so: this is the quick look at one of very many circuits, which does not unpack their machines.
+    #[cfg(feature = "admin")]
+    pub(crate) fn is_known_to_be_healthy(&self) -> bool {
+        let status = self.status();
+        let is_free = status.is(StatusWord::CLOSED) && !status.is(StatusWord::FORCED);
+        // All that is collected outside of a packed machine are successes that are not slow.
+        is_free && (status.is(StatusWord::NO_EFFECT) || lock(&self.locked).is_packed())
     }
 
     /// Lets the observer take a reading and pass it on, if the circuit works for a breaker.

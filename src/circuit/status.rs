@@ -11,9 +11,9 @@ pub(crate) struct StatusWord(pub(super) u64);
 
 impl StatusWord {
     pub(crate) const CLOSED: u64 = 1;
-    /// The circuit is open. Unless it is forced, it rejects until the published end of the wait.
+    /// The circuit is open. It rejects with the published refusal for as long as that holds.
     pub(crate) const OPEN: u64 = 1 << 1;
-    /// An operator holds the circuit open or closed.
+    /// An operator holds the circuit open or closed, for as long as the published refusal holds.
     pub(crate) const FORCED: u64 = 1 << 2;
     /// The time at which a call begins will be needed when it ends.
     pub(super) const TIMED: u64 = 1 << 3;
@@ -62,11 +62,6 @@ impl StatusWord {
     #[inline]
     pub(crate) fn is(self, flag: u64) -> bool {
         self.0 & flag != 0
-    }
-
-    #[inline]
-    pub(super) fn is_forced_open(self) -> bool {
-        self.is(Self::OPEN) && self.is(Self::FORCED)
     }
 
     #[inline]

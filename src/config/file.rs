@@ -314,6 +314,14 @@ readers! {
     enforcement: f64, "enforcement", share;
 }
 
+/// Reads how long an operator forces a circuit. This is no setting, but is written and checked like one.
+#[cfg(feature = "admin")]
+pub(crate) fn force_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    Setting { name: "for", check: longer_than_zero }.read(deserializer).map(Some)
+}
+
 /// Reads an optional value like serde does, except that `null` is an error.
 fn group<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,

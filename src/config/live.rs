@@ -42,6 +42,22 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// The same as [`reconfigure`](Self::reconfigure).
+    ///
+    /// # Example
+    /// ```
+    /// use tower_breaker::{CircuitBreaker, Operator, Reconfigured};
+    ///
+    /// let settings = CircuitBreaker::builder("payments").consecutive_failures(5);
+    /// let breaker = settings
+    ///     .clone()
+    ///     // payments: reconfigured (consecutive_failures 5 -> 3), by alice (incident 4711)
+    ///     .on_event(|event| println!("{event}"))
+    ///     .build()?;
+    /// let operator = Operator::new("alice", "incident 4711");
+    /// let window = breaker.reconfigure_by(settings.consecutive_failures(3), operator)?;
+    /// assert_eq!(window, Reconfigured::WindowKept);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// ```
     pub fn reconfigure_by(
         &self,
         settings: CircuitBreakerBuilder,

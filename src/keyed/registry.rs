@@ -292,16 +292,16 @@ impl<K> CircuitBreakerRegistry<K> {
         Ok(())
     }
 
-    /// Adds the next few circuits to `found`, beginning with a number. Returns the number to go on with, or `None`
+    /// Visits the next few circuits, beginning with a number. Returns the number to go on with, or `None`
     /// if there are no more. The registry is locked only to look at them.
     #[cfg(feature = "admin")]
     pub(crate) fn some_circuits(
         &self,
         from: usize,
-        found: &mut Vec<CircuitBreaker>,
+        visit: &mut dyn FnMut(&CircuitBreaker, &'static crate::circuit::Circuit),
     ) -> Option<usize> {
         let (looked_at, entries) = self.shared.places(from, |_| true);
-        found.extend(entries.iter().map(|entry| entry.breaker().clone()));
+        entries.iter().for_each(|entry| visit(entry.breaker(), entry.circuit()));
         (looked_at > 0).then_some(from + looked_at)
     }
 

@@ -276,10 +276,10 @@ impl Readiness {
             ReadyState::Ready | ReadyState::ReadyAfterWait => None,
             ReadyState::Reserved(slot) => self.breaker.begin(slot),
             ReadyState::LetThrough { refusal, is_ready: true, .. } => {
-                if self.breaker.circuit().is_forced_open() {
-                    return Err(Refusal::FORCED_OPEN);
-                }
-                return Ok(self.breaker.let_through(refusal));
+                return match self.breaker.circuit().forced_open() {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(self.breaker.let_through(refusal)),
+                };
             }
             _ => panic!("{NOT_READY}"),
         };

@@ -31,7 +31,7 @@ impl Machine {
         let Self {
             ref rules,
             phase: Phase::Closed { ticket, streak: 0 },
-            forced: false,
+            forced: None,
             ref window,
             ramp: None,
             ref probes,

@@ -165,12 +165,14 @@ impl Machine {
 
     // ---- refusals -----------------------------------------------------------------------------
 
-    pub(super) fn refusal(&self) -> Refusal {
+    /// Returns what a call is told that is turned away. While the circuit is forced closed, only the time has a
+    /// meaning.
+    pub(crate) fn refusal(&self) -> Refusal {
         let until = self.next_probe(self.now).unwrap_or(self.now);
-        match self.phase {
-            Phase::Open { .. } if self.forced => Refusal::FORCED_OPEN,
-            Phase::Open { .. } => Refusal::open(until),
-            Phase::Closed { .. } | Phase::HalfOpen { .. } => Refusal::half_open(until),
+        match (self.phase, self.forced) {
+            (_, Some(until)) => Refusal::forced_open(until),
+            (Phase::Open { .. }, None) => Refusal::open(until),
+            (Phase::Closed { .. } | Phase::HalfOpen { .. }, None) => Refusal::half_open(until),
         }
     }
 
@@ -179,8 +181,10 @@ impl Machine {
     pub(super) fn next_probe(&self, now: Tick) -> Option<Tick> {
         match self.phase {
             Phase::Closed { .. } => self.next_admission(now),
-            Phase::Open { .. } if self.forced => None,
-            Phase::Open { until, .. } => Some(until),
+            Phase::Open { until, .. } => match self.forced {
+                Some(NEVER) => None,
+                forced => Some(forced.unwrap_or(until)),
+            },
             Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Some(now),
             Phase::HalfOpen { .. } => Some(now.saturating_add(self.next_wait(now))),
         }
@@ -190,8 +194,7 @@ impl Machine {
     /// nothing changes by the time alone. A change that has just happened wakes the caller anyway.
     pub(crate) fn next_look(&self) -> Option<Tick> {
         match self.phase {
-            Phase::Open { .. } if self.forced => None,
-            Phase::Open { until, .. } => Some(until),
+            Phase::Open { .. } => self.next_probe(self.now),
             Phase::Closed { .. } => self.next_ramp_step(),
             Phase::HalfOpen { .. } => self.probes.first_deadline(),
         }

@@ -84,7 +84,7 @@ impl Machine {
             self.openings.saturating_sub(1),
         );
         let earlier = self.since.saturating_add(wait);
-        if let (Phase::Open { until, .. }, false) = (&mut self.phase, self.forced) {
+        if let (Phase::Open { until, .. }, None) = (&mut self.phase, self.forced) {
             *until = earlier.min(*until);
         }
     }

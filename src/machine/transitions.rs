@@ -18,9 +18,9 @@ impl Machine {
         self.enter(Phase::Open { until, tally }, since, cause, Some(opening));
     }
 
-    pub(super) fn enter_half_open(&mut self, cause: Cause) {
+    pub(super) fn enter_half_open(&mut self, at: Tick, cause: Cause) {
         let tally = Tally::default();
-        self.enter(Phase::HalfOpen { tally }, self.now, cause, None);
+        self.enter(Phase::HalfOpen { tally }, at, cause, None);
     }
 
     pub(super) fn enter_closed(&mut self, at: Tick, cause: Cause) {
@@ -39,7 +39,7 @@ impl Machine {
             self.attempts = 0;
         }
         self.closed_time = ClosedTime::start(at);
-        if self.forced {
+        if self.is_forced() {
             self.closed_time.stop(at);
         }
         self.late_success = 0;

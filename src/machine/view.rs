@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::counts::{Counts, Tally};
-use super::{Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick};
+use super::{Cause, Change, Machine, NEVER, Nanos, Occurrence, Rules, State, Tick};
 
 /// The state of a machine at one moment, as plain numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct View {
     pub(crate) state: State,
     pub(crate) forced: bool,
+    /// How long the circuit remains forced, or `None` if it is not or remains so until `resume`.
+    pub(crate) forced_for: Option<Nanos>,
     /// The share of calls that are admitted, from 0.0 to 1.0.
     pub(crate) admitted_share: f64,
     /// How long the circuit has been in this state.
@@ -49,17 +51,18 @@ impl Machine {
         self.now
     }
 
-    /// Returns the state of the machine at `now`. If probes have expired since the machine was last used, a
+    /// Returns the state of the machine at `now`. If time has changed something since the machine was last used, a
     /// copy is advanced.
     pub(crate) fn view(&self, now: Tick) -> View {
         let now = now.max(self.now);
-        if self.probes.first_deadline().is_some_and(|deadline| now >= deadline) {
+        if self.next_deadline().is_some_and(|deadline| now >= deadline) {
             return self.advanced(now).view(now);
         }
         let until = |at: Tick| at.saturating_sub(now);
         View {
             state: self.state(),
-            forced: self.forced,
+            forced: self.is_forced(),
+            forced_for: self.forced.filter(|end| *end != NEVER).map(until),
             admitted_share: self.admitted_share(now),
             age: now.saturating_sub(self.since),
             cause: self.cause,
@@ -72,10 +75,9 @@ impl Machine {
         }
     }
 
-    /// Returns the change of state that a probe has caused by expiring before `now`, if the machine has not
-    /// recorded it yet.
+    /// Returns the change of state that time has caused by `now`, if the machine has not recorded it yet.
     pub(crate) fn unrecorded_change(&self, now: Tick) -> Option<Change> {
-        self.probes.first_deadline().filter(|deadline| now >= *deadline)?;
+        self.next_deadline().filter(|deadline| now >= *deadline)?;
         self.advanced(now).occurrences.iter().rev().find_map(|occurrence| match occurrence {
             Occurrence::Changed(change) => Some(*change),
             _ => None,

@@ -1,5 +1,6 @@
 //! [`Listeners`]: who is notified of what happens to a circuit, and in which order.
 
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::audience::Audience;
 use super::event::{Event, EventKind};
 use super::history::History;
 use super::interest::Interest;
+use super::last_failure::{Described, LastFailure};
 #[cfg(feature = "metrics")]
 use super::metrics::{Metrics, Series};
 #[cfg(not(feature = "metrics"))]
@@ -38,6 +40,7 @@ pub(crate) struct Listeners {
 struct Happened {
     subscribers: Subscribers,
     history: Mutex<History>,
+    described: Described,
     pending: Pending,
     #[cfg(feature = "admin")]
     shown: Shown,
@@ -65,7 +68,13 @@ impl Listeners {
     /// with the circuit's lock held.
     pub(crate) fn history(&self, unrecorded: Option<Change>) -> Vec<Transition> {
         let changes = lock(&self.happened().history).with(unrecorded);
-        changes.into_iter().map(|change| Transition::new(self.name().clone(), change)).collect()
+        let transition = |(change, cause)| Transition::new(self.name().clone(), change, cause);
+        changes.into_iter().map(transition).collect()
+    }
+
+    /// Returns the last failure that was described.
+    pub(crate) fn last_failure(&self) -> Option<LastFailure> {
+        self.happened.get()?.described.last()
     }
 
     /// Begins to count what is counted only of a circuit that is shown. Returns the rejections since then.
@@ -141,7 +150,8 @@ impl Listeners {
             Occurrence::ProbeTimedOut => Notification::ProbeTimedOut,
             Occurrence::Recovering { over } => Notification::Recovering(Duration::from_nanos(over)),
             Occurrence::Changed(change) => {
-                Notification::Transition(Transition::new(self.name().clone(), change))
+                let cause = happened.described.cause_of(&change);
+                Notification::Transition(Transition::new(self.name().clone(), change, cause))
             }
         });
     }
@@ -198,7 +208,8 @@ impl Observer for Listeners {
         for occurrence in machine.occurrences() {
             if let Occurrence::Changed(change) = occurrence {
                 self.metrics.record(change);
-                lock(&happened.history).record(*change);
+                let cause = happened.described.cause_of(change);
+                lock(&happened.history).record((*change, cause));
             }
             if has_listeners {
                 self.push(happened, occurrence);
@@ -226,6 +237,10 @@ impl Observer for Listeners {
 
     fn call_settled(&self, call: SettledCall) {
         self.notify_at_once(EventKind::Settled(Settled::new(&call)));
+    }
+
+    fn describe_failure(&self, now: Tick, what: &dyn Display) {
+        self.happened().described.describe(now, what);
     }
 
     fn calls_succeeded(&self, n: u64) {

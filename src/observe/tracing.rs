@@ -2,7 +2,7 @@
 
 use tracing::{Level, Span, event};
 
-use super::{Event, EventKind, Interest, Listener, Transition};
+use super::{Event, EventKind, Interest, LastFailure, Listener, Transition};
 use crate::circuit::Escaped;
 use crate::machine::{Cause, State};
 
@@ -100,6 +100,7 @@ fn log(transition: &Transition) {
                 attempt = transition.attempt(),
                 wait_seconds = transition.open_duration().map(|wait| wait.as_secs_f64()),
                 enforcement = enforcement(transition),
+                last_failure = transition.last_failure().map(LastFailure::to_string),
                 "{transition}",
             )
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::last_failure::LastFailure;
 use crate::circuit::{Escaped, Name, clock};
 use crate::machine::{Cause, Change, EnforcementNote, State};
 
@@ -26,7 +27,8 @@ use crate::machine::{Cause, Change, EnforcementNote, State};
 ///   "breaker": "payments", "from": "closed", "to": "open",
 ///   "cause": { "kind": "consecutive_failures", "failures": 5 },
 ///   "ago_seconds": 1.5, "open_duration_seconds": 5.2, "attempt": 1,
-///   "enforcement": 1.0
+///   "enforcement": 1.0,
+///   "last_failure": { "text": "connection refused", "ago_seconds": 1.5 }
 /// }
 /// ```
 ///
@@ -47,11 +49,12 @@ use crate::machine::{Cause, Change, EnforcementNote, State};
 pub struct Transition {
     breaker: Name,
     change: Change,
+    last_failure: Option<LastFailure>,
 }
 
 impl Transition {
-    pub(crate) fn new(breaker: Name, change: Change) -> Self {
-        Self { breaker, change }
+    pub(super) fn new(breaker: Name, change: Change, last_failure: Option<LastFailure>) -> Self {
+        Self { breaker, change, last_failure }
     }
 
     /// Returns the name of the breaker as it was given. `Display` escapes it.
@@ -107,6 +110,15 @@ impl Transition {
         self.change.opening.map(|opening| opening.attempt)
     }
 
+    /// Returns what went wrong with the call whose failure opened the circuit, if that was
+    /// [described](crate::Permit::describe_failure).
+    ///
+    /// Only one text a second is kept. If there were several failures within that second, the text is that of the first.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&LastFailure> {
+        self.last_failure.as_ref()
+    }
+
     /// Returns the share of rejections that the circuit [enforced](crate::CircuitBreakerBuilder::enforcement) at
     /// that time, from 0.0 (shadow mode) to 1.0.
     #[must_use]
@@ -122,7 +134,8 @@ impl fmt::Display for Transition {
         if let Some(wait) = self.open_duration() {
             write!(f, ", next probe in {wait:.1?}")?;
         }
-        EnforcementNote(change.enforcement).fmt(f)
+        EnforcementNote(change.enforcement).fmt(f)?;
+        self.last_failure.as_ref().map_or(Ok(()), |last| write!(f, ", last failure: {last}"))
     }
 }
 
@@ -133,7 +146,7 @@ impl serde::Serialize for Transition {
 
         let ago = Duration::from_nanos(clock::now().saturating_sub(self.change.at));
         let open_duration = self.open_duration().map(|wait| wait.as_secs_f64());
-        let mut map = serializer.serialize_struct("Transition", 8)?;
+        let mut map = serializer.serialize_struct("Transition", 9)?;
         map.serialize_field("breaker", self.breaker())?;
         map.serialize_field("from", &self.from())?;
         map.serialize_field("to", &self.to())?;
@@ -142,6 +155,7 @@ impl serde::Serialize for Transition {
         map.serialize_field("open_duration_seconds", &open_duration)?;
         map.serialize_field("attempt", &self.attempt())?;
         map.serialize_field("enforcement", &self.enforcement())?;
+        map.serialize_field("last_failure", &self.last_failure())?;
         map.end()
     }
 }

@@ -15,6 +15,9 @@ impl fmt::Display for Snapshot {
         if self.is_forced() {
             f.write_str(", held by an operator")?;
         }
+        if let Some(time) = self.forced_for() {
+            write!(f, " for another {}", Length(time))?;
+        }
         EnforcementNote(self.enforcement()).fmt(f)?;
         match self.state() {
             State::Closed => self.what_would_trip_it(f),
@@ -48,6 +51,7 @@ impl Snapshot {
         }
         match self.retry_after() {
             None => Ok(()),
+            Some(_) if self.is_forced() => Ok(()),
             Some(Duration::ZERO) => f.write_str(": the next call is a probe"),
             Some(wait) => write!(f, ": next probe in {}", Length(wait)),
         }

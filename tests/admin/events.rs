@@ -166,3 +166,49 @@ async fn a_client_that_vanishes_frees_its_place_at_once_on_a_real_socket() {
     .await
     .expect("the places are free before the first heartbeat");
 }
+
+#[tokio::test]
+async fn a_server_that_shuts_down_gracefully_waits_for_a_stream_until_it_is_ended() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+
+    let breaker = breaker("payments");
+    let admin = AdminService::new().breaker(&breaker);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = axum::Router::new().nest_service("/circuits", admin.clone());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
+    let mut server = tokio::spawn(async move { server.await });
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /circuits/api/events HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    stop.send(()).unwrap();
+    let waits = timeout(Duration::from_millis(200), &mut server).await.is_err();
+    assert!(waits, "the stream goes on, so the server waits");
+
+    fail(&breaker);
+    admin.end_streams();
+    let mut rest = String::new();
+    timeout(Duration::from_secs(10), client.read_to_string(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.contains("event: transition"), "what has happened before is told: {rest}");
+    timeout(Duration::from_secs(10), server).await.expect("nothing is left").unwrap().unwrap();
+
+    // Of all clones, and for good.
+    let refused = get(&admin.operations(true), "/api/events").await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_and_the_api_are_there_after_the_streams_have_ended() {
+    let admin = AdminService::new().breaker(&breaker("payments"));
+    let mut client = Client::new(&admin).await;
+    admin.end_streams();
+    assert!(client.0.frame().await.is_none());
+    assert_eq!(names(&admin, "/api/circuits").await, ["payments"]);
+    assert_eq!(get(&admin, "/").await.status(), StatusCode::OK);
+}

@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use tower_breaker::keyed::CircuitBreakerRegistry;
+use tower_breaker::{CircuitBreakerBuilder, SlidingWindow};
 
 use super::*;
 
 fn registry(keys: u32) -> CircuitBreakerRegistry<u32> {
-    let template = CircuitBreaker::builder("host").consecutive_failures(10);
+    registry_of(CircuitBreaker::builder("host").consecutive_failures(10), keys)
+}
+
+fn registry_of(template: CircuitBreakerBuilder, keys: u32) -> CircuitBreakerRegistry<u32> {
     let registry = CircuitBreakerRegistry::builder(template).capacity(200_000).build().unwrap();
     for key in 0..keys {
         registry.try_acquire(&key).unwrap().success();
@@ -36,6 +40,52 @@ async fn a_hundred_thousand_keys_are_one_page_with_the_most_needed_first() {
     println!("a page of 100 of 100,000 keys took {took:?}");
     // Generous, because tests run unoptimised and many at a time.
     assert!(took < Duration::from_secs(3), "{took:?}");
+
+    // Successes in a window are looked at in another way.
+    let hosts = registry_of(CircuitBreaker::builder("host").failure_rate_threshold(0.5), 100_000);
+    hosts.try_acquire(&7).unwrap().failure();
+    let admin = AdminService::new().registry(&hosts);
+    let began = Instant::now();
+    assert_eq!(super::names(&admin, "/api/circuits?limit=1").await, ["host/7"]);
+    println!("with a window it took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_was_healthy_at_the_last_look_is_found_once_it_fails() {
+    let slow = Duration::from_secs(1);
+    let rules = [
+        CircuitBreaker::builder("host").consecutive_failures(10),
+        CircuitBreaker::builder("host").failure_rate_threshold(0.5),
+        CircuitBreaker::builder("host")
+            .failure_rate_threshold(0.5)
+            .sliding_window(SlidingWindow::count(10)),
+        CircuitBreaker::builder("host")
+            .slow_call_rate_threshold(0.5)
+            .slow_call_duration_threshold(slow),
+    ];
+    for (rule, template) in rules.into_iter().enumerate() {
+        let hosts = registry_of(template, 0);
+        for successes in [1, 9, 20] {
+            for key in 0..20 {
+                (0..successes).for_each(|_| hosts.try_acquire(&key).unwrap().success());
+            }
+            let admin = AdminService::new().registry(&hosts);
+            names(&admin, "/api/circuits").await;
+            let first = async || names(&admin, "/api/circuits?limit=1").await[0].clone();
+            if rule == 3 {
+                let permit = hosts.try_acquire(&13).unwrap();
+                tokio::time::advance(slow).await;
+                permit.success();
+            } else {
+                hosts.try_acquire(&13).unwrap().failure();
+            }
+            assert_eq!(first().await, "host/13", "{rule}, {successes}");
+            hosts.get_or_create(&17).force_closed();
+            assert_eq!(first().await, "host/17", "held closed: {rule}, {successes}");
+            hosts.get_or_create(&13).reset();
+            hosts.get_or_create(&17).resume();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The page as it is without JavaScript.
 
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -100,6 +102,7 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     let circuits = [
         state("forced_open", CircuitBreaker::force_open),
         state("forced_closed", CircuitBreaker::force_closed),
+        state("forced_for_10_minutes", |it| it.force_open_for(Duration::from_secs(600))),
         state("in_shadow", |it| it.set_enforcement(0.0).unwrap()),
         state("quarter", |it| it.set_enforcement(0.25).unwrap()),
         state("waited", |it| it.trip()),
@@ -108,7 +111,7 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     let admin = circuits.iter().fold(AdminService::new(), AdminService::breaker);
     text(&admin, "/").await;
     circuits[0].try_acquire().unwrap_err();
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
     let page = text(&admin, "/").await;
     let row = |name: &str| {
         let from = page.split("<tr ").find(|row| row.contains(&format!(">{name}</a>")));
@@ -117,13 +120,20 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     for name in ["forced_open", "forced_closed"] {
         assert!(row(name).contains("until an operator resumes it"), "{}", row(name));
     }
+    let forced = row("forced_for_10_minutes");
+    assert!(forced.contains("resumed in 9m 50s"), "{forced}");
     assert!(row("in_shadow").contains(">shadow</span>"), "{}", row("in_shadow"));
     assert!(row("quarter").contains("25 % enforced"), "{}", row("quarter"));
     assert!(row("waited").contains("the next call is a probe"), "{}", row("waited"));
     assert!(row("half_open").contains("1 more probe decides"), "{}", row("half_open"));
+    assert!(
+        row("half_open").contains("data-label=\"probes in flight\">1<"),
+        "{}",
+        row("half_open")
+    );
     assert!(text(&AdminService::default(), "/").await.contains("There is no circuit to show."));
     let first = text(&admin, "/?limit=1").await;
-    assert!(first.contains("The 1 that need attention most, of 6."), "{first}");
+    assert!(first.contains("The 1 that need attention most, of 7."), "{first}");
 }
 
 #[tokio::test]
@@ -135,4 +145,56 @@ async fn everything_can_be_printed_for_debugging() {
     let request = Request::get("/").body(Body::empty()).unwrap();
     let future = admin.oneshot(request);
     assert!(format!("{:?}", future.await.unwrap().body()).contains("AdminBody"));
+}
+
+#[tokio::test]
+async fn the_text_of_the_last_failure_is_shown_and_is_only_text() {
+    let breaker = breaker("payments");
+    let admin = AdminService::new().breaker(&breaker);
+    assert_eq!(json(&admin, "/api/circuits").await["circuits"][0]["last_failure"], Value::Null);
+    let permit = breaker.try_acquire().unwrap();
+    permit.describe_failure("<script>alert(1)</script>\n\u{202e}");
+    permit.failure();
+    // In the row, and next to the facts and the transition of a single circuit.
+    for (path, times) in [("/", 1), ("/?circuit=1", 3)] {
+        let page = text(&admin, path).await;
+        let shown = "&lt;script&gt;alert(1)&lt;/script&gt;\\n\\u{202e}";
+        assert_eq!(page.matches(shown).count(), times, "{page}");
+        assert!(!page.contains("<script>alert"), "{page}");
+    }
+    let circuit = json(&admin, "/api/circuits/1").await;
+    assert_eq!(circuit["last_failure"]["text"], "<script>alert(1)</script>\n\u{202e}");
+    assert!(circuit["last_failure"]["ago_seconds"].is_number());
+    assert_eq!(circuit["transitions"][0]["last_failure"]["text"], circuit["last_failure"]["text"]);
+}
+
+#[tokio::test]
+async fn a_circuit_of_a_registry_is_shown_by_its_key_under_the_registry() {
+    use tower_breaker::keyed::CircuitBreakerRegistry;
+
+    let template = CircuitBreaker::builder("crawler").consecutive_failures(1);
+    let hosts: CircuitBreakerRegistry<String> =
+        CircuitBreakerRegistry::builder(template).build().unwrap();
+    hosts.get_or_create("example.com");
+    let page = text(&AdminService::new().registry(&hosts), "/").await;
+    let row = "title=\"crawler/example.com\">example.com</a><small>in crawler</small>";
+    assert!(page.contains(row), "{page}");
+    // A name that merely looks like it is shown in full.
+    let page = text(&AdminService::new().breaker(&breaker("crawler/example.com")), "/").await;
+    assert!(page.contains(">crawler/example.com</a></td>"), "{page}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_row_of_a_circuit_that_recovers_says_how_many_calls_are_admitted() {
+    use std::time::Duration;
+    use tower_breaker::HalfOpen;
+
+    let ramp = HalfOpen::consecutive_successes(1).ramp(Duration::from_secs(10));
+    let breaker = CircuitBreaker::builder("payments").half_open(ramp).build().unwrap();
+    breaker.force_open();
+    breaker.resume();
+    breaker.try_acquire().unwrap().success();
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let page = text(&AdminService::new().breaker(&breaker), "/").await;
+    assert!(page.contains("recovering, 40 % of calls admitted"), "{page}");
 }

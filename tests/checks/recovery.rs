@@ -97,6 +97,18 @@ async fn while_an_operator_forces_the_circuit_open_no_check_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_forced_open_for_a_time_is_checked_when_that_is_over() {
+    let breaker = sensitive().build().unwrap();
+    let checks = Checks::default();
+    tokio::spawn(breaker.probe_with(checks.answer(Ok(()))));
+    breaker.force_open_for(60 * SECOND);
+    sleep(60 * SECOND - SECOND / 100).await;
+    assert_eq!((breaker.state(), checks.begun()), (State::Open, 0));
+    sleep(SECOND / 50).await;
+    assert_eq!((breaker.state(), checks.begun()), (State::Closed, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_an_operator_forces_the_circuit_open_nothing_wakes_it() {
     let breaker = sensitive().build().unwrap();
     breaker.trip();

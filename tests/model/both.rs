@@ -88,13 +88,19 @@ impl Both {
                 self.real.reset();
                 self.model.reset();
             }
-            Op::ForceOpen => {
-                self.real.force_open();
-                self.model.force_open();
+            Op::ForceOpen(duration) => {
+                match duration {
+                    Some(duration) => self.real.force_open_for(duration),
+                    None => self.real.force_open(),
+                }
+                self.model.force_open(duration);
             }
-            Op::ForceClosed => {
-                self.real.force_closed();
-                self.model.force_closed();
+            Op::ForceClosed(duration) => {
+                match duration {
+                    Some(duration) => self.real.force_closed_for(duration),
+                    None => self.real.force_closed(),
+                }
+                self.model.force_closed(duration);
             }
             Op::Resume => {
                 self.real.resume();
@@ -195,6 +201,7 @@ impl Both {
         match mark {
             Mark::RetryAfter => self.model.look().retry_after.unwrap_or(0),
             Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
+            Mark::ForceEnd => self.model.look().forced_for.unwrap_or(0),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
             Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
             Mark::RampStep => (self.settings.ramp() / 10).max(1),
@@ -268,6 +275,8 @@ fn seen(circuit: &CircuitBreaker) -> Look {
         failure_rate: snapshot.failure_rate(),
         slow_call_rate: snapshot.slow_call_rate(),
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+        is_forced: snapshot.is_forced(),
+        forced_for: snapshot.forced_for().map(|d| d.as_nanos()),
         admitted_share: snapshot.admitted_share(),
         enforcement: snapshot.enforcement(),
     }

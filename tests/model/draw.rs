@@ -146,23 +146,30 @@ fn operator_or_end() -> impl Strategy<Value = Op> {
     prop_oneof![4 => end(), 1 => operator()]
 }
 
-/// An operator forces a state, and resumes some steps later.
+/// An operator forces a state, and resumes some steps later unless the time is over by then.
 fn intervention() -> impl Strategy<Value = Vec<Op>> {
-    let force = prop_oneof![Just(Op::ForceOpen), Just(Op::ForceClosed)];
-    (force, prop::collection::vec(step(), 0..=6)).prop_map(|(force, steps)| {
+    let end = prop_oneof![
+        1 => Just(Op::Resume),
+        1 => edge().prop_map(|edge| Op::Advance(Span::Until(Mark::ForceEnd, edge))),
+    ];
+    (force(), prop::collection::vec(step(), 0..=6), end).prop_map(|(force, steps, end)| {
         let mut ops = vec![force];
         ops.extend(steps);
-        ops.push(Op::Resume);
+        ops.push(end);
         ops
     })
+}
+
+fn force() -> impl Strategy<Value = Op> {
+    let time = || option::of(prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]);
+    prop_oneof![time().prop_map(Op::ForceOpen), time().prop_map(Op::ForceClosed)]
 }
 
 fn operator() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => Just(Op::Trip),
         3 => Just(Op::Reset),
-        1 => Just(Op::ForceOpen),
-        1 => Just(Op::ForceClosed),
+        2 => force(),
         4 => Just(Op::Resume),
         3 => (0..3_usize).prop_map(Op::Reconfigure),
         1 => (0..=64_u32).prop_map(Op::SetEnforcement),
@@ -210,6 +217,7 @@ fn mark() -> impl Strategy<Value = Mark> {
     prop_oneof![
         4 => Just(Mark::RetryAfter),
         2 => Just(Mark::ProbeDeadline),
+        1 => Just(Mark::ForceEnd),
         1 => Just(Mark::SlowDuration),
         1 => Just(Mark::AbandonedAfter),
         1 => Just(Mark::Forgetting),

@@ -1,5 +1,7 @@
 //! The steps of a run.
 
+use std::time::Duration;
+
 use crate::reference::Ending;
 
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +15,9 @@ pub(crate) enum Op {
     Advance(Span),
     Trip,
     Reset,
-    ForceOpen,
-    ForceClosed,
+    /// Forces the circuit open, for some time or until it is resumed.
+    ForceOpen(Option<Duration>),
+    ForceClosed(Option<Duration>),
     Resume,
     /// Sets the share of rejections that are enforced, in 64ths.
     SetEnforcement(u32),
@@ -47,6 +50,8 @@ pub(crate) enum Mark {
     RetryAfter,
     /// The oldest probe times out.
     ProbeDeadline,
+    /// An operator lets go of the circuit.
+    ForceEnd,
     SlowDuration,
     AbandonedAfter,
     /// The share of a ramp has grown by a tenth.

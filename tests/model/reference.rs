@@ -38,11 +38,12 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 enum Phase {
-    /// All calls of the period, and the first of them that the window may hold.
+    /// All calls of the period, the first of them that the window may hold, and until when an operator holds the
+    /// circuit closed, if one does.
     Closed {
         calls: Vec<Call>,
         first: usize,
-        forced: bool,
+        forced: Option<Nanos>,
         /// Until the first call after it, the circuit is half-open to others.
         ramp: Option<Ramp>,
     },
@@ -58,10 +59,16 @@ enum Phase {
         reported: Vec<Call>,
     },
     ForcedOpen {
+        until: Nanos,
         shown: Counts,
     },
 }
 
+/// When a force ends that only an operator ends.
+const NEVER: Nanos = Nanos::MAX;
+
+/// A force that would end later than this never ends: 73 years.
+const LATEST_END: Nanos = 73 * 365 * 24 * 3600 * 1_000_000_000;
 /// The growing share of calls that are admitted while the circuit recovers.
 #[derive(Debug, Clone)]
 struct Ramp {
@@ -162,6 +169,8 @@ pub(crate) struct Look {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) retry_after: Option<Nanos>,
+    pub(crate) is_forced: bool,
+    pub(crate) forced_for: Option<Nanos>,
     pub(crate) admitted_share: f64,
     pub(crate) enforcement: f64,
 }
@@ -187,7 +196,7 @@ pub(crate) struct Refusal {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp: None };
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: None, ramp: None };
         Self {
             settings,
             now: 0,
@@ -205,11 +214,15 @@ impl Model {
         }
     }
 
-    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out.
+    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out, and
+    /// operators who no longer hold the circuit.
     pub(crate) fn advance(&mut self, by: Nanos) {
         self.now += by;
         while let Some(deadline) = self.first_deadline().filter(|deadline| *deadline <= self.now) {
             self.time_out(deadline);
+        }
+        if let Some(end) = self.forced_until().filter(|end| *end <= self.now) {
+            self.resume_at(end);
         }
     }
 
@@ -231,7 +244,7 @@ impl Model {
     pub(crate) fn try_acquire(&mut self) -> Answer {
         if let Phase::Open { since, wait, .. } = self.phase {
             if self.now >= since + wait {
-                self.half_open(Cause::WaitOver);
+                self.half_open(self.now, Cause::WaitOver);
             }
         }
         if let Phase::Closed { ramp: Some(ramp), .. } = &self.phase {
@@ -270,7 +283,7 @@ impl Model {
     fn end_ramp(&mut self) {
         let Phase::Closed { ramp, .. } = &mut self.phase else { return };
         *ramp = None;
-        self.begin_closed_time(self.now, false);
+        self.begin_closed_time(self.now, None);
         let (from, to, at) = (State::HalfOpen, State::Closed, self.now);
         let cause = Cause::RampCompleted;
         self.history.push(Change { from, to, cause, at, open_duration: None, attempt: None });
@@ -335,7 +348,7 @@ impl Model {
 
     pub(crate) fn trip(&mut self) {
         match self.phase {
-            Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
+            Phase::Closed { forced: None, .. } | Phase::HalfOpen { .. } => {
                 self.open(self.now, self.counts(), Cause::Trip);
             }
             Phase::Open { since, wait, .. } if self.now >= since + wait => {
@@ -347,42 +360,57 @@ impl Model {
 
     pub(crate) fn reset(&mut self) {
         match self.phase {
-            Phase::ForcedOpen { .. } => {
+            Phase::ForcedOpen { until, .. } => {
                 self.opened = 0;
                 self.late_success = 0;
-                self.phase = Phase::ForcedOpen { shown: Counts::default() };
+                self.phase = Phase::ForcedOpen { until, shown: Counts::default() };
             }
             Phase::Closed { forced, .. } => self.close(self.now, forced, Cause::Reset),
-            _ => self.close(self.now, false, Cause::Reset),
+            _ => self.close(self.now, None, Cause::Reset),
         }
     }
 
-    pub(crate) fn force_open(&mut self) {
-        if !matches!(self.phase, Phase::ForcedOpen { .. }) {
+    pub(crate) fn force_open(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
+        if let Phase::ForcedOpen { until, .. } = &mut self.phase {
+            *until = end;
+        } else {
             let shown = self.counts();
             self.forget(self.now);
-            self.enter(Phase::ForcedOpen { shown }, self.now, Cause::ForceOpen, None);
+            self.enter(Phase::ForcedOpen { until: end, shown }, self.now, Cause::ForceOpen, None);
         }
+        self.advance(0);
     }
 
-    pub(crate) fn force_closed(&mut self) {
+    pub(crate) fn force_closed(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
         match &mut self.phase {
-            Phase::Closed { forced: true, .. } => {}
             Phase::Closed { forced, ramp: None, .. } => {
-                *forced = true;
-                self.closed_times.push(self.now);
+                if forced.replace(end).is_none() {
+                    self.closed_times.push(self.now);
+                }
             }
-            _ => self.close(self.now, true, Cause::ForceClosed),
+            _ => self.close(self.now, Some(end), Cause::ForceClosed),
         }
+        self.advance(0);
+    }
+
+    fn force_end(&self, duration: Option<Duration>) -> Nanos {
+        let end = duration.map_or(NEVER, |duration| self.now + duration.as_nanos());
+        if end > LATEST_END { NEVER } else { end }
     }
 
     pub(crate) fn resume(&mut self) {
+        self.resume_at(self.now);
+    }
+
+    fn resume_at(&mut self, at: Nanos) {
         match &mut self.phase {
-            Phase::Closed { forced: forced @ true, .. } => {
-                *forced = false;
-                self.closed_times.push(self.now);
+            Phase::Closed { forced: forced @ Some(_), .. } => {
+                *forced = None;
+                self.closed_times.push(at);
             }
-            Phase::ForcedOpen { .. } => self.half_open(Cause::Resume),
+            Phase::ForcedOpen { .. } => self.half_open(at, Cause::Resume),
             _ => {}
         }
     }
@@ -467,7 +495,7 @@ impl Model {
         let counts = self.counts();
         let trips_on_request = self.settings.trip_on_retry_after && asked_to_wait;
         let cause = match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, trips_on_request),
+            (Phase::Closed { forced: None, .. }, _) => self.trip_rule(counts, trips_on_request),
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
@@ -515,13 +543,13 @@ impl Model {
     fn recover(&mut self, at: Nanos) {
         let over = self.settings.ramp();
         if over == 0 {
-            return self.close(at, false, Cause::ProbesSucceeded);
+            return self.close(at, None, Cause::ProbesSucceeded);
         }
         let ramp = Some(Ramp { began: at, over, asked: Vec::new(), admitted: 0 });
-        self.begin(Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp });
+        self.begin(Phase::Closed { calls: Vec::new(), first: 0, forced: None, ramp });
     }
 
-    fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
+    fn close(&mut self, at: Nanos, forced: Option<Nanos>, cause: Cause) {
         if cause == Cause::Reset {
             self.opened = 0;
         }
@@ -530,12 +558,12 @@ impl Model {
         self.enter(phase, at, cause, None);
     }
 
-    fn begin_closed_time(&mut self, at: Nanos, forced: bool) {
+    fn begin_closed_time(&mut self, at: Nanos, forced: Option<Nanos>) {
         if self.settings.forget_after() == 0 {
             self.opened = 0;
         }
         // Nothing is counted between two equal times.
-        self.closed_times = vec![at; if forced { 2 } else { 1 }];
+        self.closed_times = vec![at; if forced.is_some() { 2 } else { 1 }];
         self.late_success = 0;
     }
 
@@ -563,9 +591,9 @@ impl Model {
         };
     }
 
-    fn half_open(&mut self, cause: Cause) {
+    fn half_open(&mut self, at: Nanos, cause: Cause) {
         let phase = Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() };
-        self.enter(phase, self.now, cause, None);
+        self.enter(phase, at, cause, None);
     }
 }
 
@@ -588,6 +616,8 @@ impl Model {
             failure_rate: self.rate(counts.failures, counts.calls),
             slow_call_rate: self.rate(counts.slow_calls, counts.calls),
             retry_after: self.retry_after(),
+            is_forced: self.forced_until().is_some(),
+            forced_for: self.forced_until().filter(|end| *end != NEVER).map(|end| end - self.now),
             admitted_share: self.admitted_share(),
             enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
         }
@@ -602,6 +632,15 @@ impl Model {
     pub(crate) fn first_deadline(&self) -> Option<Nanos> {
         let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
         in_flight.iter().map(|probe| probe.admitted + probe.time).min()
+    }
+
+    /// Returns until when an operator holds the circuit, if one does.
+    fn forced_until(&self) -> Option<Nanos> {
+        match self.phase {
+            Phase::Closed { forced, .. } => forced,
+            Phase::ForcedOpen { until, .. } => Some(until),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
     }
 
     /// Returns when the next call leaves the time window.
@@ -643,7 +682,7 @@ impl Model {
         match &self.phase {
             Phase::Closed { calls, first, .. } => count(&self.in_window(&calls[*first..]), calls),
             Phase::HalfOpen { reported, .. } => count(reported, reported),
-            Phase::Open { shown, .. } | Phase::ForcedOpen { shown } => *shown,
+            Phase::Open { shown, .. } | Phase::ForcedOpen { shown, .. } => *shown,
         }
     }
 
@@ -694,7 +733,8 @@ impl Model {
 
     fn retry_after(&self) -> Option<Nanos> {
         match &self.phase {
-            Phase::Closed { ramp: None, .. } | Phase::ForcedOpen { .. } => None,
+            Phase::Closed { ramp: None, .. } | Phase::ForcedOpen { until: NEVER, .. } => None,
+            Phase::ForcedOpen { until, .. } => Some(until - self.now),
             Phase::Closed { ramp: Some(ramp), .. } if self.admits_while_recovering(ramp) => Some(0),
             Phase::Closed { ramp: Some(ramp), .. } => Some(ramp.retry_after(self.now)),
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),

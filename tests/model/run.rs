@@ -1,6 +1,7 @@
 //! A run, and what must hold during it.
 
 use std::fmt;
+use std::time::Duration;
 
 use tower_breaker::{Permit, RejectReason, State};
 
@@ -8,7 +9,7 @@ use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
 use crate::reference::Ending;
 use crate::reference::MOST_EXTENDED;
-use crate::settings::Settings;
+use crate::settings::{Nanos, Settings};
 
 #[derive(Clone)]
 pub(crate) struct Run {
@@ -55,7 +56,8 @@ pub(crate) async fn agrees(run: &Run, both: &mut Both) -> Checked {
     Ok(())
 }
 
-/// Checks the circuit without the model. A half-open period ends when the state changes. The settings stay as
+/// Checks the circuit without the model. A half-open period ends when the state changes, or when the circuit is forced
+/// open for no time at all, after which it is half-open again. The settings stay as
 /// they are, because a new half-open rule may permit one probe more.
 pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Checked {
     let slots = run.settings.half_open().count();
@@ -65,7 +67,8 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
         let before = both.admitted;
         let ended = both.apply(*op).await?;
         let is_recovering = both.real.snapshot().admitted_share() > 0.0;
-        if both.real.state() != State::HalfOpen || is_recovering {
+        let is_half_open = both.real.state() == State::HalfOpen && !is_recovering;
+        if !is_half_open || matches!(op, Op::ForceOpen(_)) {
             (successes, probes) = (0, Vec::new());
             continue;
         }
@@ -89,7 +92,8 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     let wait = all().map(|it| it.wait.longest().max(it.max_retry_after())).max();
     // Late successes may have extended the time of the probes.
     let probes = all().map(|it| MOST_EXTENDED * it.probe_timeout()).max();
-    let longest = probes.unwrap_or(0) + wait.unwrap_or(0);
+    let forced_for = forced_open_for(&run.ops).filter(|forced_for| *forced_for <= LAST);
+    let longest = probes.unwrap_or(0) + wait.unwrap_or(0) + forced_for.unwrap_or(0);
     if longest > LAST {
         return Ok(());
     }
@@ -105,7 +109,8 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     for _ in 1..attempts {
         answer = if admitted(&answer) { answer } else { both.real.try_acquire() };
     }
-    match (answer, is_forced_open(&run.ops)) {
+    let is_forced_open = forced_open_for(&run.ops).is_some_and(|forced_for| forced_for > LAST);
+    match (answer, is_forced_open) {
         (Ok(permit), false) if permit.is_shadow() => Err("the circuit is stuck".into()),
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),
@@ -114,7 +119,12 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     }
 }
 
-fn is_forced_open(ops: &[Op]) -> bool {
-    let last = ops.iter().rfind(|op| matches!(op, Op::ForceOpen | Op::ForceClosed | Op::Resume));
-    matches!(last, Some(Op::ForceOpen))
+/// Returns for how long the circuit is forced open, from the last step on at most.
+fn forced_open_for(ops: &[Op]) -> Option<Nanos> {
+    let is_about_force =
+        |op: &&Op| matches!(op, Op::ForceOpen(_) | Op::ForceClosed(_) | Op::Resume);
+    match ops.iter().rfind(is_about_force)? {
+        Op::ForceOpen(duration) => Some(duration.unwrap_or(Duration::MAX).as_nanos()),
+        _ => None,
+    }
 }

@@ -22,7 +22,7 @@
       if (old.data !== fresh.data) old.data = fresh.data;
       return;
     }
-    const changesState = old.nodeName === "TR" && old.className !== fresh.className;
+    const changesState = old.nodeName === "TR" && old.classList[0] !== fresh.classList[0];
     for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (changesState) {
@@ -129,6 +129,7 @@
     byId("ask-name").textContent = name;
     byId("ask-text").textContent = text;
     byId("ask-error").textContent = "";
+    byId("ask-for").hidden = !action.startsWith("force_");
     byId("ask-share").hidden = action !== "enforcement";
     byId("ask-settings").hidden = action !== "reconfigure";
     form.elements.share.required = action === "enforcement";
@@ -146,6 +147,7 @@
     try {
       const body = action === "reconfigure" ? JSON.parse(form.elements.settings.value) : {};
       if (action === "enforcement") body.share = form.elements.share.valueAsNumber;
+      if (action.startsWith("force_") && form.elements.for.value) body.for = form.elements.for.value;
       body.reason = form.elements.reason.value;
       const response = await fetch(`api/circuits/${circuit}/${action}`, {
         method: "POST",

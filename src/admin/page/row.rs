@@ -10,7 +10,7 @@ use crate::machine::State;
 use crate::snapshot::{Length, Snapshot, TripRule};
 
 const HEADINGS: &str = "<table><thead><tr><th>State</th><th>Circuit</th><th>Since</th><th>Why</th><th>Next</th>\
-    <th>Near</th><th class=\"n\">Failed</th><th class=\"n\">In flight</th><th class=\"n\">Rejected</th>\
+    <th>Near</th><th class=\"n\">Failed</th><th class=\"n\">Probes in flight</th><th class=\"n\">Rejected</th>\
     <th>Last 10 min</th></tr></thead><tbody>";
 
 pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt::Result {
@@ -18,32 +18,33 @@ pub(super) fn table(f: &mut Formatter<'_>, rows: &[Row], choice: &Choice) -> fmt
     for row in rows {
         let Row { number, snapshot, .. } = row;
         let (name, state) = (Name(row.name()), snapshot.state().name());
+        let short_name = Name(row.short_name());
         let current = if choice.circuit == Some(*number) { " aria-current=\"true\"" } else { "" };
         let link = Link { state: choice.state, limit: choice.limit, circuit: Some(*number) };
         write!(f, "<tr id=\"r{number}\" class=\"{}\"{current}>", class(snapshot))?;
         write!(f, "<td class=\"state\">{}</td>", Badge(snapshot))?;
         write!(
             f,
-            "<td class=\"name\"><a id=\"a{number}\" href=\"{link}\" title=\"{name}\">{name}</a>"
+            "<td class=\"name\"><a id=\"a{number}\" href=\"{link}\" title=\"{name}\">{short_name}</a>"
         )?;
         if let Some(registry) = &row.registry {
             write!(f, "<small>in {}</small>", Name(registry))?;
         }
         write!(f, "</td><td class=\"since\">{}</td>", Length(snapshot.age()))?;
         let why = snapshot.cause().map(|cause| cause.to_string()).unwrap_or_default();
-        write!(
-            f,
-            "<td class=\"why\">{}</td><td class=\"next\">{}</td>",
-            Html(why),
-            Html(Next(snapshot))
-        )?;
+        write!(f, "<td class=\"why\">{}", Html(why))?;
+        if let Some(last) = row.last_failure.as_ref().filter(|_| snapshot.state() != State::Closed)
+        {
+            write!(f, "<small title=\"The last failure\">{}</small>", Html(last))?;
+        }
+        write!(f, "</td><td class=\"next\">{}</td>", Html(Next(snapshot)))?;
         let near = snapshot.trip_rules().next().as_ref().map(TripRule::progress);
         write!(f, "<td class=\"near\">{}</td>", Near(near))?;
         let failed = snapshot.failure_rate().map(|rate| format!("{:.0} %", 100.0 * rate));
         write!(f, "<td class=\"n failed\" data-label=\"failed\">{}</td>", Or(failed))?;
         let probes = snapshot.probes_in_flight();
         let probes = (snapshot.state() == State::HalfOpen).then(|| probes.to_string());
-        write!(f, "<td class=\"n probes\" data-label=\"in flight\">{}</td>", Or(probes))?;
+        write!(f, "<td class=\"n probes\" data-label=\"probes in flight\">{}</td>", Or(probes))?;
         let rejected = row.rejections_per_second.filter(|rate| *rate > 0.0).map(per_second);
         write!(f, "<td class=\"n rejected\" data-label=\"rejected\">{}</td>", Or(rejected))?;
         write!(f, "<td class=\"past {state}\">{}</td></tr>", Picture(row))?;
@@ -89,6 +90,9 @@ struct Next<'a>(&'a Snapshot);
 impl Display for Next<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let snapshot = self.0;
+        if let Some(time) = snapshot.forced_for() {
+            return write!(f, "resumed in {}", Length(time));
+        }
         if snapshot.is_forced() {
             return f.write_str("until an operator resumes it");
         }

@@ -43,7 +43,7 @@ metrics! { GAUGES:
     ATTEMPT = "circuit_breaker_attempt":
         "The number of open periods since the circuit was last closed; 0 while it is closed.";
     NEXT_PROBE = "circuit_breaker_next_probe_timestamp_seconds":
-        "When an open circuit admits the next probe; 0 if it is not open or is forced open.";
+        "When an open circuit admits the next probe; 0 if it is not open, or waits for an operator.";
     CONSECUTIVE_FAILURES = "circuit_breaker_consecutive_failures":
         "The failure streak, or the one at the trip while the circuit is not closed.";
     FAILURE_RATE = "circuit_breaker_failure_rate":

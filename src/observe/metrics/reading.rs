@@ -71,7 +71,7 @@ impl Reading {
             _ => {}
         }
         let is_closed = view.state == State::Closed;
-        let is_waiting = view.state == State::Open && !view.forced;
+        let is_waiting = view.state == State::Open;
         let next_probe = view.retry_after.filter(|_| is_waiting).map(unix_seconds_in);
         let [p1, p2, p3, p4] = rules.progress(*tally).map(judged);
         let [t1, t2, t3, t4] = rules.thresholds().map(Value::show);

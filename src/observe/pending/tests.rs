@@ -11,7 +11,7 @@ fn transition(attempt: u64) -> Notification {
     let (from, to) = (State::Closed, State::Open);
     let change =
         Change { from, to, cause: Cause::Trip, at: attempt, opening: None, enforcement: 1.0 };
-    Notification::Transition(Transition::new(std::sync::Arc::new("test".into()), change))
+    Notification::Transition(Transition::new(std::sync::Arc::new("test".into()), change, None))
 }
 
 fn pending(n: usize) -> Pending {
