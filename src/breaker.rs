@@ -2,6 +2,7 @@
 
 mod admission;
 mod call;
+mod checks;
 mod error;
 mod operators;
 mod weak;
@@ -13,6 +14,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use self::call::{Call, errors_are_failures};
+#[cfg(feature = "keyed")]
+pub(crate) use self::checks::RunningCheck;
 pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "admin")]

@@ -27,6 +27,7 @@
 mod ages;
 mod batch;
 mod catch_panic;
+mod checks;
 pub(crate) mod clock;
 mod describe;
 mod enforcement;
@@ -57,7 +58,7 @@ use std::sync::OnceLock;
 use arc_swap::ArcSwapOption;
 
 use self::ages::Ages;
-pub(crate) use self::catch_panic::catch_panic;
+pub(crate) use self::catch_panic::{catch_panic, catching_waker};
 use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
 use self::locked::{LockedBreaker, LockedState};

@@ -500,6 +500,23 @@ impl Wake for Flag {
 }
 
 #[test]
+fn checks_end_when_the_last_handle_is_dropped() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        let mut checks = pin!(breaker.probe_with(std::future::pending::<Result<(), ()>>));
+        let other = spawn(move || drop(breaker));
+        let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(flag.clone());
+        let first = checks.as_mut().poll(&mut Context::from_waker(&waker));
+        other.join().unwrap();
+        if first.is_pending() {
+            assert!(flag.0.load(Ordering::SeqCst), "the checks were not woken");
+            assert!(checks.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        }
+    });
+}
+
+#[test]
 fn a_waiting_caller_is_woken() {
     model(|| {
         let breaker = Arc::new(builder().build().unwrap());

@@ -70,6 +70,7 @@ impl Circuit {
         drop(breaker);
         self.report_batches();
         self.watch.store(None);
+        self.waiters.wake_all(); // those that do not keep the breaker alive have nothing to wait for any more
         pool::put(self);
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Circuit, StatusWord, clock};
-use crate::machine::{Report, Tick, nanos};
+use crate::machine::{Report, Tick, Ticket, nanos};
 
 /// What the result of a call says about the health of the dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -225,6 +225,11 @@ impl Permit {
             Outcome::SoftFailure => Report::SoftFailure { retry_after },
             Outcome::Ignored => Report::Ignored,
         });
+    }
+
+    /// Returns the circuit and the ticket of the call.
+    pub(super) fn circuit_and_ticket(&self) -> (&'static Circuit, Ticket) {
+        (self.0.circuit, self.0.status.ticket())
     }
 
     /// Runs a part of the protected call. If it panics, the call has failed.

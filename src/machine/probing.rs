@@ -38,6 +38,17 @@ impl Machine {
         Admission::Probe(self.last_ticket)
     }
 
+    /// Admits a check as a probe, if one may be admitted now. While the circuit recovers, calls decide and not probes,
+    /// so a check takes nothing from their share. It closes the circuit when a call would.
+    pub(crate) fn acquire_check(&mut self, now: Tick) -> Option<Ticket> {
+        self.advance(now);
+        if self.closed_ticket().is_some() {
+            self.end_ramp_if_over();
+            return None;
+        }
+        self.acquire(now).ok().map(Admission::ticket)
+    }
+
     /// Returns when the reservation with this ticket expires, if it is still valid. The one of a call that was
     /// admitted while the circuit recovers is valid for the whole period.
     pub(crate) fn reserved_until(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
