@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The share of the full load that the backend can take at first.
-pub(crate) const COLD_SHARE: f64 = 0.45;
+const COLD_SHARE: f64 = 0.45;
 /// The load is the number of requests in this time. If it were shorter, the calls that arrive together on a
 /// busy machine would count as overload.
 const WINDOW: Duration = Duration::from_millis(400);

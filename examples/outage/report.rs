@@ -102,8 +102,8 @@ pub(crate) fn table(terminal: Terminal, run: &Run) {
     println!(
         "In the outages, callers of the bare client waited {:.1} s for calls that failed, and callers of \
          the protected one {:.1} s.",
-        run.bare.wasted(outages).as_secs_f64(),
-        run.protected.wasted(outages).as_secs_f64(),
+        run.bare.wasted(|call| outages(call.phase)).as_secs_f64(),
+        run.protected.wasted(|call| outages(call.phase)).as_secs_f64(),
     );
 }
 
@@ -198,7 +198,8 @@ pub(crate) fn two_settings(terminal: Terminal, run: &Run) {
     println!("{}", terminal.dim(line("", head)));
     let sides = [&run.bare, &run.simple, &run.protected];
     if run.has(Mode::Hang) {
-        let waited = |side: &Side| seconds(side.wasted(run.is(Mode::Hang)));
+        let hangs = run.is(Mode::Hang);
+        let waited = |side: &Side| seconds(side.wasted(|call| hangs(call.phase)));
         println!("{}", line("hangs: callers waited in vain for", sides.map(waited)));
     }
     if run.has(Mode::Cold) {

@@ -130,8 +130,8 @@ impl Side {
     }
 
     /// Returns the time that callers spent on calls that did not succeed.
-    pub(crate) fn wasted(&self, phases: impl Fn(usize) -> bool) -> Duration {
-        let calls = self.calls.iter().filter(|call| phases(call.phase) && call.end != End::Success);
+    pub(crate) fn wasted(&self, counts: impl Fn(&Call) -> bool) -> Duration {
+        let calls = self.calls.iter().filter(|call| call.end != End::Success && counts(call));
         calls.map(|call| call.took).sum()
     }
 }
