@@ -17,7 +17,8 @@ pub(crate) fn heading(terminal: Terminal, plan: &Plan) {
         "\
 HTTP backends on 127.0.0.1 go through the same {} phases, which take {} s. Each of them receives
 {} calls/s, whether or not earlier calls have ended. One is called by a bare client, which has only a
-timeout of {}. Another one is called by a client with a retry, a circuit breaker and the same timeout.
+timeout of {}. Another one is called by a client with a retry, a circuit breaker and the same timeout,
+and a third one by such a client with a simpler breaker, which appears only near the end.
 There is a line for each change of the backends and of the circuit, and a comparison at the end.
 ",
         plan.phases.len(),
