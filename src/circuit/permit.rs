@@ -247,11 +247,11 @@ impl Permit {
         (began != UNTIMED).then(|| clock::now().saturating_sub(began))
     }
 
-    /// Returns the permit of a call that is settled now, but was over for its caller when it had taken so long.
-    /// Whatever depends on its duration sees this one.
+    /// Fixes the duration of a call that is about to be settled: whatever depends on it sees `took`.
     ///
     /// A probe that is too late keeps its real duration, because later probes get more time by it.
-    pub(crate) fn with_duration(mut self, took: Nanos) -> Self {
+    #[cold]
+    pub(crate) fn fix_duration(&mut self, took: Nanos) {
         let Call { circuit, status, .. } = self.0;
         let now = clock::now();
         let is_late_probe = || {
@@ -261,7 +261,6 @@ impl Permit {
         if status.is(StatusWord::CLOSED | StatusWord::SHADOW) || !is_late_probe() {
             self.0.began = now.saturating_sub(took);
         }
-        self
     }
 
     /// Settles an abandoned call as failed if it showed its last [sign of life](Self::sign_of_life) at

@@ -113,22 +113,41 @@ impl<V: EndOfStream> Unsettled<V> {
         }
     }
 
-    /// Takes a frame into account before the reader gets it.
+    /// Looks at a frame before the reader gets it.
     #[inline]
     fn see<D: Buf>(&mut self, frame: &Frame<D>) {
-        if let Some((permit, _)) = &self.call {
-            self.stopwatch.see(frame, permit);
+        if self.stopwatch.waits_for_a_frame() {
+            self.see_data(frame.data_ref().map_or(&[], D::chunk));
         }
     }
 
+    /// Takes the data, because if this took the frame, every frame would be written to memory, also where nobody
+    /// looks at it (`cargo bench --bench body`).
+    #[cold]
+    fn see_data(&mut self, data: &[u8]) {
+        let guard = FailOnPanic(self);
+        if let Some((permit, _)) = &guard.0.call {
+            guard.0.stopwatch.see(data, permit);
+        }
+        std::mem::forget(guard); // there was no panic
+    }
+
     /// Returns the call if it has not been settled yet, to be settled now.
+    #[inline]
     fn take_call(&mut self) -> Option<(Permit, V)> {
-        let (permit, verdict) = self.call.take()?;
-        Some((self.stopwatch.apply(permit), verdict))
+        if let Stopwatch::Stopped(took) = self.stopwatch {
+            if let Some((permit, _)) = &mut self.call {
+                permit.fix_duration(took);
+            }
+        }
+        self.call.take()
     }
 
     /// Settles the call by what the body returned last.
-    fn end<D, E>(&mut self, last: Option<&Result<Frame<D>, E>>) {
+    fn end<D: Buf, E>(&mut self, last: Option<&Result<Frame<D>, E>>) {
+        if let Some(Ok(frame)) = last {
+            self.see(frame);
+        }
         match (self.take_call(), last) {
             (Some((permit, _)), Some(Err(_))) => permit.failure(),
             (Some((permit, verdict)), Some(Ok(frame))) => verdict.end(frame.trailers_ref(), permit),
@@ -221,9 +240,6 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
         }
         let guard = FailOnPanic(&mut *this.unsettled);
         let poll = this.body.as_mut().poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &poll {
-            guard.0.see(frame);
-        }
         // A reader may stop polling once the body says that it has ended.
         let is_last = matches!(poll, Poll::Ready(Some(Ok(_)))) && this.body.is_end_stream();
         std::mem::forget(guard); // there was no panic
@@ -233,6 +249,7 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !is_last => {
                 this.unsettled.show_sign_of_life();
+                this.unsettled.see(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(last) => {

@@ -1,8 +1,5 @@
 //! [`First`]: the moment at which the duration of a call is fixed.
 
-use bytes::Buf;
-use http_body::Frame;
-
 use crate::circuit::Permit;
 use crate::machine::Nanos;
 
@@ -34,6 +31,7 @@ pub enum First {
 }
 
 /// Measures how long a call takes until the moment that the user has chosen.
+#[derive(Clone, Copy)]
 pub(super) enum Stopwatch {
     Waiting(First),
     Stopped(Nanos),
@@ -49,31 +47,25 @@ impl Stopwatch {
         stopwatch
     }
 
-    /// Looks at a frame of the body. May panic, because it may run code of the user.
+    /// Returns whether the moment may come with a frame.
     #[inline]
-    pub(super) fn see<D: Buf>(&mut self, frame: &Frame<D>, permit: &Permit) {
-        let Self::Waiting(first @ (First::Frame | First::FrameThat(_))) = *self else { return };
-        let Some(data) = frame.data_ref().map(D::chunk).filter(|data| !data.is_empty()) else {
-            return;
+    pub(super) fn waits_for_a_frame(&self) -> bool {
+        matches!(self, Self::Waiting(First::Frame | First::FrameThat(_)))
+    }
+
+    /// Looks at the data of a frame. May panic, because it may run code of the user.
+    pub(super) fn see(&mut self, data: &[u8], permit: &Permit) {
+        let is_first = match *self {
+            Self::Waiting(First::Frame) => !data.is_empty(),
+            Self::Waiting(First::FrameThat(accepts)) => !data.is_empty() && accepts(data),
+            _ => false,
         };
-        let accepts = match first {
-            First::FrameThat(accepts) => accepts,
-            _ => |_: &[u8]| true,
-        };
-        if accepts(data) {
+        if is_first {
             self.stop(permit);
         }
     }
 
     fn stop(&mut self, permit: &Permit) {
         *self = permit.elapsed().map_or(Self::Waiting(First::End), Self::Stopped);
-    }
-
-    /// Returns the permit of a call that is about to be settled, with the duration that was measured.
-    pub(super) fn apply(&self, permit: Permit) -> Permit {
-        match *self {
-            Self::Waiting(_) => permit,
-            Self::Stopped(took) => permit.with_duration(took),
-        }
     }
 }
