@@ -134,18 +134,19 @@
 //! |---|---|---|
 //! | `trip` | | [`trip`](crate::CircuitBreaker::trip) |
 //! | `reset` | | [`reset`](crate::CircuitBreaker::reset) |
-//! | `force_open` | | [`force_open`](crate::CircuitBreaker::force_open) |
-//! | `force_closed` | | [`force_closed`](crate::CircuitBreaker::force_closed) |
+//! | `force_open` | optionally `"for"`, after which the circuit is resumed, such as `"10m"` | [`force_open`](crate::CircuitBreaker::force_open), or [`force_open_for`](crate::CircuitBreaker::force_open_for) |
+//! | `force_closed` | the same | [`force_closed`](crate::CircuitBreaker::force_closed), or [`force_closed_for`](crate::CircuitBreaker::force_closed_for) |
 //! | `resume` | | [`resume`](crate::CircuitBreaker::resume) |
 //! | `enforcement` | `"share"`, from 0.0 to 1.0 | [`set_enforcement`](crate::CircuitBreaker::set_enforcement) |
 //! | `reconfigure` | all settings, as in a [`Config`](crate::Config) | [`reconfigure`](crate::CircuitBreaker::reconfigure) |
 //!
 //! ```console
-//! $ curl --json '{ "reason": "maintenance" }' http://localhost:9000/circuits/api/circuits/1/force_open
+//! $ curl --json '{ "for": "10m", "reason": "maintenance" }' http://localhost:9000/circuits/api/circuits/1/force_open
 //! ```
 //!
 //! The body is JSON of at most 64 KiB and may be empty. The `reason` has at most 1,000 bytes. It is part of the
-//! [event](crate::Event::operator) and of the log line, together with the [actor](AdminService::actor).
+//! [event](crate::Event::operator) and of the log line, together with the [actor](AdminService::actor). `"for"` is a
+//! duration longer than zero, written as in a [`Config`](crate::Config).
 //!
 //! | status | why |
 //! |---|---|

@@ -2,7 +2,9 @@
 
 mod admission;
 mod call;
+mod checks;
 mod error;
+mod operators;
 mod weak;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use self::call::{Call, errors_are_failures};
+#[cfg(feature = "keyed")]
+pub(crate) use self::checks::RunningCheck;
 pub use self::error::CircuitBreakerError;
 pub use self::weak::WeakCircuitBreaker;
 #[cfg(feature = "admin")]
@@ -19,7 +23,7 @@ use crate::circuit::Name;
 #[cfg(feature = "keyed")]
 use crate::circuit::sync::{Ordering, fence};
 use crate::circuit::{Circuit, Observer, Outcome, clock};
-use crate::machine::{OperatorAction, Rules, State};
+use crate::machine::{Rules, State};
 #[cfg(feature = "admin")]
 use crate::observe::Watcher;
 use crate::observe::{Audience, LastFailure, Listeners, Series, Transition, Transitions};
@@ -219,43 +223,6 @@ impl CircuitBreaker {
     #[must_use]
     pub fn downgrade(&self) -> WeakCircuitBreaker {
         WeakCircuitBreaker::new(&self.lease)
-    }
-
-    /// Opens the circuit now, to recover as after any other trip. Use this for a signal from outside, such as
-    /// a failed health check.
-    ///
-    /// This has no effect while the wait of an open circuit is running, or while an operator forces the
-    /// circuit open or closed. An open circuit whose wait has elapsed opens anew.
-    pub fn trip(&self) {
-        self.circuit().operate(OperatorAction::Trip);
-    }
-
-    /// Closes the circuit and clears its counts and its backoff. A circuit that an operator forces open or
-    /// closed stays forced, but its counts and its backoff are cleared as well.
-    pub fn reset(&self) {
-        self.circuit().operate(OperatorAction::Reset);
-    }
-
-    /// Opens the circuit until [`resume`](Self::resume) or [`force_closed`](Self::force_closed) is called.
-    /// This is a switch for operators. The backoff does not count it as an open period.
-    pub fn force_open(&self) {
-        self.circuit().operate(OperatorAction::ForceOpen);
-    }
-
-    /// Closes the circuit until [`resume`](Self::resume) or [`force_open`](Self::force_open) is called.
-    /// This is a switch for operators. All calls are admitted and recorded, but no result trips the circuit.
-    /// A circuit that is already closed keeps its counts.
-    pub fn force_closed(&self) {
-        self.circuit().operate(OperatorAction::ForceClosed);
-    }
-
-    /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed). This has no effect if
-    /// the circuit is not forced.
-    ///
-    /// A circuit that was forced open becomes half-open, so the next call is a probe. A circuit that was
-    /// forced closed stays closed and keeps its counts, so the next result may trip it.
-    pub fn resume(&self) {
-        self.circuit().operate(OperatorAction::Resume);
     }
 
     /// Returns a stream of the transitions from now on, for code that waits for them, such as a test, a

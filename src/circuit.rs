@@ -9,7 +9,7 @@
 //!
 //! # Where to start reading
 //!
-//! [`Circuit::admit_if_closed`] and [`Circuit::settle`] are all that a healthy call runs. Then read
+//! [`Circuit::admit_if_closed`] and [`Circuit::settle`], in [`settling`], are all that a healthy call runs. Then read
 //! [`Circuit::with_locked`] for what everything else does, and [`slices`] for how results are settled
 //! without the lock.
 //!
@@ -18,14 +18,16 @@
 //! The [`Machine`] is behind a lock. Next to the lock is a [`StatusWord`], which is all that a call needs to
 //! read if it changes nothing. Most calls change nothing: a closed circuit admits them, and
 //! their success adds nothing to a failure streak of zero and to a window without failures. Such a call
-//! reads the status word twice and writes nothing. A call that finds the circuit open also reads the end
-//! of the wait, and is rejected without the lock.
+//! reads the status word twice and writes nothing. A call that finds the circuit open also reads what it
+//! is told and until when, and is rejected without the lock.
 //!
 //! Most other results are collected for the machine in [`slices`]. Everything else takes the lock, asks
 //! the machine, and publishes the new state.
 
+mod ages;
 mod batch;
 mod catch_panic;
+mod checks;
 pub(crate) mod clock;
 mod describe;
 mod enforcement;
@@ -45,14 +47,18 @@ pub(crate) mod pool;
 mod reading;
 mod rejected;
 mod reservation;
+mod settling;
 mod slices;
 mod status;
 pub(crate) mod sync;
 mod waiters;
 
+use std::sync::OnceLock;
+
 use arc_swap::ArcSwapOption;
 
-pub(crate) use self::catch_panic::catch_panic;
+use self::ages::Ages;
+pub(crate) use self::catch_panic::{catch_panic, catching_waker};
 use self::enforcement::Enforcement;
 pub(crate) use self::escaped::Escaped;
 use self::locked::{LockedBreaker, LockedState};
@@ -69,7 +75,7 @@ use self::status::StatusWord;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock, update};
 pub(crate) use self::waiters::Waiter;
 use self::waiters::Waiters;
-use crate::machine::{Admission, Machine, NEVER, Refusal, Report, Tick, Ticket};
+use crate::machine::{Admission, Machine, NEVER, Refusal, State, Tick, Ticket};
 
 pub(crate) struct Circuit {
     published: PublishedState,
@@ -78,15 +84,22 @@ pub(crate) struct Circuit {
     watch: ArcSwapOption<Watch>,
     enforcement: Enforcement,
     waiters: Waiters,
+    /// Made for the first breaker that watches how long its calls are in flight.
+    ages: OnceLock<Box<Ages>>,
 }
+
+// A registry may have very many circuits.
+#[cfg(not(tower_breaker_loom))]
+const _: () = assert!(size_of::<Circuit>() <= 192);
 
 /// What calls read without the lock, on a cache line of its own. It is written with the lock held, and
 /// only when it changes.
 #[repr(align(64))]
 struct PublishedState {
     status: AtomicU64,
-    /// When the wait ends, while the circuit is open.
-    open_until: AtomicU64,
+    /// The bits of the [`Refusal`] of calls while the circuit is open. While it is forced, open or closed, this says until
+    /// when.
+    refusal: AtomicU64,
     slices: Slices,
 }
 
@@ -107,7 +120,9 @@ impl Circuit {
     #[inline]
     pub(crate) fn admit_if_closed(&'static self) -> Option<Permit> {
         let status = self.status();
-        if !status.is(StatusWord::CLOSED) || status.is(StatusWord::COUNTS_IN_FLIGHT) {
+        if !status.is(StatusWord::CLOSED)
+            || status.is(StatusWord::COUNTS_IN_FLIGHT | StatusWord::AGES)
+        {
             return None;
         }
         Some(Permit::new(self, status, beginning(status)))
@@ -120,7 +135,7 @@ impl Circuit {
     #[inline]
     pub(crate) fn admit_keyed_if_closed(&'static self) -> Option<Call> {
         let status = self.status();
-        if !status.is(StatusWord::CLOSED) {
+        if !status.is(StatusWord::CLOSED) || status.is(StatusWord::AGES) {
             return None;
         }
         Some(self.permit(status, beginning(status)).into_call())
@@ -128,37 +143,57 @@ impl Circuit {
 
     /// Admits a call, or says why not. Also returns whether the call is a probe.
     pub(crate) fn admit(&'static self) -> Result<(Permit, bool), Refusal> {
-        let (admission, now) = self.acquire()?;
+        let (admission, now) = self.acquire(true)?;
         let is_probe = matches!(admission, Admission::Probe(_));
         Ok((self.begin_call(admission.ticket(), now), is_probe))
     }
 
     /// Reserves the admission of a later call. A closed circuit needs no reservation.
     pub(crate) fn reserve(&'static self) -> Result<Option<Reservation>, Refusal> {
-        let (admission, _) = self.acquire()?;
+        let (admission, _) = self.acquire(false)?;
         let is_closed = matches!(admission, Admission::Closed(_));
         Ok((!is_closed).then(|| Reservation::new(self, admission)))
     }
 
     /// Returns how a call is admitted and at what time ([`UNTIMED`] if nothing depends on it), or why it is not.
-    fn acquire(&self) -> Result<(Admission, Tick), Refusal> {
+    /// `begins` says whether the call begins now.
+    fn acquire(&self, begins: bool) -> Result<(Admission, Tick), Refusal> {
         let status = self.status();
         if status.is(StatusWord::CLOSED) {
-            return Ok((Admission::Closed(status.ticket()), beginning(status)));
+            let (ticket, now) = (status.ticket(), beginning(status));
+            let began = match status.is(StatusWord::AGES) {
+                false => Some(now),
+                true if begins => self.begin_watched(ticket, now),
+                true => self.is_up_to_date(ticket, now).then_some(now),
+            };
+            return match began {
+                Some(began) => Ok((Admission::Closed(ticket), began)),
+                None => self.acquire_locked(now, begins),
+            };
         }
-        if status.is_forced_open() {
+        // If this refusal is already that of a later open period, the circuit is just opening again.
+        let refusal = status.is(StatusWord::OPEN).then(|| self.published_refusal());
+        if refusal == Some(Refusal::FORCED_OPEN) {
             return Err(Refusal::FORCED_OPEN);
         }
         let now = clock::now();
-        if status.is(StatusWord::OPEN) {
-            // If this is already the end of a later wait, the circuit is just opening again.
-            let until = self.published.open_until.load(Ordering::Acquire);
-            if now < until {
-                return Err(Refusal::open(until));
-            }
+        if let Some(refusal) = refusal.filter(|refusal| refusal.holds(now)) {
+            return Err(refusal);
         }
-        let admitted = self.with_machine(|machine| machine.acquire(now));
-        Ok((admitted.expect(HAS_BREAKER)?, now))
+        self.acquire_locked(now, begins)
+    }
+
+    /// Not inlined, so that a rejection does not pay for its stack frame (`cargo bench --bench instructions`,
+    /// "rejection while open").
+    #[cold]
+    #[inline(never)]
+    fn acquire_locked(&self, now: Tick, begins: bool) -> Result<(Admission, Tick), Refusal> {
+        let admitted = self.with_machine(|machine| {
+            let admission = machine.acquire(now)?;
+            let began = if begins { machine.begin_call(admission, now) } else { now };
+            Ok((admission, began))
+        });
+        admitted.expect(HAS_BREAKER)
     }
 
     /// Returns the permit of a call that was admitted with this ticket and begins now.
@@ -179,119 +214,17 @@ impl Circuit {
         self.with_machine(|machine| machine.next_look()).flatten()
     }
 
-    // ---- results ------------------------------------------------------------------------------
-
-    /// Settles a call. Returns whether its result belonged to the current period.
-    #[inline]
-    fn settle(
-        &self,
-        clock: impl Fn() -> Tick,
-        ticket: Ticket,
-        began: Tick,
-        report: Report,
-    ) -> bool {
-        let status = self.status();
-        let has_no_effect = match report {
-            // Where calls are not timed, none is slow.
-            Report::Success => status.is(StatusWord::NO_EFFECT) && !status.is(StatusWord::TIMED),
-            Report::Failure | Report::FailureRetryAfter(_) => false,
-            Report::SoftFailure { .. } | Report::GivenUp => false,
-            // In another state, a probe may have to give its slot back.
-            Report::Ignored | Report::Abandoned => status.is(StatusWord::CLOSED),
-        };
-        if has_no_effect {
-            return status.ticket() == ticket;
-        }
-        self.settle_with_effect(clock, ticket, began, report)
-    }
-
-    /// Settles a call that is counted in flight. Not part of [`settle_watched`](Self::settle_watched), because each
-    /// call by key would pay for its stack frame (`cargo bench --bench keyed -- calls`).
-    #[inline(never)]
-    fn settle_counted(&'static self, status: StatusWord, began: Tick, report: Report) {
-        self.settle(clock::now, status.ticket(), began, report);
-        self.published.slices.end_call();
-    }
-
-    /// Settles a call whose end has to be reported, or that does not count.
-    fn settle_watched(&'static self, status: StatusWord, began: Tick, report: Report) {
-        if status.is(StatusWord::OBSERVED) {
-            self.settle_observed(status, began, report);
-        }
-        if status.is(StatusWord::COUNTS_IN_FLIGHT) {
-            self.published.slices.end_call();
-        }
-    }
-
-    /// Settles a call and reports how it ended. Not inlined, so that calls that are merely counted do not
-    /// have to set up its stack frame (`cargo bench --bench keyed`).
-    #[inline(never)]
-    fn settle_observed(&self, status: StatusWord, began: Tick, report: Report) {
-        let now = status.is(StatusWord::TIMED).then(clock::now);
-        let clock = || now.unwrap_or_else(clock::now);
-        let is_shadow = status.is(StatusWord::SHADOW);
-        let is_current = !is_shadow && self.settle(clock, status.ticket(), began, report);
-
-        let took = now.map(|now| now.saturating_sub(began));
-        let is_batched = status.is(StatusWord::BATCHED) && is_current && report == Report::Success;
-        if is_batched && !self.published.slices.is_slow(took) && self.batch_success(status.ticket())
-        {
-            return;
-        }
-        if let Some(watch) = self.watch.load().as_deref() {
-            let is_stale = !is_shadow && !is_current;
-            watch.call_settled(status.ticket(), took, report, is_stale, is_shadow);
-        }
-    }
-
-    /// Not inlined, so that what is inlined with every call stays small (`cargo bench --bench overhead`,
-    /// "consecutive failures").
-    #[inline(never)]
-    fn settle_with_effect(
-        &self,
-        clock: impl Fn() -> Tick,
-        ticket: Ticket,
-        began: Tick,
-        report: Report,
-    ) -> bool {
-        let slice = self.slice();
-        match self.published.slices.settle(slice, &clock, ticket, began, report) {
-            Ok(is_current) => is_current,
-            // The time that was read stands: waiting for the lock does not make a call slow.
-            Err(Some(now)) => self.settle_locked(slice, || now, ticket, began, report),
-            Err(None) => self.settle_locked(slice, clock, ticket, began, report),
-        }
-    }
-
-    /// Settles what could not be settled in this slice.
-    #[cold]
-    fn settle_locked(
-        &self,
-        slice: Slice,
-        clock: impl Fn() -> Tick,
-        ticket: Ticket,
-        began: Tick,
-        report: Report,
-    ) -> bool {
-        let locked = lock(&self.locked);
-        // Another thread may have begun a new slice while this thread waited for the lock. If each waiting
-        // thread ended the slice of the thread before it, no slice would collect anything.
-        let latest = self.slice();
-        if latest.number != slice.number {
-            let slices = &self.published.slices;
-            if let Ok(is_current) = slices.settle(latest, &clock, ticket, began, report) {
-                return is_current;
-            }
-        }
-        self.with_locked(locked, |breaker| breaker.machine().settle(clock, ticket, began, report))
-            .unwrap_or(false)
-    }
-
     // ---- everything else ----------------------------------------------------------------------
 
     #[inline]
     fn status(&self) -> StatusWord {
         StatusWord(self.published.status.load(Ordering::Acquire))
+    }
+
+    /// Returns the refusal of the state that the status word was read of, or of a later one.
+    #[inline]
+    fn published_refusal(&self) -> Refusal {
+        Refusal::from_bits(self.published.refusal.load(Ordering::Acquire))
     }
 
     #[inline]
@@ -300,7 +233,10 @@ impl Circuit {
     }
 
     fn with_machine<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> Option<R> {
-        self.with_locked(lock(&self.locked), |breaker| act(breaker.machine()))
+        self.with_locked(lock(&self.locked), |breaker| {
+            self.find_overdue_calls(breaker);
+            act(breaker.machine())
+        })
     }
 
     /// Lets `act` do something to the machine, and then does what follows from it: publishes the state
@@ -344,14 +280,15 @@ impl Circuit {
     /// Makes the state visible to calls that do not take the lock, and begins a slice if they can settle
     /// results in one.
     fn publish(&self, locked: &mut LockedState) {
-        let PublishedState { status, open_until, slices } = &self.published;
+        let PublishedState { status, refusal, slices } = &self.published;
         let Some(breaker) = locked.breaker() else {
             return update(status, StatusWord::NONE.0);
         };
-        let (fixed_flags, machine) = (breaker.fixed_flags, breaker.machine());
+        self.begin_bucket(breaker);
+        let (fixed_flags, machine) = (breaker.fixed_flags(), breaker.machine());
         let effect = machine.effect();
-        if let Some(until) = machine.open_until() {
-            update(open_until, until);
+        if machine.is_forced() || machine.state() == State::Open {
+            update(refusal, machine.refusal().bits());
         }
         slices.begin(effect, || update(status, StatusWord::of(machine, effect, fixed_flags).0));
         breaker.pack();

@@ -27,5 +27,7 @@ pub(crate) use self::checks::{at_least_one, longer_than_zero};
 pub use self::error::ConfigError;
 #[cfg(feature = "serde")]
 pub use self::file::Config;
+#[cfg(feature = "admin")]
+pub(crate) use self::file::force_duration;
 #[cfg(feature = "keyed")]
 pub(crate) use self::template::Template;

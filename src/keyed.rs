@@ -96,6 +96,9 @@
 //! an operator holds them, they have calls in flight, or there are handles to them. An open or half-open
 //! circuit that has not been used since its wait elapsed is dropped, and its backoff is forgotten.
 //!
+//! [`probe_with`](CircuitBreakerRegistry::probe_with) lets circuits recover although nobody calls. Its checks are no
+//! use of a circuit, so a host that is never called again is dropped all the same.
+//!
 //! # Cost
 //!
 //! A call whose circuit is kept pays for one lookup, and for counting itself in and out of flight. It takes no lock, and

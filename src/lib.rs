@@ -60,6 +60,7 @@
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
 //! | One circuit per key, such as a host | [`keyed`](keyed/index.html), with the feature `keyed` |
+//! | Recovering without calls | [`CircuitBreaker::probe_with`], and for a registry [`probe_with`](keyed/struct.CircuitBreakerRegistry.html#method.probe_with) |
 //! | What counts as a failure | [`Classifier`], [`Outcome`], [`ErrorsAsFailures`] |
 //! | Failures of HTTP and gRPC calls | [`http`](http/index.html), [`grpc`](grpc/index.html), [`tower_http`](tower_http/index.html), with the features `http`, `grpc` and `tower-http` |
 //! | Errors | [`CircuitBreakerError`], [`Rejected`], [`RejectReason`], [`ConfigError`] |

@@ -11,7 +11,8 @@
 //! # Where to start reading
 //!
 //! [`Machine::acquire`] decides whether a call is admitted, and [`Machine::settle`] takes its result. A
-//! closed circuit trips in [`Machine::record`], by the rules in [`rules`]. Then read [`transitions`] for
+//! closed circuit trips in [`recording`], by the rules in [`rules`]. The calls that are in flight for too long are in
+//! [`overdue`]. Then read [`transitions`] for
 //! what happens on entering a state, and [`probing`] for the half-open state.
 //!
 //! # Whose results count
@@ -23,24 +24,29 @@
 //!
 //! # What time changes by itself
 //!
-//! Time changes nothing but probe slots. A probe that has not reported within its time has failed at that
-//! moment, and an idle slot becomes free. [`Machine::advance`] applies this before anything else is decided,
-//! so the result does not depend on when a slot's expiry is noticed.
+//! Time changes two things. A probe that has not reported within its time has failed at that moment, and an idle
+//! slot becomes free. An operator who holds the circuit for some time lets go of it when that time is over.
+//! [`Machine::advance`] applies this before anything else is decided, so the result does not depend on when it is
+//! noticed.
 
 mod backoff;
+mod calls_in_flight;
 mod cause;
 mod change;
 mod counts;
+mod deadlines;
 mod effect;
 mod forgetting;
 mod half_open;
 mod operate;
+mod overdue;
 mod packed;
 mod probes;
 mod probing;
 mod progress;
 mod ramp;
 mod reconfigure;
+mod recording;
 mod refusal;
 mod report;
 mod results;
@@ -57,10 +63,12 @@ use std::sync::Arc;
 pub use self::backoff::Backoff;
 pub use self::cause::Cause;
 pub(crate) use self::change::{Change, EnforcementNote, Opening};
+pub(crate) use self::deadlines::{Deadlines, MOST_YOUNG};
 pub(crate) use self::effect::Effect;
 pub use self::half_open::HalfOpen;
 pub(crate) use self::half_open::ProbeRule;
 pub use self::operate::OperatorAction;
+pub(crate) use self::overdue::NextBucket;
 pub(crate) use self::packed::Packed;
 pub(crate) use self::progress::{count_progress, rate_progress};
 pub use self::reconfigure::Reconfigured;
@@ -75,6 +83,7 @@ pub(crate) use self::view::View;
 pub(crate) use self::window::Extent;
 pub use self::window::SlidingWindow;
 
+use self::calls_in_flight::CallsInFlight;
 use self::counts::Tally;
 use self::forgetting::ClosedTime;
 use self::probes::Probes;
@@ -122,9 +131,13 @@ pub(crate) struct Machine {
     /// Shared by all circuits that are built from the same template.
     rules: Arc<Rules>,
     phase: Phase,
-    /// Whether an operator holds the phase, open or closed.
-    forced: bool,
+    /// Until when an operator holds the phase, open or closed, if one does. [`NEVER`] is until `resume`.
+    forced: Option<Tick>,
     window: Option<Window>,
+    /// The calls of the closed period that have not ended, if it matters how long they have been in flight.
+    calls_in_flight: Option<Box<CallsInFlight>>,
+    /// When calls in flight began to be watched last, or 0.
+    last_grid: Tick,
     /// How many calls are admitted before the circuit closes. Until then, the closed period is half-open to others.
     ramp: Option<Ramp>,
     probes: Probes,
@@ -172,10 +185,12 @@ impl Machine {
     ) -> Self {
         let rules = rules.into();
         let ticket = last_ticket + 1;
-        Self {
+        let mut machine = Self {
             phase: Phase::Closed { ticket, streak: 0 },
-            forced: false,
+            forced: None,
             window: rules.window.map(|window| window.open(now)),
+            calls_in_flight: None,
+            last_grid: 0,
             ramp: None,
             probes: Probes::new(rules.half_open.probes()),
             rules,
@@ -192,7 +207,9 @@ impl Machine {
             late_success: 0,
             occurrences: Vec::new(),
             slot_freed: false,
-        }
+        };
+        machine.watch_calls_in_flight(now);
+        machine
     }
 
     // ---- calls --------------------------------------------------------------------------------
@@ -202,9 +219,15 @@ impl Machine {
         self.advance(now);
         let phase = self.phase;
         match phase {
-            Phase::Closed { ticket, .. } => self.acquire_recovering(ticket),
-            Phase::Open { until, .. } if self.now >= until && !self.forced => {
-                self.enter_half_open(Cause::WaitOver);
+            Phase::Closed { ticket, .. } => match self.overdue_cause() {
+                Some(cause) => {
+                    self.enter_open(self.now, self.judged(self.now), cause);
+                    Err(self.refusal())
+                }
+                None => self.acquire_recovering(ticket),
+            },
+            Phase::Open { until, .. } if self.now >= until && self.forced.is_none() => {
+                self.enter_half_open(self.now, Cause::WaitOver);
                 Ok(self.admit_probe())
             }
             Phase::HalfOpen { tally } if self.free_a_slot(tally) => Ok(self.admit_probe()),
@@ -251,57 +274,6 @@ impl Machine {
         self.closed_ticket() == Some(ticket) || self.probes.deadline(ticket).is_some()
     }
 
-    /// Takes `n` successes of the current closed period, none of them slow, that completed before
-    /// anything else happens. Their [`Effect`] must have been [`Effect::Counted`].
-    pub(crate) fn settle_successes(&mut self, n: u64) {
-        if let Some(window) = &mut self.window {
-            window.record_successes(n);
-        }
-    }
-
-    /// Takes results of the current closed period in the same way. Their [`Effect`] must have been
-    /// [`Effect::Logged`].
-    pub(crate) fn settle_results(&mut self, results: Results) {
-        if let Some(window) = &mut self.window {
-            window.record_results(results);
-        }
-        if let Phase::Closed { streak, .. } = &mut self.phase {
-            let all_failed = results.streak() == results.len();
-            *streak = u64::from(results.streak()) + if all_failed { *streak } else { 0 };
-        }
-        debug_assert!(self.forced || self.rules.judge(self.tally(self.now), false).is_none());
-    }
-
-    /// Counts the result of a call of the current closed period, if it counts, and trips the circuit if a
-    /// rule now holds.
-    fn record(&mut self, verdict: Verdict, asked_to_wait: bool, clock: impl Fn() -> Tick) {
-        if verdict.counted.is_none() {
-            return;
-        }
-        if let Some(window) = &mut self.window {
-            window.record(verdict.failed(), verdict.slow);
-        }
-        if let Phase::Closed { streak, .. } = &mut self.phase {
-            *streak = verdict.streak_after(*streak);
-        }
-        let tally = self.tally(self.now);
-        let cause = self.rules.judge(tally, asked_to_wait);
-        if let (false, Some(cause)) = (self.forced, cause) {
-            self.advance(clock());
-            self.enter_open(self.now, tally, cause);
-        }
-    }
-
-    fn tally(&self, now: Tick) -> Tally {
-        match self.phase {
-            Phase::Closed { streak, .. } => {
-                let counts = self.window.as_ref().map(|window| window.counts_at(now));
-                Tally { counts: counts.unwrap_or_default(), streak }
-            }
-            Phase::Open { tally, .. } | Phase::HalfOpen { tally } => tally,
-        }
-    }
-
     // ---- time ---------------------------------------------------------------------------------
 
     /// Moves on to `now`, and the window with it, unless the machine is already there or later.
@@ -311,13 +283,20 @@ impl Machine {
             window.advance(self.now);
         }
         self.expire_probes();
+        self.end_force();
+    }
+
+    /// Returns when time changes the machine next, unless something else happens before. [`NEVER`] is possible.
+    fn next_deadline(&self) -> Option<Tick> {
+        self.forced.or_else(|| self.probes.first_deadline()) // while forced there are no probes
     }
 
     /// Whether a result depends on the time at which it arrives.
     fn depends_on_time(&self) -> bool {
         let is_closed = matches!(self.phase, Phase::Closed { .. });
         let slides_by_time = matches!(self.window, Some(Window::Time(_)));
-        !is_closed || slides_by_time || self.rules.times_calls()
+        let is_forced_for_a_time = self.forced.is_some_and(|until| until != NEVER);
+        !is_closed || slides_by_time || self.rules.times_calls() || is_forced_for_a_time
     }
 
     // ---- what the circuit asks ----------------------------------------------------------------
@@ -331,21 +310,13 @@ impl Machine {
     }
 
     pub(crate) fn is_forced(&self) -> bool {
-        self.forced
+        self.forced.is_some()
     }
 
     /// Returns the ticket that all calls of a closed period share, which begins when the circuit recovers.
     pub(crate) fn closed_ticket(&self) -> Option<Ticket> {
         match self.phase {
             Phase::Closed { ticket, .. } => Some(ticket),
-            _ => None,
-        }
-    }
-
-    /// Returns when the wait of an open circuit ends. The value has no meaning while it is forced open.
-    pub(crate) fn open_until(&self) -> Option<Tick> {
-        match self.phase {
-            Phase::Open { until, .. } => Some(until),
             _ => None,
         }
     }

@@ -28,6 +28,8 @@
 //! are published without it.
 
 mod audience;
+#[cfg(feature = "keyed")]
+mod changes;
 mod event;
 mod history;
 mod interest;
@@ -55,6 +57,8 @@ mod transition;
 mod watchers;
 
 pub(crate) use self::audience::Audience;
+#[cfg(feature = "keyed")]
+pub(crate) use self::changes::Changes;
 pub use self::event::{Event, EventKind};
 pub use self::interest::Interest;
 pub use self::last_failure::LastFailure;

@@ -8,7 +8,7 @@
 //! | result of an attempt | what happens |
 //! |---|---|
 //! | a rejection | It is not retried, and the wrapped policy is not asked. With [`wait_at_most`](RetryPolicy::wait_at_most) it is retried after its [`retry_after`](Rejected::retry_after). |
-//! | a rejection by a circuit that was [forced open](crate::CircuitBreaker::force_open) | It is never retried, because only an operator ends this. |
+//! | a rejection by a circuit that was [forced open](crate::CircuitBreaker::force_open) until somebody resumes it | It is never retried, because only an operator ends this. |
 //! | any other | The wrapped policy decides. |
 //!
 //! Add the retries outside the breaker, so that each attempt is admitted and counted; see

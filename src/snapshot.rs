@@ -42,6 +42,7 @@ use crate::machine::{Cause, State, View};
 /// half-open for 400.0ms (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
 /// half-open for 12.5s (the wait is over), recovering, 40 % of calls admitted: 0 of 5 failures in a row
 /// open for 3h 20m (forced open), held by an operator
+/// open for 30.0s (forced open), held by an operator for another 9m 30s
 /// ```
 ///
 /// # As JSON
@@ -51,13 +52,13 @@ use crate::machine::{Cause, State, View};
 ///
 /// ```json
 /// {
-///   "state": "half_open", "forced": false, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 0.4,
-///   "cause": { "kind": "wait_over" },
+///   "state": "half_open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0,
+///   "enforcement": 1.0, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
 ///   "trip_rules": [],
 ///   "attempt": null, "retry_after_seconds": 10.4,
-///   "probes_in_flight": 2, "probes_to_close": 2, "next_probe_timeout_seconds": 12.0
+///   "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 2, "probes_to_close": 2, "next_probe_timeout_seconds": 12.0
 /// }
 /// ```
 ///
@@ -101,10 +102,20 @@ impl Snapshot {
     /// Returns whether an operator holds the circuit in its state, with
     /// [`force_open`](crate::CircuitBreaker::force_open) or
     /// [`force_closed`](crate::CircuitBreaker::force_closed). That lasts until
-    /// [`resume`](crate::CircuitBreaker::resume).
+    /// [`resume`](crate::CircuitBreaker::resume), or for the time that [`forced_for`](Self::forced_for) returns.
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.0.forced
+    }
+
+    /// Returns for how long, from this moment on, an operator holds the circuit, if that ends by itself: after
+    /// [`force_open_for`](crate::CircuitBreaker::force_open_for) or
+    /// [`force_closed_for`](crate::CircuitBreaker::force_closed_for).
+    ///
+    /// Returns `None` if only [`resume`](crate::CircuitBreaker::resume) ends it, and while the circuit is not forced.
+    #[must_use]
+    pub fn forced_for(&self) -> Option<Duration> {
+        self.0.forced_for.map(Duration::from_nanos)
     }
 
     /// Returns the share of calls that the circuit admits: 1.0 while closed, 0.0 while open or while probes decide,
@@ -159,7 +170,8 @@ impl Snapshot {
     }
 
     /// Returns failures / calls, from 0.0 to 1.0, or `None` below the
-    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls).
+    /// [minimum number of calls](crate::CircuitBreakerBuilder::minimum_calls). This is the rate that the rule judges, so
+    /// it includes calls that [hang](crate::CircuitBreakerBuilder::hung_after).
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
         self.0.rates()[0]
@@ -176,7 +188,7 @@ impl Snapshot {
     /// [`Rejected::retry_after`](crate::Rejected::retry_after) does, or zero if a probe would be admitted
     /// now. While the circuit [recovers](crate::HalfOpen::ramp), the same holds for a call.
     ///
-    /// Returns `None` while the circuit is closed or forced open.
+    /// Returns `None` while the circuit is closed, or forced open until somebody resumes it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.map(Duration::from_nanos)
@@ -200,6 +212,26 @@ impl Snapshot {
     pub fn trip_rules(&self) -> impl Iterator<Item = TripRule> + use<> {
         let rules = self.0.may_trip().then(|| TripRule::nearest_first(&self.0));
         rules.into_iter().flatten().flatten()
+    }
+
+    /// Returns how many calls of the present closed period are in flight and have not been
+    /// [answered](crate::Permit::answered).
+    ///
+    /// Returns `None` unless [`hung_after`](crate::CircuitBreakerBuilder::hung_after) or
+    /// [`slow_in_flight`](crate::CircuitBreakerBuilder::slow_in_flight) is set, because nothing counts them otherwise.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> Option<u64> {
+        self.0.in_flight.map(|in_flight| in_flight.calls)
+    }
+
+    /// Returns how many of the [calls in flight](Self::calls_in_flight) have been in flight for longer than
+    /// [`hung_after`](crate::CircuitBreakerBuilder::hung_after), whether or not they still count for the trip rules.
+    ///
+    /// Returns `None` unless that is set.
+    #[must_use]
+    pub fn hung_calls(&self) -> Option<u64> {
+        let is_set = self.0.rules.hung_after.is_some();
+        self.0.in_flight.map(|in_flight| in_flight.hung).filter(|_| is_set)
     }
 
     /// Returns how many probe slots are taken: by probes that have not reported yet, and by services whose

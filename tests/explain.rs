@@ -187,6 +187,21 @@ async fn a_snapshot_says_that_an_operator_holds_the_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_says_for_how_long_an_operator_holds_the_circuit() {
+    let breaker = builder().consecutive_failures(2).build().unwrap();
+    breaker.force_open_for(600 * SECOND);
+    advance(30 * SECOND).await;
+    assert_says(&breaker, "open for 30.0s (forced open), held by an operator for another 9m 30s");
+    breaker.force_closed_for(60 * SECOND);
+    assert_says(
+        &breaker,
+        "closed for 0s (forced closed), held by an operator for another 1m 0s: 0 of 2 failures in a row",
+    );
+    advance(60 * SECOND).await;
+    assert_says(&breaker, "closed for 1m 0s (forced closed): 0 of 2 failures in a row");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reset_of_a_closed_circuit_does_not_begin_a_new_state() {
     let breaker = builder().consecutive_failures(2).build().unwrap();
     calls(&breaker, 1, 0);
@@ -285,7 +300,7 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "closed", "forced": false, "admitted_share": 1.0, "enforcement": 1.0, "age_seconds": 1.5, "cause": null,
+                "state": "closed", "forced": false, "forced_for_seconds": null, "admitted_share": 1.0, "enforcement": 1.0, "age_seconds": 1.5, "cause": null,
                 "calls": 5, "failures": 1, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": 0.2, "slow_call_rate": 0.0,
                 "trip_rules": [
@@ -300,7 +315,7 @@ mod json {
                     },
                 ],
                 "attempt": null, "retry_after_seconds": null,
-                "probes_in_flight": 0, "probes_to_close": null,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 0, "probes_to_close": null,
                 "next_probe_timeout_seconds": null,
             }),
         );
@@ -314,12 +329,12 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "open", "forced": false, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
+                "state": "open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
                 "cause": { "kind": "consecutive_failures", "failures": 1 },
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 1,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],
                 "attempt": 1, "retry_after_seconds": 4.0,
-                "probes_in_flight": 0, "probes_to_close": null,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 0, "probes_to_close": null,
                 "next_probe_timeout_seconds": null,
             }),
         );
@@ -335,12 +350,12 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "half_open", "forced": false, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
+                "state": "half_open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
                 "cause": { "kind": "wait_over" },
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],
                 "attempt": null, "retry_after_seconds": 0.0,
-                "probes_in_flight": 2, "probes_to_close": 3,
+                "calls_in_flight": null, "hung_calls": null, "probes_in_flight": 2, "probes_to_close": 3,
                 "next_probe_timeout_seconds": 29.0,
             }),
         );
@@ -361,19 +376,19 @@ mod json {
                     "breaker": "explained", "from": "closed", "to": "open",
                     "cause": { "kind": "consecutive_failures", "failures": 1 },
                     "ago_seconds": 6.5, "open_duration_seconds": 5.0, "attempt": 1,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "open", "to": "half_open",
                     "cause": { "kind": "wait_over" },
                     "ago_seconds": 1.5, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
                 {
                     "breaker": "explained", "from": "half_open", "to": "open",
                     "cause": { "kind": "force_open" },
                     "ago_seconds": 0.0, "open_duration_seconds": null, "attempt": null,
-                    "enforcement": 1.0, "last_failure": null,
+                    "enforcement": 1.0, "calls_in_flight": 0, "last_failure": null,
                 },
             ]),
         );

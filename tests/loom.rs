@@ -400,6 +400,24 @@ fn a_probe_does_not_undo_what_an_operator_did() {
 }
 
 #[test]
+fn a_rejection_tells_the_reason_and_the_time_of_the_same_period() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        breaker.trip();
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || {
+                let rejected = breaker.try_acquire().unwrap_err();
+                let is_forced = rejected.reason() == RejectReason::ForcedOpen;
+                assert_eq!(is_forced, rejected.retry_after() == Some(SECOND), "{rejected}");
+            })
+        };
+        breaker.force_open_for(SECOND);
+        other.join().unwrap();
+    });
+}
+
+#[test]
 fn a_permit_that_outlives_its_breaker_has_no_effect() {
     model(|| {
         let breaker = time_window();
@@ -479,6 +497,23 @@ impl Wake for Flag {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
     }
+}
+
+#[test]
+fn checks_end_when_the_last_handle_is_dropped() {
+    model(|| {
+        let breaker = builder().build().unwrap();
+        let mut checks = pin!(breaker.probe_with(std::future::pending::<Result<(), ()>>));
+        let other = spawn(move || drop(breaker));
+        let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(flag.clone());
+        let first = checks.as_mut().poll(&mut Context::from_waker(&waker));
+        other.join().unwrap();
+        if first.is_pending() {
+            assert!(flag.0.load(Ordering::SeqCst), "the checks were not woken");
+            assert!(checks.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        }
+    });
 }
 
 #[test]
@@ -727,6 +762,123 @@ fn of_two_rejections_at_the_same_time_one_is_enforced_at_a_half() {
         };
         let own = breaker.try_acquire().is_err();
         assert_ne!(own, other.join().unwrap());
+    });
+}
+
+// ---- calls in flight --------------------------------------------------------------------------
+
+/// Calls hang after 5 to 6 seconds.
+fn watching(hung_after: Duration) -> CircuitBreakerBuilder {
+    let window = SlidingWindow::count(10);
+    builder().failure_rate_threshold(1.0).sliding_window(window).hung_after(hung_after)
+}
+
+fn in_flight(breaker: &CircuitBreaker) -> (Option<u64>, Option<u64>) {
+    let snapshot = breaker.snapshot();
+    (snapshot.calls_in_flight(), snapshot.hung_calls())
+}
+
+#[test]
+fn a_call_that_ends_while_it_is_found_to_hang_is_in_flight_no_longer() {
+    model(|| {
+        let breaker = watching(4 * SECOND).build().unwrap();
+        permit(&breaker).success(); // from now on, calls begin and end without the lock
+        let [first, second] = [permit(&breaker), permit(&breaker)];
+        set_time(6 * SECOND);
+        let other = spawn(move || {
+            use_stripe(1);
+            first.success();
+        });
+        let (calls, hung) = in_flight(&breaker);
+        assert!(calls == hung && (Some(1)..=Some(2)).contains(&calls));
+        other.join().unwrap();
+        assert_eq!(in_flight(&breaker), (Some(1), Some(1)));
+        second.success();
+        assert_eq!(in_flight(&breaker), (Some(0), Some(0)));
+        assert_eq!(breaker.snapshot().calls(), 3);
+    });
+}
+
+#[test]
+fn a_call_that_begins_around_a_transition_is_in_flight_in_one_period_at_most() {
+    model(|| {
+        let breaker = watching(4 * SECOND).build().unwrap();
+        permit(&breaker).success();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || {
+                use_stripe(1);
+                permit(&breaker)
+            })
+        };
+        breaker.reset();
+        let own = permit(&breaker);
+        let permit = other.join().unwrap();
+        let (calls, _) = in_flight(&breaker);
+        assert!((Some(1)..=Some(2)).contains(&calls));
+        permit.ignore();
+        assert_eq!(in_flight(&breaker).0, Some(1));
+        own.ignore();
+        assert_eq!(in_flight(&breaker).0, Some(0));
+    });
+}
+
+#[test]
+fn a_call_that_ends_around_a_transition_does_not_leave_the_next_period() {
+    model(|| {
+        let breaker = watching(4 * SECOND).build().unwrap();
+        permit(&breaker).success();
+        let stale = permit(&breaker);
+        let other = spawn(move || {
+            use_stripe(1);
+            stale.success();
+        });
+        breaker.reset();
+        let own = permit(&breaker);
+        other.join().unwrap();
+        assert_eq!(in_flight(&breaker).0, Some(1));
+        own.success();
+        assert_eq!((in_flight(&breaker).0, breaker.snapshot().calls()), (Some(0), 1));
+    });
+}
+
+#[test]
+fn a_call_that_ends_while_the_time_that_makes_it_hang_changes_leaves_no_other() {
+    model(|| {
+        let breaker = watching(4 * SECOND).build().unwrap();
+        permit(&breaker).success();
+        let earlier = permit(&breaker);
+        let other = spawn(move || {
+            use_stripe(1);
+            earlier.success();
+        });
+        breaker.reconfigure(watching(8 * SECOND)).unwrap();
+        let own = permit(&breaker);
+        other.join().unwrap();
+        assert_eq!(in_flight(&breaker).0, Some(1));
+        own.success();
+        assert_eq!((in_flight(&breaker).0, breaker.snapshot().calls()), (Some(0), 3));
+    });
+}
+
+#[test]
+fn a_success_ends_the_streak_of_the_calls_that_hang_before_it() {
+    model(|| {
+        let breaker = builder().consecutive_failures(2).hung_after(4 * SECOND).build().unwrap();
+        permit(&breaker).success();
+        let (first, _hangs) = (permit(&breaker), permit(&breaker));
+        let _hangs_too = permit(&breaker);
+        set_time(6 * SECOND);
+        let other = spawn(move || {
+            use_stripe(1);
+            first.success();
+        });
+        other.join().unwrap();
+        let late = breaker.try_acquire().unwrap();
+        let other = spawn(move || late.success());
+        assert!(breaker.try_acquire().is_ok());
+        other.join().unwrap();
+        assert_eq!(breaker.state(), State::Closed);
     });
 }
 

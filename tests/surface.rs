@@ -71,9 +71,22 @@ fn names_are_as_documented() {
         OperatorAction::ForceOpen,
         OperatorAction::ForceClosed,
         OperatorAction::Resume,
+        OperatorAction::ForceOpenFor { duration: Duration::from_secs(600) },
+        OperatorAction::ForceClosedFor { duration: Duration::from_millis(1500) },
     ];
     let names = actions.map(|action| action.to_string());
-    assert_eq!(names, ["trip", "reset", "force_open", "force_closed", "resume"]);
+    assert_eq!(
+        names,
+        [
+            "trip",
+            "reset",
+            "force_open",
+            "force_closed",
+            "resume",
+            "force_open_for(600s)",
+            "force_closed_for(1.5s)",
+        ]
+    );
 }
 
 #[test]

@@ -80,6 +80,40 @@ async fn a_button_asks_before_it_cuts_off_traffic_and_a_keyboard_is_enough() {
 }
 
 #[tokio::test]
+async fn an_operator_chooses_for_how_long_a_circuit_is_forced_and_can_choose_again() {
+    let payments = breaker("payments");
+    let admin = AdminService::new().breaker(&payments).operations(true);
+    let (url, _) = serve(admin).await;
+    let browser = Browser::start(1600).await;
+    browser.client.goto(&format!("{url}/?circuit=1")).await.unwrap();
+    for (action, time, seconds) in
+        [("force_open", "5m", 300), ("force_open", "1h", 3600), ("force_closed", "15m", 900)]
+    {
+        browser
+            .wait_until(&format!("document.getElementById('b-{action}')?.disabled === false"))
+            .await;
+        browser.run(&format!("document.getElementById('b-{action}').click()")).await;
+        browser.wait_until("document.querySelector('select[name=for]').checkVisibility()").await;
+        let submit = format!(
+            "const form = document.querySelector('#ask form');
+             form.elements.for.value = '{time}'; form.requestSubmit()"
+        );
+        browser.run(&submit).await;
+        browser.wait_until("!document.getElementById('ask').open").await;
+        let left = payments.snapshot().forced_for().expect("it is forced for a time").as_secs();
+        assert!((seconds - 60..=seconds).contains(&left), "{left} s of {time}");
+    }
+    browser
+        .wait_until("document.querySelector('tbody tr').innerText.includes('resumed in 14m')")
+        .await;
+    browser.run("document.getElementById('b-trip').click()").await;
+    browser.wait_until("document.getElementById('ask').open").await;
+    browser.wait_until("!document.querySelector('select[name=for]').checkVisibility()").await;
+    assert_eq!(browser.console().await, Vec::<String>::new());
+    browser.quit().await;
+}
+
+#[tokio::test]
 async fn nothing_overflows_on_a_telephone_or_a_large_screen_and_hostile_names_are_only_names() {
     let long = "x".repeat(4096);
     let hostile = [

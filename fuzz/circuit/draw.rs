@@ -37,8 +37,8 @@ fn op(u: Bytes<'_, '_>) -> Result<Op> {
         8..=9 => Op::Advance(span(u)?),
         10 => Op::Trip,
         11 => Op::Reset,
-        12 => Op::ForceOpen,
-        13 => Op::ForceClosed,
+        12 => Op::ForceOpen(option(u, duration)?),
+        13 => Op::ForceClosed(option(u, duration)?),
         14 => Op::Resume,
         15 => Op::SetEnforcement(u.int_in_range(0..=64)?),
         16 => Op::Reconfigure(u.choose_index(2)?),
@@ -75,12 +75,15 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
             let mark = *u.choose(&[
                 Mark::RetryAfter,
                 Mark::ProbeDeadline,
+                Mark::ForceEnd,
                 Mark::SlowDuration,
                 Mark::AbandonedAfter,
                 Mark::Bucket,
                 Mark::NextBucket,
                 Mark::Expiry,
                 Mark::Forgetting,
+                Mark::RampStep,
+                Mark::Ramp,
             ])?;
             let edge = *u.choose(&[Edge::Exactly, Edge::JustBefore, Edge::JustAfter])?;
             Span::Until(mark, edge)
@@ -100,6 +103,7 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         minimum_calls: option(u, number)?,
         wait: wait(u)?,
         half_open: option(u, probes)?,
+        ramp: option(u, duration)?,
         probe_timeout: option(u, duration)?,
         abandoned_after: option(u, duration)?,
         max_retry_after: option(u, duration)?,

@@ -1,5 +1,7 @@
 //! What a `POST` does.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
@@ -8,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use crate::breaker::CircuitBreaker;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, force_duration};
 use crate::machine::OperatorAction;
 use crate::observe::Operator;
 
@@ -19,6 +21,15 @@ const LONGEST_REASON: usize = 1000;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plain {
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Force {
+    #[serde(default, rename = "for", deserialize_with = "force_duration")]
+    duration: Option<Duration>,
     #[serde(default)]
     reason: String,
 }
@@ -49,9 +60,17 @@ pub(super) async fn operate(
     let plain = match action {
         "trip" => OperatorAction::Trip,
         "reset" => OperatorAction::Reset,
-        "force_open" => OperatorAction::ForceOpen,
-        "force_closed" => OperatorAction::ForceClosed,
         "resume" => OperatorAction::Resume,
+        "force_open" | "force_closed" => {
+            let Force { duration, reason } = read(body).await?;
+            let action = match (action, duration) {
+                ("force_open", None) => OperatorAction::ForceOpen,
+                ("force_open", Some(duration)) => OperatorAction::ForceOpenFor { duration },
+                (_, None) => OperatorAction::ForceClosed,
+                (_, Some(duration)) => OperatorAction::ForceClosedFor { duration },
+            };
+            return breaker.operate(action, operator(actor, reason)?).map_err(wrong_setting);
+        }
         "enforcement" => {
             let Enforcement { share, reason } = read(body).await?;
             let operator = operator(actor, reason)?;

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::CircuitBreaker;
 use crate::circuit::{Permit, Rejected, Reservation, Waiter};
-use crate::machine::Refusal;
+use crate::machine::{Refusal, Tick};
 
 impl CircuitBreaker {
     /// Asks for admission of one call. The [`Permit`] reports its result. Use this, or [`call`](Self::call),
@@ -73,9 +73,7 @@ impl CircuitBreaker {
             match self.admit() {
                 Ok(permit) => Poll::Ready(permit),
                 Err(_) => {
-                    if let Some(at) = self.circuit().next_look() {
-                        waiter.wake_at(at, cx);
-                    }
+                    waiter.wake_at(self.circuit().next_look(), cx);
                     Poll::Pending
                 }
             }
@@ -89,6 +87,13 @@ impl CircuitBreaker {
         if is_probe {
             self.lease.listeners.probe_admitted();
         }
+        Ok(permit)
+    }
+
+    /// Admits a check as a probe, if one may be admitted now. Otherwise returns when to look again.
+    pub(super) fn admit_check(&self) -> Result<Permit, Option<Tick>> {
+        let permit = self.circuit().admit_check()?;
+        self.lease.listeners.probe_admitted();
         Ok(permit)
     }
 

@@ -24,6 +24,14 @@ impl WeakCircuitBreaker {
     }
 }
 
+#[cfg(feature = "keyed")]
+impl WeakCircuitBreaker {
+    /// Returns whether this is a handle to the same circuit.
+    pub(super) fn is_of(&self, breaker: &CircuitBreaker) -> bool {
+        std::ptr::eq(self.lease.as_ptr(), Arc::as_ptr(&breaker.lease))
+    }
+}
+
 #[cfg(feature = "admin")]
 impl WeakCircuitBreaker {
     /// Returns whether there is still a handle that keeps the circuit alive.

@@ -12,7 +12,7 @@ impl Circuit {
     pub(super) fn describe_failure(&self, ticket: Ticket, what: &dyn Display) {
         let mut locked = lock(&self.locked);
         // The call of a breaker that is gone says nothing about the one that has the circuit now.
-        let breaker = locked.breaker().filter(|breaker| ticket >= breaker.first_ticket);
+        let breaker = locked.breaker().filter(|breaker| ticket >= breaker.first_ticket());
         let observer = breaker.map(|breaker| breaker.observer.clone());
         drop(locked);
         if let Some(observer) = observer {

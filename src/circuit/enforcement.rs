@@ -2,8 +2,9 @@
 
 use super::observer::Watch;
 use super::permit::Permit;
-use super::sync::{AtomicU64, Ordering, update};
-use super::{Circuit, beginning};
+use super::status::StatusWord;
+use super::sync::{AtomicU64, Ordering};
+use super::{Circuit, beginning, clock};
 use crate::machine::Refusal;
 
 /// Decides for each rejection whether it is enforced.
@@ -13,41 +14,55 @@ use crate::machine::Refusal;
 /// give or take one.
 #[derive(Default)]
 pub(super) struct Enforcement {
-    /// The share, in units of 2^-64. The largest value stands for 1.
-    share: AtomicU64,
-    /// The credit in the same units, so that it overflows when it reaches 1.
-    credit: AtomicU64,
+    /// The share is in the lower half, in units of 2^-32, and [`ALL`] stands for 1. The credit is in the upper half in
+    /// the same units, so that it overflows when it reaches 1.
+    credit_and_share: AtomicU64,
 }
 
-const ALL: u64 = u64::MAX;
+const ALL: u64 = u32::MAX as u64;
+const HALF: u32 = 32;
 
-/// 2^64, as a literal because `powi` may be off by a little.
-const UNITS: f64 = 18_446_744_073_709_551_616.0;
+/// 2^32, as a literal because `powi` may be off by a little.
+const UNITS: f64 = 4_294_967_296.0;
 
 impl Enforcement {
     /// Sets the share, from 0.0 to 1.0. Called with the lock held.
     pub(super) fn set_share(&self, share: f64) {
-        // Exact, because the factor is a power of two. The cast saturates.
-        update(&self.share, (share * UNITS) as u64);
+        // The factor is a power of two, so only what is smaller than a unit is lost.
+        let share = if share < 1.0 { ((share * UNITS) as u64).min(ALL - 1) } else { ALL };
+        if self.share() != share {
+            let replace = |both| Some(both & !ALL | share);
+            let _ =
+                self.credit_and_share.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replace);
+        }
+    }
+
+    #[inline]
+    fn share(&self) -> u64 {
+        self.credit_and_share.load(Ordering::Relaxed) & ALL
     }
 
     /// Forgets the credit of the breaker that the circuit worked for before.
     pub(super) fn clear_credit(&self) {
-        self.credit.store(0, Ordering::Relaxed);
+        self.credit_and_share.fetch_and(ALL, Ordering::Relaxed);
     }
 
     /// Returns whether the next rejection is enforced.
     pub(super) fn enforces_next(&self) -> bool {
-        match self.share.load(Ordering::Relaxed) {
+        match self.share() {
             ALL => true,
             0 => false,
-            share => self.credit.fetch_add(share, Ordering::Relaxed).checked_add(share).is_none(),
+            share => {
+                let added = share << HALF;
+                let before = self.credit_and_share.fetch_add(added, Ordering::Relaxed);
+                before.checked_add(added).is_none()
+            }
         }
     }
 
     #[inline]
     fn enforces_all(&self) -> bool {
-        self.share.load(Ordering::Relaxed) == ALL
+        self.share() == ALL
     }
 }
 
@@ -61,11 +76,17 @@ impl Circuit {
 
     #[cold]
     fn enforces_part(&self, refusal: Refusal) -> bool {
-        refusal == Refusal::FORCED_OPEN || self.enforcement.enforces_next()
+        refusal.is_forced() || self.enforcement.enforces_next()
+    }
+
+    /// Returns what a call is told if the circuit is forced open.
+    pub(crate) fn forced_open(&self) -> Option<Refusal> {
+        let refusal = self.status().is(StatusWord::OPEN).then(|| self.published_refusal());
+        refusal.filter(|refusal| refusal.is_forced() && refusal.holds(clock::now()))
     }
 
     pub(crate) fn is_forced_open(&self) -> bool {
-        self.status().is_forced_open()
+        self.forced_open().is_some()
     }
 
     /// Returns the permit of a call that is made although it was turned away. Its result never counts.

@@ -1,7 +1,7 @@
 //! How a circuit begins and ends its work for a breaker.
 
 use std::panic::RefUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 
@@ -22,13 +22,14 @@ impl Circuit {
         Self {
             published: PublishedState {
                 status: AtomicU64::default(),
-                open_until: AtomicU64::default(),
+                refusal: AtomicU64::default(),
                 slices: Slices::new(),
             },
             locked: Mutex::default(),
             watch: ArcSwapOption::empty(),
             enforcement: Enforcement::default(),
             waiters: Waiters::default(),
+            ages: OnceLock::new(),
         }
     }
 
@@ -46,7 +47,7 @@ impl Circuit {
         observer.read(&machine, now);
         circuit.enforcement.clear_credit();
         let mut breaker = LockedBreaker::new(machine, observer, counts_in_flight);
-        circuit.begin_batches(breaker.first_ticket);
+        circuit.begin_batches(breaker.first_ticket());
         circuit.follow_rules(&mut breaker);
         *locked = LockedState::Working(breaker);
         circuit.publish(&mut locked);
@@ -69,6 +70,7 @@ impl Circuit {
         drop(breaker);
         self.report_batches();
         self.watch.store(None);
+        self.waiters.wake_all(); // those that do not keep the breaker alive have nothing to wait for any more
         pool::put(self);
     }
 

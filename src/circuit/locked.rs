@@ -46,11 +46,10 @@ impl LockedState {
 
 pub(super) struct LockedBreaker {
     machine: Stored,
-    /// The first ticket of this breaker. Earlier ones belong to breakers that are gone.
-    pub(super) first_ticket: Ticket,
     pub(super) observer: Arc<dyn Observer>,
-    /// The flags of the status word that do not depend on the state.
-    pub(super) fixed_flags: u64,
+    /// The flags of the status word that do not depend on the state, and the first ticket of this breaker. Earlier
+    /// tickets belong to breakers that are gone.
+    fixed: StatusWord,
 }
 
 /// The machine, packed if it is the machine of a key and can be. It is unpacked whenever it is looked at.
@@ -84,15 +83,28 @@ impl LockedBreaker {
         observer: Arc<dyn Observer>,
         counts_in_flight: bool,
     ) -> Self {
-        let first_ticket = machine.last_ticket();
-        let machine = Stored::Whole(Box::new(machine));
-        let fixed_flags = if counts_in_flight { StatusWord::COUNTS_IN_FLIGHT } else { 0 };
-        Self { machine, first_ticket, observer, fixed_flags }
+        let flags = if counts_in_flight { StatusWord::COUNTS_IN_FLIGHT } else { 0 };
+        let fixed = StatusWord(flags).with_ticket(machine.last_ticket());
+        Self { machine: Stored::Whole(Box::new(machine)), observer, fixed }
+    }
+
+    pub(super) fn first_ticket(&self) -> Ticket {
+        self.fixed.ticket()
+    }
+
+    /// Returns the flags of the status word that do not depend on the state.
+    pub(super) fn fixed_flags(&self) -> u64 {
+        self.fixed.flags()
+    }
+
+    /// Whether it matters how long calls have been in flight.
+    pub(super) fn is_watching_ages(&self) -> bool {
+        self.fixed.is(StatusWord::AGES)
     }
 
     #[inline]
     pub(super) fn machine(&mut self) -> &mut Machine {
-        self.machine.get(self.first_ticket)
+        self.machine.get(self.fixed.ticket())
     }
 
     pub(super) fn rules(&self) -> &Arc<Rules> {
@@ -104,7 +116,7 @@ impl LockedBreaker {
 
     /// Lets the observer take a reading.
     pub(super) fn read(&mut self, now: Tick) {
-        self.observer.read(self.machine.get(self.first_ticket), now);
+        self.observer.read(self.machine.get(self.fixed.ticket()), now);
     }
 
     /// Sets the flags that depend on the rules.
@@ -112,16 +124,18 @@ impl LockedBreaker {
         let (rules, watches) = (self.rules(), self.observer.watches());
         let flag = |flag, is_set| if is_set { flag } else { 0 };
         let is_timed = rules.times_calls() || watches >= Watches::Durations;
-        self.fixed_flags = self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT
+        let flags = self.fixed.flags() & StatusWord::COUNTS_IN_FLIGHT
             | flag(StatusWord::TIMED, is_timed)
             | flag(StatusWord::OBSERVED, watches >= Watches::Batches)
             | flag(StatusWord::BATCHED, watches == Watches::Batches)
+            | flag(StatusWord::AGES, rules.watches_calls_in_flight())
             | flag(StatusWord::COUNTS_ABANDONED, rules.abandoned_after.is_some());
+        self.fixed = StatusWord(flags).with_ticket(self.fixed.ticket());
     }
 
     /// Records what has happened. Returns the observer if it has to be notified.
     pub(super) fn record(&mut self) -> Option<Arc<dyn Observer>> {
-        let machine = self.machine.get(self.first_ticket);
+        let machine = self.machine.get(self.fixed.ticket());
         let notify = self.observer.record(machine);
         machine.clear_occurrences();
         notify.then(|| self.observer.clone())
@@ -130,7 +144,7 @@ impl LockedBreaker {
     /// Packs the machine of a key, of which there may be very many, until the lock is taken again.
     #[inline]
     pub(super) fn pack(&mut self) {
-        if self.fixed_flags & StatusWord::COUNTS_IN_FLIGHT != 0 {
+        if self.fixed.is(StatusWord::COUNTS_IN_FLIGHT) {
             self.pack_if_possible();
         }
     }

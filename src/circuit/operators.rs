@@ -13,6 +13,7 @@ impl Circuit {
     pub(crate) fn operate(&self, action: OperatorAction) {
         let now = clock::now();
         self.with_locked(lock(&self.locked), |breaker| {
+            self.find_overdue_calls(breaker);
             breaker.machine().operate(action, now);
             if matches!(action, OperatorAction::SetEnforcement { .. }) {
                 self.follow_rules(breaker);
@@ -24,6 +25,7 @@ impl Circuit {
     pub(crate) fn reconfigure(&self, rules: Arc<Rules>, enforcement: Option<f64>) -> Reconfigured {
         let now = clock::now();
         let reconfigured = self.with_locked(lock(&self.locked), |breaker| {
+            self.find_overdue_calls(breaker);
             let reconfigured = breaker.machine().reconfigure(rules, enforcement, now);
             self.follow_rules(breaker);
             reconfigured
@@ -35,12 +37,12 @@ impl Circuit {
     /// slices, so that no result is settled by rules of both kinds.
     pub(super) fn follow_rules(&self, breaker: &mut LockedBreaker) {
         breaker.follow_rules();
-        let LockedBreaker { first_ticket, observer, .. } = &*breaker;
-        let rules = breaker.rules();
+        self.follow_grid(breaker);
+        let (observer, rules) = (&breaker.observer, breaker.rules());
         self.published.slices.set_slow_after(rules.slow_call_duration.unwrap_or(NEVER));
         self.enforcement.set_share(rules.enforcement);
         if observer.watches() >= Watches::Batches {
-            let watch = Watch::new(observer.clone(), rules.clone(), *first_ticket);
+            let watch = Watch::new(observer.clone(), rules.clone(), breaker.first_ticket());
             self.watch.store(Some(Arc::new(watch)));
         }
     }

@@ -8,7 +8,7 @@ use super::UNTIMED;
 use super::{Circuit, StatusWord, clock};
 #[cfg(feature = "http")]
 use crate::machine::{Machine, Nanos};
-use crate::machine::{Report, Tick, nanos};
+use crate::machine::{Report, Tick, Ticket, nanos};
 
 /// What the result of a call says about the health of the dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +75,7 @@ impl Call {
         let Self { circuit, status, began } = self;
         if !status.is(StatusWord::WATCHED) {
             circuit.settle(clock::now, status.ticket(), began, report);
-        } else if status.is(StatusWord::OBSERVED | StatusWord::SHADOW) {
+        } else if status.is(StatusWord::OBSERVED | StatusWord::SHADOW | StatusWord::AGES) {
             circuit.settle_watched(status, began, report);
         } else {
             circuit.settle_counted(status, began, report);
@@ -103,6 +103,38 @@ impl Permit {
     #[inline]
     pub(crate) fn of(call: Call) -> Self {
         Self(call)
+    }
+
+    /// Says that the dependency has begun to answer, so that the call ages no further: it does not
+    /// [hang](crate::CircuitBreakerBuilder::hung_after) and is not slow [in flight](crate::CircuitBreakerBuilder::slow_in_flight)
+    /// from now on, however long the answer takes. Its result counts as ever.
+    ///
+    /// The classifiers for HTTP and gRPC say so when the head of a response has come. This has no effect unless one of
+    /// these settings is on.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let breaker = tower_breaker::CircuitBreaker::builder("feed")
+    ///     .hung_after(Duration::from_secs(2))
+    ///     .build()?;
+    ///
+    /// let mut permit = breaker.try_acquire().unwrap();
+    /// permit.answered(); // the first event has come
+    /// tokio::time::advance(Duration::from_secs(3600)).await;
+    /// assert_eq!(breaker.snapshot().hung_calls(), Some(0));
+    /// permit.success();
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn answered(&mut self) {
+        let Call { circuit, status, began } = self.0;
+        if status.is(StatusWord::AGES) {
+            circuit.answered(status, began);
+            self.0.status = StatusWord(status.0 & !StatusWord::AGES);
+        }
     }
 
     /// Returns whether the circuit turned the call away and let it through all the same, because not every rejection
@@ -197,6 +229,11 @@ impl Permit {
             Outcome::SoftFailure => Report::SoftFailure { retry_after },
             Outcome::Ignored => Report::Ignored,
         });
+    }
+
+    /// Returns the circuit and the ticket of the call.
+    pub(super) fn circuit_and_ticket(&self) -> (&'static Circuit, Ticket) {
+        (self.0.circuit, self.0.status.ticket())
     }
 
     /// Runs a part of the protected call. If it panics, the call has failed.

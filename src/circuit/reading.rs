@@ -11,6 +11,8 @@ impl Circuit {
     pub(crate) fn view(&self) -> View {
         let now = clock::now();
         let view = self.with_locked(lock(&self.locked), |breaker| {
+            self.find_overdue_calls(breaker);
+            self.count_calls_in_flight(breaker);
             breaker.read(now);
             breaker.machine().view(now)
         });
@@ -33,6 +35,8 @@ impl Circuit {
     pub(crate) fn refresh(&self) {
         let now = clock::now();
         let observer = self.with_locked(lock(&self.locked), |breaker| {
+            self.find_overdue_calls(breaker);
+            self.count_calls_in_flight(breaker);
             breaker.read(now);
             breaker.observer.clone()
         });

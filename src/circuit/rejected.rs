@@ -42,9 +42,10 @@ impl Rejected {
 
     /// Returns how long it takes, from now on, until the next probe may be admitted, as far as that was
     /// known when the call was rejected. Returns zero once that time has passed, and `None` if the circuit
-    /// was forced open, which only an operator ends.
+    /// was forced open and only an operator ends that.
     ///
-    /// While open, this is the rest of the open period. While half-open, it is the open period that would
+    /// While open, this is the rest of the open period, or of the
+    /// [time for which it is forced open](crate::CircuitBreaker::force_open_for). While half-open, it is the open period that would
     /// follow if the probes in flight failed now.
     ///
     /// The value is exact to the nanosecond for times up to 73 years after the first breaker of the
@@ -75,7 +76,9 @@ impl fmt::Display for Rejected {
         let (breaker, reason) = (Escaped(self.breaker()), self.reason());
         write!(f, "circuit breaker `{breaker}` rejected the call: {reason}")?;
         match (reason, self.retry_after()) {
-            (RejectReason::Open, Some(wait)) => write!(f, ", next probe in {wait:.1?}"),
+            (RejectReason::Open | RejectReason::ForcedOpen, Some(wait)) => {
+                write!(f, ", next probe in {wait:.1?}")
+            }
             _ => Ok(()),
         }
     }

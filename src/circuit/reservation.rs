@@ -40,10 +40,7 @@ impl Reservation {
     pub(crate) fn begin(self) -> Option<Permit> {
         let now = clock::now();
         let begun = self.with_machine(|machine, ticket| machine.begin_reserved(now, ticket));
-        if begun != Some(true) {
-            return None;
-        }
-        let permit = self.circuit.begin_call(self.ticket, now);
+        let permit = self.circuit.begin_call(self.ticket, begun.flatten()?);
         std::mem::forget(self); // dropping it would give the slot back
         Some(permit)
     }

@@ -3,7 +3,7 @@
 use crate::machine::{Effect, Machine, State, Ticket};
 
 /// The state of a circuit as calls read it without the lock: flags in the low bits, and the ticket of the
-/// closed period in the upper 52. At one transition per microsecond, tickets last for 142 years.
+/// closed period in the upper 51. At one transition per microsecond, tickets last for 71 years.
 ///
 /// A [`Permit`](super::Permit) carries the status word of its admission to the end of its call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub(crate) struct StatusWord(pub(super) u64);
 
 impl StatusWord {
     pub(crate) const CLOSED: u64 = 1;
-    /// The circuit is open. Unless it is forced, it rejects until the published end of the wait.
+    /// The circuit is open. It rejects with the published refusal for as long as that holds.
     pub(crate) const OPEN: u64 = 1 << 1;
-    /// An operator holds the circuit open or closed.
+    /// An operator holds the circuit open or closed, for as long as the published refusal holds.
     pub(crate) const FORCED: u64 = 1 << 2;
     /// The time at which a call begins will be needed when it ends.
     pub(super) const TIMED: u64 = 1 << 3;
@@ -34,9 +34,12 @@ impl StatusWord {
     /// The observer need not learn of each success, but only how many there were. No observer of this kind exists
     /// without the feature `metrics`.
     pub(super) const BATCHED: u64 = if cfg!(feature = "metrics") { 1 << 11 } else { 0 };
+    /// It matters how long a call has been in flight: [`Ages`](super::ages::Ages).
+    pub(super) const AGES: u64 = 1 << 12;
     /// A call must do more at its end than be settled.
-    pub(super) const WATCHED: u64 = Self::OBSERVED | Self::COUNTS_IN_FLIGHT | Self::SHADOW;
-    pub(super) const TICKET_SHIFT: u32 = 12;
+    pub(super) const WATCHED: u64 =
+        Self::OBSERVED | Self::COUNTS_IN_FLIGHT | Self::SHADOW | Self::AGES;
+    pub(super) const TICKET_SHIFT: u32 = 13;
 
     /// The status of a circuit without a breaker. No ticket matches it, and it has no flags.
     pub(super) const NONE: Self = Self(0);
@@ -65,23 +68,22 @@ impl StatusWord {
     }
 
     #[inline]
-    pub(super) fn is_forced_open(self) -> bool {
-        self.is(Self::OPEN) && self.is(Self::FORCED)
-    }
-
-    #[inline]
     pub(super) fn ticket(self) -> Ticket {
         self.0 >> Self::TICKET_SHIFT
     }
 
+    #[inline]
+    pub(super) fn flags(self) -> u64 {
+        self.0 & ((1 << Self::TICKET_SHIFT) - 1)
+    }
+
     /// Returns the same status for a shadow call.
     pub(super) fn of_shadow(self) -> Self {
-        Self(self.0 | Self::SHADOW)
+        Self(self.0 & !Self::AGES | Self::SHADOW)
     }
 
     /// Returns the same status for a call with this ticket.
     pub(super) fn with_ticket(self, ticket: Ticket) -> Self {
-        let flags = self.0 & ((1 << Self::TICKET_SHIFT) - 1);
-        Self(flags | ticket << Self::TICKET_SHIFT)
+        Self(self.flags() | ticket << Self::TICKET_SHIFT)
     }
 }

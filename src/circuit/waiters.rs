@@ -37,8 +37,10 @@ impl Waiters {
     }
 }
 
-/// A caller that waits. It is woken by every transition, by a probe slot that becomes free, and by a
-/// timer. Dropping it unregisters it.
+/// A caller that waits. It is woken by every transition, by a probe slot that becomes free, by the end of the breaker,
+/// and by a timer. Dropping it unregisters it.
+///
+/// It does not keep the breaker alive. It may outlive it, because no two waiters of a circuit have the same number.
 pub(crate) struct Waiter {
     circuit: &'static Circuit,
     number: u64,
@@ -72,14 +74,18 @@ impl Waiter {
         change(&mut lock(&self.circuit.waiters.0).get_or_insert_default().wakers)
     }
 
-    /// Asks to be woken at `at`.
+    /// Asks to be woken at `at` or, if that is `None`, at no time.
     ///
     /// The timer is made anew at each poll, because a timer belongs to the runtime in which it is made. The
     /// caller may have moved to another runtime since, and its first one may be idle or gone.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime with timers.
-    pub(crate) fn wake_at(&mut self, at: Tick, cx: &mut Context<'_>) {
+    pub(crate) fn wake_at(&mut self, at: Option<Tick>, cx: &mut Context<'_>) {
+        let Some(at) = at else {
+            self.timer = None;
+            return;
+        };
         let timer = sleep(time_until(at).min(LONGEST_TIMER));
         let timer = match &mut self.timer {
             Some(pinned) => {

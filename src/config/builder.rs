@@ -1,5 +1,7 @@
 //! [`CircuitBreakerBuilder`]: one method for each setting. `build` validates them.
 
+mod in_flight;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,8 @@ use crate::observe::{Audience, Event, EventKind, Interest, Listener, Series, Tra
 /// | [`half_open`](Self::half_open) | 3 consecutive successes |
 /// | [`probe_timeout`](Self::probe_timeout) | 30 s |
 /// | [`abandoned_after`](Self::abandoned_after) | never: abandoned calls are neutral |
+/// | [`hung_after`](Self::hung_after) | never: calls count when they end |
+/// | [`slow_in_flight`](Self::slow_in_flight) | no: calls are slow when they have ended |
 /// | [`max_retry_after`](Self::max_retry_after) | 5 min |
 /// | [`trip_on_retry_after`](Self::trip_on_retry_after) | no |
 ///
@@ -61,6 +65,8 @@ pub struct CircuitBreakerBuilder {
     pub(super) no_trip_rules: bool,
     pub(super) slow_call_duration: Option<Duration>,
     pub(super) slow_call_rate: Option<f64>,
+    pub(super) slow_in_flight: bool,
+    pub(super) hung_after: Option<Duration>,
     pub(super) window: SlidingWindow,
     pub(super) minimum_calls: u32,
     pub(super) open_duration: Backoff,
@@ -98,6 +104,8 @@ impl CircuitBreakerBuilder {
             no_trip_rules: false,
             slow_call_duration: None,
             slow_call_rate: None,
+            slow_in_flight: false,
+            hung_after: None,
             window: SlidingWindow::default(),
             minimum_calls: 20,
             open_duration: Backoff::default(),
@@ -337,6 +345,8 @@ impl fmt::Debug for CircuitBreakerBuilder {
             .field("failure_rate_threshold", &self.failure_rate)
             .field("slow_call_duration_threshold", &self.slow_call_duration)
             .field("slow_call_rate_threshold", &self.slow_call_rate)
+            .field("slow_in_flight", &self.slow_in_flight)
+            .field("hung_after", &self.hung_after)
             .field("no_trip_rules", &self.no_trip_rules)
             .field("sliding_window", &self.window)
             .field("minimum_calls", &self.minimum_calls)

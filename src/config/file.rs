@@ -41,6 +41,8 @@ use crate::machine::{Backoff, HalfOpen, Reconfigured, SlidingWindow};
 /// | | or `sample`, a whole number, at least 1, and optionally `ramp`; needs a rate threshold, unless no trip rule is set | `{ sample = 10 }` |
 /// | `probe_timeout` | a duration longer than zero | `"30s"` |
 /// | `abandoned_after` | a duration longer than zero | `"900ms"` |
+/// | `hung_after` | a duration longer than zero | `"2s"` |
+/// | `slow_in_flight` | `true`, together with a slow-call duration, or `false` | `true` |
 /// | `max_retry_after` | a duration longer than zero | `"5m"` |
 /// | `trip_on_retry_after` | `true` or `false` | `true` |
 /// | `enforcement` | from 0.0 to 1.0 | `0.25` |
@@ -220,6 +222,14 @@ struct Fields {
     )]
     abandoned_after: Option<Duration>,
     #[serde(
+        deserialize_with = "hung_after",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    hung_after: Option<Duration>,
+    #[serde(deserialize_with = "slow_in_flight", skip_serializing_if = "Option::is_none")]
+    slow_in_flight: Option<bool>,
+    #[serde(
         deserialize_with = "max_retry_after",
         serialize_with = "as_text",
         skip_serializing_if = "Option::is_none"
@@ -252,7 +262,8 @@ impl Fields {
             slow_call_rate_threshold slow_call_duration_threshold no_trip_rules
             sliding_window minimum_calls
             open_duration half_open
-            probe_timeout abandoned_after max_retry_after trip_on_retry_after
+            probe_timeout abandoned_after hung_after slow_in_flight max_retry_after
+            trip_on_retry_after
             enforcement
         }
     }
@@ -278,7 +289,8 @@ impl Fields {
             slow_call_rate_threshold slow_call_duration_threshold
             sliding_window minimum_calls
             open_duration half_open
-            probe_timeout abandoned_after max_retry_after trip_on_retry_after
+            probe_timeout abandoned_after hung_after slow_in_flight max_retry_after
+            trip_on_retry_after
             enforcement
         }
         if self.no_trip_rules == Some(true) {
@@ -309,9 +321,19 @@ readers! {
     minimum_calls: u32, "minimum_calls", at_least_one;
     probe_timeout: Duration, "probe_timeout", longer_than_zero;
     abandoned_after: Duration, "abandoned_after", longer_than_zero;
+    hung_after: Duration, "hung_after", longer_than_zero;
+    slow_in_flight: bool, "slow_in_flight", |_, _| Ok(());
     max_retry_after: Duration, "max_retry_after", longer_than_zero;
     trip_on_retry_after: bool, "trip_on_retry_after", |_, _| Ok(());
     enforcement: f64, "enforcement", share;
+}
+
+/// Reads how long an operator forces a circuit. This is no setting, but is written and checked like one.
+#[cfg(feature = "admin")]
+pub(crate) fn force_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    Setting { name: "for", check: longer_than_zero }.read(deserializer).map(Some)
 }
 
 /// Reads an optional value like serde does, except that `null` is an error.

@@ -20,11 +20,19 @@ impl CircuitBreakerBuilder {
                 "only together with `slow_call_duration_threshold`",
             ));
         }
+        if self.slow_in_flight && self.slow_call_duration.is_none() {
+            return Err(ConfigError::new(
+                "slow_in_flight",
+                "true without a slow call duration".into(),
+                "only together with `slow_call_duration_threshold`",
+            ));
+        }
         sliding_window(&self.window)?;
         at_least_one("minimum_calls", self.minimum_calls)?;
         backoff(&self.open_duration)?;
         longer_than_zero("probe_timeout", self.probe_timeout)?;
         longer_than_zero("abandoned_after", self.abandoned_after)?;
+        longer_than_zero("hung_after", self.hung_after)?;
         longer_than_zero("max_retry_after", self.max_retry_after)?;
         share("enforcement", self.enforcement)?;
 
@@ -72,6 +80,8 @@ impl CircuitBreakerBuilder {
             failure_rate,
             slow_call_rate: self.slow_call_rate,
             slow_call_duration: self.slow_call_duration.map(nanos),
+            slow_in_flight: self.slow_in_flight,
+            hung_after: self.hung_after.map(nanos),
             window: (judges_rates || self.failure_count.is_some())
                 .then(|| self.window.with_buckets()),
             minimum_calls: self.window.minimum_calls(self.minimum_calls),

@@ -9,7 +9,7 @@ use super::builder::CircuitBreakerBuilder;
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
 use crate::machine::Rules;
-use crate::observe::{Audience, RegistryObserver};
+use crate::observe::{Audience, Changes, RegistryObserver};
 
 /// Validated settings. The circuits that are built from them share all that they can.
 pub(crate) struct Template {
@@ -80,6 +80,10 @@ impl Template {
     #[cfg(feature = "admin")]
     pub(crate) fn watch(&self, watcher: std::sync::Weak<dyn crate::observe::Watcher>) {
         self.audience.watch(watcher);
+    }
+
+    pub(crate) fn changes(&self) -> &Arc<Changes> {
+        self.audience.changes()
     }
 
     /// Creates the observer of a registry that has this template.

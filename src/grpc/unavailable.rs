@@ -16,8 +16,8 @@ use crate::layer::Fallback;
 ///
 /// The message of the status is that of the [`Rejected`], which names the breaker. The pushback
 /// ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)) is in whole
-/// milliseconds, rounded up, and at least 1. If the circuit is forced open, there is no pushback, because
-/// it is not known when the next call will be admitted.
+/// milliseconds, rounded up, and at least 1. If the circuit is forced open until somebody resumes it,
+/// there is no pushback, because it is not known when the next call will be admitted.
 ///
 /// The fallback works for clients and for servers: with every body that has a `Default`, such as
 /// `tonic::body::Body` and [`ResponseBody`](crate::http::ResponseBody).

@@ -200,12 +200,13 @@ impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
     }
 
     /// Does the same. The duration of the call is fixed at `first`.
-    pub(super) fn slow_until(first: First, body: B, permit: Permit, verdict: V) -> Self {
+    pub(super) fn slow_until(first: First, body: B, mut permit: Permit, verdict: V) -> Self {
         // A reader that asks `is_end_stream` first never polls such a body.
         if body.is_end_stream() {
             verdict.end(None, permit);
             return body.into();
         }
+        permit.answered(); // a stream does not hang
         let last_sign = permit.sign_of_life().unwrap_or_default();
         let stopwatch = Stopwatch::at_head(first, &permit);
         Self { body, unsettled: Unsettled { call: Some((permit, verdict)), last_sign, stopwatch } }

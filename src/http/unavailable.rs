@@ -11,8 +11,8 @@ use crate::layer::Fallback;
 
 /// A [`Fallback`] that answers rejected calls with `503 Service Unavailable` and `Retry-After`.
 ///
-/// `Retry-After` is in whole seconds, rounded up, and at least 1. If the circuit is forced open, the
-/// response has no `Retry-After`, because it is not known when the next call will be admitted.
+/// `Retry-After` is in whole seconds, rounded up, and at least 1. If the circuit is forced open until
+/// somebody resumes it, the response has no `Retry-After`, because it is not known when the next call will be admitted.
 ///
 /// The body is `B::default()`, which is empty for the bodies of axum, reqwest, tonic, http-body-util and for
 /// [`ResponseBody`](crate::http::ResponseBody). hyper's `Incoming` has no `Default`, because only a connection

@@ -28,9 +28,13 @@ impl<K> Entry<K> {
     pub(super) const USED: u8 = 1;
     /// The circuit was used after it was created, or since it was last looked at for eviction.
     pub(super) const USED_AGAIN: u8 = 2;
+    /// The circuit was used since a sweep has last passed, whatever the circuit was doing then.
+    const USED_SINCE_SWEEP: u8 = 4;
+    /// The circuit was not used between two sweeps. Checks would keep it busy for ever, and so in the registry.
+    const NEGLECTED: u8 = 8;
 
     pub(super) fn new(key: K, hash: u64, breaker: CircuitBreaker) -> Self {
-        let marks = AtomicU8::new(Self::USED);
+        let marks = AtomicU8::new(Self::USED | Self::USED_SINCE_SWEEP);
         let (key, circuit) = (Some(key), breaker.circuit());
         Self { key, hash, number: 0, circuit, breaker, marks, next: Link::empty() }
     }
@@ -60,7 +64,7 @@ impl<K> Entry<K> {
     /// the entry.
     #[inline]
     pub(super) fn mark_used(&self) {
-        let marks = Self::USED | Self::USED_AGAIN;
+        let marks = Self::USED | Self::USED_AGAIN | Self::USED_SINCE_SWEEP;
         if self.marks.load(Ordering::Relaxed) != marks {
             self.marks.store(marks, Ordering::Relaxed);
         }
@@ -73,6 +77,18 @@ impl<K> Entry<K> {
     /// Removes a mark and returns whether it was there.
     pub(super) fn take_mark(&self, mark: u8) -> bool {
         self.marks.fetch_and(!mark, Ordering::Relaxed) & mark != 0
+    }
+
+    /// Notes that a sweep passes.
+    pub(super) fn pass(&self) {
+        if !self.take_mark(Self::USED_SINCE_SWEEP) {
+            self.marks.fetch_or(Self::NEGLECTED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether checks may probe the circuit.
+    pub(super) fn needs_checks(&self) -> bool {
+        !self.circuit.is_closed() && !self.has_mark(Self::NEGLECTED)
     }
 
     pub(super) fn may_be_evicted(&self) -> bool {

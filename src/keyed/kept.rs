@@ -198,6 +198,7 @@ impl<K> Kept<K> {
         let end = self.entries.len().min(from + STEP);
         for number in from..end {
             let Some(entry) = &self.entries[number] else { continue };
+            entry.pass();
             // A circuit that is in use keeps its mark, so its idle time begins afterwards.
             if entry.is_idle(now) && !entry.take_mark(Entry::<K>::USED) {
                 let is_free =

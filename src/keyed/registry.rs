@@ -1,5 +1,7 @@
 //! [`CircuitBreakerRegistry`].
 
+mod checks;
+
 use std::borrow::Borrow;
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
@@ -70,22 +72,27 @@ struct Shared<K> {
     observer: RegistryObserver,
 }
 
+impl<K> Shared<K> {
+    /// Returns how many numbers were looked at, and the entries that have them and are `wanted`. Asks with the lock held.
+    fn places(
+        &self,
+        from: usize,
+        wanted: impl Fn(&Entry<K>) -> bool,
+    ) -> (usize, Vec<Arc<Entry<K>>>) {
+        let kept = lock(&self.kept);
+        let places = kept.places(from);
+        let entries = places.iter().flatten().filter(|entry| wanted(entry));
+        (places.len(), entries.cloned().collect())
+    }
+}
+
 impl<K> CircuitBreakerRegistry<K> {
     pub(super) fn start(template: Template, capacity: usize, idle_timeout: Nanos) -> Self {
-        let kept = Kept::new(capacity, idle_timeout, clock::now());
+        let kept = Mutex::new(Kept::new(capacity, idle_timeout, clock::now()));
         let observer = template.observer_of_registry(capacity as u64);
         let (hasher, table) = (RandomState::default(), Table::new(capacity));
-        let kept = Mutex::new(kept);
-        Self {
-            shared: std::sync::Arc::new(Shared {
-                template,
-                capacity,
-                hasher,
-                table,
-                kept,
-                observer,
-            }),
-        }
+        let shared = Shared { template, capacity, hasher, table, kept, observer };
+        Self { shared: std::sync::Arc::new(shared) }
     }
 }
 
@@ -293,7 +300,7 @@ impl<K> CircuitBreakerRegistry<K> {
         from: usize,
         visit: &mut dyn FnMut(&CircuitBreaker, &'static crate::circuit::Circuit),
     ) -> Option<usize> {
-        let (looked_at, entries) = self.places(from);
+        let (looked_at, entries) = self.shared.places(from, |_| true);
         entries.iter().for_each(|entry| visit(entry.breaker(), entry.circuit()));
         (looked_at > 0).then_some(from + looked_at)
     }
@@ -310,18 +317,11 @@ impl<K> CircuitBreakerRegistry<K> {
         self.shared.template.watch(watcher);
     }
 
-    /// Returns how many numbers were looked at, and the circuits that have them.
-    fn places(&self, from: usize) -> (usize, Vec<Arc<Entry<K>>>) {
-        let kept = lock(&self.shared.kept);
-        let places = kept.places(from);
-        (places.len(), places.iter().flatten().cloned().collect())
-    }
-
     /// Visits the circuits without the lock. Circuits that are created or dropped meanwhile may be left out.
     fn for_each(&self, mut visit: impl FnMut(&Entry<K>)) {
         let mut from = 0;
         loop {
-            let (looked_at, entries) = self.places(from);
+            let (looked_at, entries) = self.shared.places(from, |_| true);
             if looked_at == 0 {
                 return;
             }

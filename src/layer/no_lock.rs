@@ -134,6 +134,9 @@ fn failures_take_no_lock_while_forced_closed() {
         fail(&breaker);
         without_the_lock(&breaker, |breaker| (0..20).for_each(|_| fail(breaker)));
         assert_eq!(breaker.snapshot().failures(), 21);
+        breaker.force_closed_for(Duration::from_secs(3600));
+        without_the_lock(&breaker, |breaker| (0..20).for_each(|_| fail(breaker)));
+        assert_eq!(breaker.snapshot().failures(), 41);
     }
 }
 
@@ -162,5 +165,7 @@ fn a_rejection_takes_no_lock() {
     breaker.trip();
     without_the_lock(&breaker, |breaker| assert!(breaker.try_acquire().is_err()));
     breaker.force_open();
+    without_the_lock(&breaker, |breaker| assert!(breaker.try_acquire().is_err()));
+    breaker.force_open_for(Duration::from_secs(3600));
     without_the_lock(&breaker, |breaker| assert!(breaker.try_acquire().is_err()));
 }

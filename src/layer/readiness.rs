@@ -158,9 +158,8 @@ impl Readiness {
         match self.reserve() {
             Ok(()) => Poll::Ready(Step::PollInner),
             Err(_) => {
-                if let Some(at) = self.breaker.circuit().next_look() {
-                    self.waiter().wake_at(at, cx);
-                }
+                let at = self.breaker.circuit().next_look();
+                self.waiter().wake_at(at, cx);
                 Poll::Pending
             }
         }
@@ -197,7 +196,7 @@ impl Readiness {
             // Without a runtime there is no timer. Then only the inner service and the circuit wake the
             // caller, which is better than a panic. A runtime cannot be asked whether it has timers.
             Some(deadline) if tokio::runtime::Handle::try_current().is_ok() => {
-                self.waiter().wake_at(deadline, cx);
+                self.waiter().wake_at(Some(deadline), cx);
             }
             Some(_) => {}
         }
@@ -277,10 +276,10 @@ impl Readiness {
             ReadyState::Ready | ReadyState::ReadyAfterWait => None,
             ReadyState::Reserved(slot) => self.breaker.begin(slot),
             ReadyState::LetThrough { refusal, is_ready: true, .. } => {
-                if self.breaker.circuit().is_forced_open() {
-                    return Err(Refusal::FORCED_OPEN);
-                }
-                return Ok(self.breaker.let_through(refusal));
+                return match self.breaker.circuit().forced_open() {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(self.breaker.let_through(refusal)),
+                };
             }
             _ => panic!("{NOT_READY}"),
         };

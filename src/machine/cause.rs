@@ -20,6 +20,14 @@ pub enum Cause {
         /// The number of consecutive failures.
         failures: u64,
     },
+    /// The failure streak and the calls that have hung since the last success reached the limit of consecutive
+    /// failures together. See [`hung_after`](crate::CircuitBreakerBuilder::hung_after).
+    Hung {
+        /// The number of calls in flight that have hung since the last success.
+        in_flight: u64,
+        /// The limit of [`consecutive_failures`](crate::CircuitBreakerBuilder::consecutive_failures).
+        limit: u64,
+    },
     /// The number of failures in the sliding window reached its threshold.
     FailureCount {
         /// The number of failures in the window.
@@ -74,6 +82,7 @@ impl Cause {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::Hung { .. } => "hung",
             Self::FailureCount { .. } => "failure_count",
             Self::FailureRate { .. } => "failure_rate",
             Self::SlowCallRate { .. } => "slow_call_rate",
@@ -108,6 +117,8 @@ impl fmt::Display for Cause {
         match *self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("1 failure in a row"),
             Self::ConsecutiveFailures { failures } => write!(f, "{failures} failures in a row"),
+            Self::Hung { in_flight: 1, limit } => write!(f, "1 call hangs, limit {limit}"),
+            Self::Hung { in_flight, limit } => write!(f, "{in_flight} calls hang, limit {limit}"),
             Self::FailureCount { failures: 1 } => f.write_str("1 failure in the window"),
             Self::FailureCount { failures } => write!(f, "{failures} failures in the window"),
             Self::FailureRate { failures, calls } => {

@@ -24,6 +24,8 @@ pub(crate) struct Opening {
     pub(crate) wait: Nanos,
     /// The number of this open period since the circuit was last closed, starting with 1.
     pub(crate) attempt: u32,
+    /// How many calls in flight counted towards the rule that tripped the circuit.
+    pub(crate) in_flight: u64,
 }
 
 /// Prints what to know about the share of rejections that are enforced, or nothing if it is all of them.

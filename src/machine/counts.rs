@@ -34,6 +34,10 @@ pub(crate) struct Tally {
     pub(crate) counts: Counts,
     /// The number of consecutive failures up to now.
     pub(crate) streak: u64,
+    /// The number of calls that have hung since the last success, which continue the streak.
+    pub(crate) hung: u64,
+    /// How many of the counted calls are in flight.
+    pub(crate) in_flight: u64,
 }
 
 impl Tally {

@@ -1,6 +1,7 @@
 //! Whether the results of the next calls need the machine at once.
 
 use super::counts::{Counts, Tally};
+use super::overdue::Weight;
 use super::window::Window;
 use super::{Machine, NEVER, Phase, Tick};
 
@@ -38,12 +39,19 @@ impl Machine {
         let Phase::Closed { streak, .. } = self.phase else {
             return Effect::Unknown;
         };
+        // Then every call asks the machine.
+        if self.calls_in_flight.is_some() && self.overdue_weight(self.now) != Weight::default() {
+            return Effect::Unknown;
+        }
         let window = self.window.as_ref();
         if streak == 0 && window.is_none_or(Window::is_full_of_successes) {
             return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
-        let until = window.map_or(NEVER, Window::step_end);
+        let until = window
+            .map_or(NEVER, Window::step_end)
+            .min(self.forced.unwrap_or(NEVER))
+            .min(self.overdue_step_end());
         let are_rare = window.is_some() && counts.failures * RARE <= counts.calls;
         let loggable = if are_rare { 0 } else { self.results_that_cannot_trip(counts, streak) };
         match window {
@@ -58,12 +66,12 @@ impl Machine {
     }
 
     fn successes_may_trip(&self, counts: Counts) -> bool {
-        !self.forced && self.rules.successes_may_trip(counts)
+        !self.is_forced() && self.rules.successes_may_trip(counts)
     }
 
     /// Returns a number of further results that cannot trip the circuit, whatever they are.
     fn results_that_cannot_trip(&self, counts: Counts, streak: u64) -> u64 {
-        if self.forced {
+        if self.is_forced() {
             return Effect::MAX_LOGGED;
         }
         // Slow calls that are too few to be judged now may be enough once other calls have come.
@@ -74,7 +82,11 @@ impl Machine {
         let after_failures = |n: u64| {
             let calls = (counts.calls + n).min(size);
             let failures = (counts.failures + n).min(calls);
-            Tally { counts: Counts { calls, failures, ..counts }, streak: streak + n }
+            Tally {
+                counts: Counts { calls, failures, ..counts },
+                streak: streak + n,
+                ..Tally::default()
+            }
         };
         let cannot_trip = |n: &u64| self.rules.judge(after_failures(*n), false).is_none();
         [1, 3, 8, Effect::MAX_LOGGED].into_iter().take_while(cannot_trip).last().unwrap_or(0)
@@ -133,15 +145,18 @@ mod tests {
         #[test]
         fn results_that_are_logged_trip_nothing_and_count_as_if_each_were_settled(
             rules in some_rules(),
-            forced in prop::bool::weighted(0.1),
+            forced in prop::option::weighted(0.2, prop::option::of(1_u64..300)),
             before in calls(60),
             pauses in [0_u64..4, 0_u64..120],
             after in calls(50),
+            later in 0_u64..300,
         ) {
             let mut machine = Machine::new(rules, 0, 0, START);
             let mut now = START;
-            if forced {
-                machine.operate(OperatorAction::ForceClosed, now);
+            if let Some(time) = forced {
+                machine.operate(time.map_or(OperatorAction::ForceClosed, |nanos| {
+                    OperatorAction::ForceClosedFor { duration: Duration::from_nanos(nanos) }
+                }), now);
             }
             for (failed, slow) in before {
                 settle(&mut machine, now, failed, slow);
@@ -157,6 +172,7 @@ mod tests {
                 Effect::Logged { capacity, until } => (capacity, until, true),
             };
             prop_assert!(now < until);
+            now = (now + later).min(until - 1);
             let results = after.into_iter().map(|(failed, _)| failed && may_fail);
             let results: Vec<bool> = results.take(capacity as usize).collect();
 

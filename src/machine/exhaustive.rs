@@ -4,12 +4,14 @@
 //!
 //! A world can also break one guarantee on purpose, which shows that the search would find such a fault.
 
+mod steps;
 mod world;
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use self::world::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT, World};
+use self::steps::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT};
+use self::world::World;
 use super::*;
 
 /// The number of worlds after which the search stops, unless `EXHAUSTIVE_WORLDS` is set.
@@ -29,6 +31,8 @@ fn rules(half_open: ProbeRule, window: SlidingWindow, times: bool) -> Rules {
         minimum_calls: 2,
         open_duration: if times { growing.forget_after(nanos(2 * UNIT)) } else { constant },
         half_open,
+        slow_in_flight: false,
+        hung_after: None,
         ramp: 0,
         probe_timeout: PROBE_TIMEOUT,
         abandoned_after: times.then_some(UNIT),
@@ -162,10 +166,15 @@ fn an_open_period_without_an_end_is_found() {
 }
 
 #[test]
+fn a_circuit_that_is_forced_for_ever_is_found() {
+    assert!(found(Fault::ForcedForEver).starts_with("stuck"));
+}
+
+#[test]
 fn a_search_that_is_long_enough_sees_every_state_and_ends() {
     let mut rules = rules(ProbeRule::ConsecutiveSuccesses(1), SlidingWindow::count(1), false);
     rules.minimum_calls = 1;
-    let (worlds, all) = explore(World::new(&rules, None).with_calls(1), 500_000).unwrap();
+    let (worlds, all) = explore(World::new(&rules, None).with_calls(1), 1_000_000).unwrap();
     println!("{worlds} worlds");
     assert!(all);
 }

@@ -31,8 +31,10 @@ impl Machine {
         let Self {
             ref rules,
             phase: Phase::Closed { ticket, streak: 0 },
-            forced: false,
+            forced: None,
             ref window,
+            calls_in_flight: None,
+            last_grid: 0,
             ramp: None,
             ref probes,
             last_ticket,

@@ -38,6 +38,17 @@ impl Machine {
         Admission::Probe(self.last_ticket)
     }
 
+    /// Admits a check as a probe, if one may be admitted now. While the circuit recovers, calls decide and not probes,
+    /// so a check takes nothing from their share. It closes the circuit when a call would.
+    pub(crate) fn acquire_check(&mut self, now: Tick) -> Option<Ticket> {
+        self.advance(now);
+        if self.closed_ticket().is_some() {
+            self.end_ramp_if_over();
+            return None;
+        }
+        self.acquire(now).ok().map(Admission::ticket)
+    }
+
     /// Returns when the reservation with this ticket expires, if it is still valid. The one of a call that was
     /// admitted while the circuit recovers is valid for the whole period.
     pub(crate) fn reserved_until(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
@@ -53,11 +64,14 @@ impl Machine {
         self.probes.set_idle(ticket);
     }
 
-    /// Begins the call with this reservation. The time of a probe starts now. Returns whether the reservation is
-    /// still valid.
-    pub(crate) fn begin_reserved(&mut self, now: Tick, ticket: Ticket) -> bool {
+    /// Begins the call with this reservation. The time of a probe starts now. Returns when the call began, if the
+    /// reservation was still valid.
+    pub(crate) fn begin_reserved(&mut self, now: Tick, ticket: Ticket) -> Option<Tick> {
         self.advance(now);
-        self.closed_ticket() == Some(ticket) || self.probes.begin(ticket, self.new_deadline())
+        if self.closed_ticket() == Some(ticket) {
+            return Some(self.begin_call(Admission::Recovering(ticket), now));
+        }
+        self.probes.begin(ticket, self.new_deadline()).then_some(now)
     }
 
     fn new_deadline(&self) -> Tick {
@@ -90,12 +104,19 @@ impl Machine {
         began: Tick,
         report: Report,
     ) {
-        let is_probe = self.closed_ticket().is_none() && ticket > self.outage;
-        if is_probe && report == Report::Success {
-            let took = clock().saturating_sub(began);
-            if took >= self.probe_time() {
-                self.late_success = self.late_success.max(took);
-            }
+        let is_late_probe = |machine: &Self| {
+            report == Report::Success
+                && machine.closed_ticket().is_none()
+                && ticket > machine.outage
+        };
+        if !is_late_probe(self) {
+            return;
+        }
+        let now = clock();
+        self.advance(now); // the circuit may begin to recover by this
+        let took = now.saturating_sub(began);
+        if is_late_probe(self) && took >= self.probe_time() {
+            self.late_success = self.late_success.max(took);
         }
     }
 
@@ -161,12 +182,14 @@ impl Machine {
 
     // ---- refusals -----------------------------------------------------------------------------
 
-    pub(super) fn refusal(&self) -> Refusal {
+    /// Returns what a call is told that is turned away. While the circuit is forced closed, only the time has a
+    /// meaning.
+    pub(crate) fn refusal(&self) -> Refusal {
         let until = self.next_probe(self.now).unwrap_or(self.now);
-        match self.phase {
-            Phase::Open { .. } if self.forced => Refusal::FORCED_OPEN,
-            Phase::Open { .. } => Refusal::open(until),
-            Phase::Closed { .. } | Phase::HalfOpen { .. } => Refusal::half_open(until),
+        match (self.phase, self.forced) {
+            (_, Some(until)) => Refusal::forced_open(until),
+            (Phase::Open { .. }, None) => Refusal::open(until),
+            (Phase::Closed { .. } | Phase::HalfOpen { .. }, None) => Refusal::half_open(until),
         }
     }
 
@@ -175,8 +198,10 @@ impl Machine {
     pub(super) fn next_probe(&self, now: Tick) -> Option<Tick> {
         match self.phase {
             Phase::Closed { .. } => self.next_admission(now),
-            Phase::Open { .. } if self.forced => None,
-            Phase::Open { until, .. } => Some(until),
+            Phase::Open { until, .. } => match self.forced {
+                Some(NEVER) => None,
+                forced => Some(forced.unwrap_or(until)),
+            },
             Phase::HalfOpen { ref tally } if self.has_free_slot(tally) => Some(now),
             Phase::HalfOpen { .. } => Some(now.saturating_add(self.next_wait(now))),
         }
@@ -186,8 +211,7 @@ impl Machine {
     /// nothing changes by the time alone. A change that has just happened wakes the caller anyway.
     pub(crate) fn next_look(&self) -> Option<Tick> {
         match self.phase {
-            Phase::Open { .. } if self.forced => None,
-            Phase::Open { until, .. } => Some(until),
+            Phase::Open { .. } => self.next_probe(self.now),
             Phase::Closed { .. } => self.next_ramp_step(),
             Phase::HalfOpen { .. } => self.probes.first_deadline(),
         }

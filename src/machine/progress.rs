@@ -18,12 +18,12 @@ impl Rules {
     }
 
     /// Returns how near the same rules are to tripping the circuit, from 0.0 to 1.0.
-    pub(crate) fn progress(&self, Tally { counts, streak }: Tally) -> [Option<f64>; 4] {
+    pub(crate) fn progress(&self, Tally { counts, streak, hung, .. }: Tally) -> [Option<f64>; 4] {
         let rate = |n, threshold: Option<f64>| {
             threshold.map(|threshold| rate_progress(n, counts.calls, threshold, self.minimum_calls))
         };
         [
-            self.consecutive_failures.map(|limit| count_progress(streak, limit)),
+            self.consecutive_failures.map(|limit| count_progress(streak + hung, limit)),
             self.failure_count.map(|limit| count_progress(counts.failures, limit)),
             rate(counts.failures, self.failure_rate),
             rate(counts.slow, self.slow_call_rate),

@@ -100,6 +100,13 @@ impl Machine {
         }
     }
 
+    /// Closes the circuit if it has recovered by now.
+    pub(super) fn end_ramp_if_over(&mut self) {
+        if self.ramp.is_some_and(|ramp| ramp.is_over(self.now)) {
+            self.end_ramp();
+        }
+    }
+
     /// Closes the circuit. The period goes on, with its ticket, its window and its streak.
     fn end_ramp(&mut self) {
         let from = self.state();

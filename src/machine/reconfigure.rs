@@ -54,8 +54,15 @@ impl Machine {
             return Reconfigured::Unchanged;
         }
         self.advance(now);
+        self.forget_all_spent_calls();
         let before = std::mem::replace(&mut self.rules, rules.clone());
         let reconfigured = self.reshape_window(before.window);
+        if let (Some(calls), Reconfigured::WindowRestarted) =
+            (&mut self.calls_in_flight, reconfigured)
+        {
+            calls.note_new_window();
+        }
+        self.watch_calls_in_flight(self.now);
         self.shorten_wait();
         self.occurrences.push(Occurrence::Reconfigured { from: before, to: rules });
         reconfigured
@@ -84,7 +91,7 @@ impl Machine {
             self.openings.saturating_sub(1),
         );
         let earlier = self.since.saturating_add(wait);
-        if let (Phase::Open { until, .. }, false) = (&mut self.phase, self.forced) {
+        if let (Phase::Open { until, .. }, None) = (&mut self.phase, self.forced) {
             *until = earlier.min(*until);
         }
     }

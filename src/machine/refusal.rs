@@ -15,7 +15,8 @@ pub enum RejectReason {
     /// The circuit is recovering: the probes have succeeded, and a growing share of the calls is
     /// [admitted](crate::HalfOpen::ramp). Its state is half-open.
     Recovering,
-    /// An operator holds the circuit open with [`force_open`](crate::CircuitBreaker::force_open).
+    /// An operator holds the circuit open with [`force_open`](crate::CircuitBreaker::force_open) or
+    /// [`force_open_for`](crate::CircuitBreaker::force_open_for).
     ForcedOpen,
 }
 
@@ -53,6 +54,7 @@ impl fmt::Display for RejectReason {
 pub(crate) struct Refusal(u64);
 
 impl Refusal {
+    /// Only an operator ends this.
     pub(crate) const FORCED_OPEN: Self = Self::new(Self::FORCED, Self::LATEST);
 
     const OPEN: u64 = 0;
@@ -75,6 +77,18 @@ impl Refusal {
         Self::new(Self::RECOVERING, until.min(Self::LATEST))
     }
 
+    pub(crate) fn forced_open(until: Tick) -> Self {
+        Self::new(Self::FORCED, until.min(Self::LATEST))
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     const fn new(reason: u64, until: Tick) -> Self {
         Self(reason << Self::REASON_SHIFT | until)
     }
@@ -86,6 +100,15 @@ impl Refusal {
             Self::RECOVERING => RejectReason::Recovering,
             _ => RejectReason::ForcedOpen,
         }
+    }
+
+    pub(crate) fn is_forced(self) -> bool {
+        self.reason() == RejectReason::ForcedOpen
+    }
+
+    /// Whether it is certain that no probe is admitted at `now`. After [`LATEST`](Self::LATEST) only the machine knows.
+    pub(crate) fn holds(self, now: Tick) -> bool {
+        self == Self::FORCED_OPEN || now < self.0 & Self::LATEST
     }
 
     /// Returns when the next probe may be admitted. Returns [`NEVER`] if that is too far away to be
@@ -115,7 +138,19 @@ mod tests {
         assert_eq!(of(Refusal::open(5)), (RejectReason::Open, Some(5)));
         assert_eq!(of(Refusal::half_open(5)), (RejectReason::HalfOpen, Some(5)));
         assert_eq!(of(Refusal::recovering(5)), (RejectReason::Recovering, Some(5)));
+        assert_eq!(of(Refusal::forced_open(5)), (RejectReason::ForcedOpen, Some(5)));
         assert_eq!(of(Refusal::FORCED_OPEN), (RejectReason::ForcedOpen, None));
+        assert_eq!(Refusal::forced_open(NEVER), Refusal::FORCED_OPEN);
+    }
+
+    #[test]
+    fn a_refusal_holds_until_its_end_or_as_long_as_it_can_tell() {
+        const LATEST: Tick = Refusal::LATEST;
+        for refusal in [Refusal::open, Refusal::half_open, Refusal::forced_open] {
+            assert_eq!([4, 5].map(|now| refusal(5).holds(now)), [true, false]);
+        }
+        assert_eq!([LATEST - 1, LATEST].map(|now| Refusal::open(NEVER).holds(now)), [true, false]);
+        assert!(Refusal::FORCED_OPEN.holds(NEVER));
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(crate) struct Rules {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) slow_call_duration: Option<Nanos>,
+    /// Whether a call in flight counts as slow after this duration.
+    pub(crate) slow_in_flight: bool,
+    /// After how long a call in flight counts as failed.
+    pub(crate) hung_after: Option<Nanos>,
     /// `None` if no rule needs a window.
     pub(crate) window: Option<SlidingWindow>,
     pub(crate) minimum_calls: u64,
@@ -67,7 +71,9 @@ impl Verdict {
 impl Rules {
     /// Whether it matters how long a call takes.
     pub(crate) fn times_calls(&self) -> bool {
-        self.slow_call_duration.is_some() || self.abandoned_after.is_some()
+        self.slow_call_duration.is_some()
+            || self.abandoned_after.is_some()
+            || self.hung_after.is_some()
     }
 
     /// Returns what a call that took this long and ended this way counts as.
@@ -87,11 +93,12 @@ impl Rules {
     /// call failed with a retry-after.
     pub(super) fn judge(
         &self,
-        Tally { counts, streak }: Tally,
+        Tally { counts, streak, hung, .. }: Tally,
         asked_to_wait: bool,
     ) -> Option<Cause> {
         match self.consecutive_failures {
             Some(limit) if streak >= limit => Some(Cause::ConsecutiveFailures { failures: streak }),
+            Some(limit) if streak + hung >= limit => Some(Cause::Hung { in_flight: hung, limit }),
             _ if asked_to_wait && self.trip_on_retry_after => Some(Cause::RetryAfter),
             _ => self.judge_window(counts),
         }

@@ -15,6 +15,8 @@ pub(super) fn rules() -> Rules {
         minimum_calls: 1,
         open_duration: Backoff::constant(Duration::from_nanos(10)),
         half_open: ProbeRule::ConsecutiveSuccesses(1),
+        slow_in_flight: false,
+        hung_after: None,
         ramp: 0,
         probe_timeout: 100,
         abandoned_after: None,

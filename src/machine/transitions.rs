@@ -14,13 +14,14 @@ impl Machine {
         self.attempts = self.attempts.saturating_add(1);
         self.openings += 1;
         let until = since.saturating_add(wait);
-        let opening = Opening { wait, attempt: self.attempts };
+        let opening =
+            Opening { wait, attempt: self.attempts, in_flight: tally.in_flight.max(tally.hung) };
         self.enter(Phase::Open { until, tally }, since, cause, Some(opening));
     }
 
-    pub(super) fn enter_half_open(&mut self, cause: Cause) {
+    pub(super) fn enter_half_open(&mut self, at: Tick, cause: Cause) {
         let tally = Tally::default();
-        self.enter(Phase::HalfOpen { tally }, self.now, cause, None);
+        self.enter(Phase::HalfOpen { tally }, at, cause, None);
     }
 
     pub(super) fn enter_closed(&mut self, at: Tick, cause: Cause) {
@@ -39,7 +40,7 @@ impl Machine {
             self.attempts = 0;
         }
         self.closed_time = ClosedTime::start(at);
-        if self.forced {
+        if self.is_forced() {
             self.closed_time.stop(at);
         }
         self.late_success = 0;
@@ -59,6 +60,9 @@ impl Machine {
         self.phase = phase;
         self.ramp = None;
         self.probes.clear();
+        if let Some(calls) = &mut self.calls_in_flight {
+            calls.clear();
+        }
         if let Some(window) = &mut self.window {
             window.clear();
         }

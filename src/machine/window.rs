@@ -234,6 +234,15 @@ impl Window {
         }
     }
 
+    /// Returns whether the window would still hold a call at `now` that completed at this time and was followed by so
+    /// many `later` ones.
+    pub(super) fn holds(&self, completed: Tick, later: u64, now: Tick) -> bool {
+        match self {
+            Self::Count(window) => later < window.size(),
+            Self::Time(window) => window.holds(completed, now),
+        }
+    }
+
     /// Returns the largest number of calls that the window can hold.
     pub(crate) fn size(&self) -> u64 {
         match self {

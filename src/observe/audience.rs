@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "keyed")]
+use super::changes::Changes;
 use super::event::{Event, EventKind};
 use super::interest::Interest;
 use super::listener::Listener;
@@ -18,6 +20,8 @@ pub(crate) struct Audience {
     interest: Option<Interest>,
     #[cfg(feature = "admin")]
     pub(super) watchers: Watchers,
+    #[cfg(feature = "keyed")]
+    changes: Arc<Changes>,
 }
 
 impl Audience {
@@ -32,6 +36,8 @@ impl Audience {
             interest,
             #[cfg(feature = "admin")]
             watchers: Watchers::default(),
+            #[cfg(feature = "keyed")]
+            changes: Arc::default(),
         }
     }
 
@@ -47,6 +53,25 @@ impl Audience {
             return true;
         }
         self.interest.is_some()
+    }
+
+    /// Whether anybody wants to be woken by any change, and then looks at the circuits.
+    pub(super) fn looks_after(&self) -> bool {
+        #[cfg(feature = "keyed")]
+        return self.changes.are_awaited();
+        #[cfg(not(feature = "keyed"))]
+        false
+    }
+
+    /// Wakes those who look after the circuits.
+    pub(super) fn wake(&self) {
+        #[cfg(feature = "keyed")]
+        self.changes.notify();
+    }
+
+    #[cfg(feature = "keyed")]
+    pub(crate) fn changes(&self) -> &Arc<Changes> {
+        &self.changes
     }
 
     /// Lets somebody follow the circuits.

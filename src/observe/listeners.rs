@@ -199,8 +199,9 @@ impl Observer for Listeners {
     }
 
     fn record(&self, machine: &Machine) -> bool {
+        let is_looked_after = self.audience.looks_after();
         if machine.occurrences().is_empty() {
-            return false;
+            return is_looked_after;
         }
         let happened = self.happened();
         let has_listeners = self.audience.follows() || !happened.subscribers.is_empty();
@@ -215,10 +216,11 @@ impl Observer for Listeners {
             }
         }
         self.metrics.read(machine, machine.now());
-        has_listeners || self.metrics.interest().is_some()
+        has_listeners || is_looked_after || self.metrics.interest().is_some()
     }
 
     fn notify(&self) {
+        self.audience.wake();
         self.publish();
         if let Some(turn) = self.happened.get().and_then(|happened| happened.pending.begin()) {
             turn.for_each(|notification| self.report(notification));

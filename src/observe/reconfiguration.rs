@@ -99,7 +99,7 @@ impl fmt::Display for SettingChange {
 }
 
 /// Returns the name and the value of each setting, for people.
-fn settings(rules: &Rules) -> [(&'static str, String); 14] {
+fn settings(rules: &Rules) -> [(&'static str, String); 16] {
     // All fields are listed, so that none is forgotten.
     let Rules {
         consecutive_failures,
@@ -107,6 +107,8 @@ fn settings(rules: &Rules) -> [(&'static str, String); 14] {
         failure_rate,
         slow_call_rate,
         slow_call_duration,
+        slow_in_flight,
+        hung_after,
         window,
         minimum_calls,
         open_duration,
@@ -130,6 +132,8 @@ fn settings(rules: &Rules) -> [(&'static str, String); 14] {
         ("half_open", HalfOpenText(half_open, ramp).to_string()),
         ("probe_timeout", Time(probe_timeout).to_string()),
         ("abandoned_after", or_none(abandoned_after.map(Time))),
+        ("hung_after", or_none(hung_after.map(Time))),
+        ("slow_in_flight", slow_in_flight.to_string()),
         ("max_retry_after", Time(max_retry_after).to_string()),
         ("trip_on_retry_after", trip_on_retry_after.to_string()),
         ("enforcement", enforcement.to_string()),

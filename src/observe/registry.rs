@@ -81,5 +81,6 @@ impl RegistryObserver {
 impl Drop for RegistryObserver {
     fn drop(&mut self) {
         self.metrics.stop();
+        self.audience.wake();
     }
 }

@@ -4,15 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use super::transition::Transition;
-use crate::circuit::catch_panic;
+use crate::circuit::catching_waker;
 
 /// The number of transitions that are kept for slow subscribers.
 const KEPT: usize = 16;
@@ -75,23 +75,6 @@ fn next(mut receiver: Receiver<Item>) -> Next {
     Box::pin(async move { (receiver.recv().await, receiver) })
 }
 
-/// The waker of a subscriber. It is user code, which may panic when it wakes and when it is dropped. Tokio
-/// wakes several in a row, and a panic of one would leave the rest asleep.
-struct CatchPanic(Option<Waker>);
-
-impl Wake for CatchPanic {
-    fn wake(self: Arc<Self>) {
-        catch_panic(|| self.0.iter().for_each(Waker::wake_by_ref));
-    }
-}
-
-impl Drop for CatchPanic {
-    fn drop(&mut self) {
-        let waker = self.0.take();
-        catch_panic(|| drop(waker));
-    }
-}
-
 impl Transitions {
     /// Waits for the next transition. Returns `None` once every handle to the breaker has been dropped.
     ///
@@ -108,7 +91,7 @@ impl Stream for Transitions {
     type Item = Result<Transition, Lagged>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let waker = Waker::from(Arc::new(CatchPanic(Some(cx.waker().clone()))));
+        let waker = catching_waker(cx.waker());
         let mut cx = Context::from_waker(&waker);
         let (received, receiver) = ready!(self.next.as_mut().poll(&mut cx));
         self.next = next(receiver);

@@ -110,6 +110,13 @@ impl Transition {
         self.change.opening.map(|opening| opening.attempt)
     }
 
+    /// Returns how many of the calls that the [cause](Self::cause) counts were in flight, because calls count
+    /// [before they end](crate::CircuitBreakerBuilder::hung_after).
+    #[must_use]
+    pub fn calls_in_flight(&self) -> u64 {
+        self.change.opening.map_or(0, |opening| opening.in_flight)
+    }
+
     /// Returns what went wrong with the call whose failure opened the circuit, if that was
     /// [described](crate::Permit::describe_failure).
     ///
@@ -130,7 +137,11 @@ impl Transition {
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (breaker, change) = (Escaped(&self.breaker), &self.change);
-        write!(f, "{breaker}: {} -> {} ({})", change.from, change.to, change.cause)?;
+        write!(f, "{breaker}: {} -> {} ({}", change.from, change.to, change.cause)?;
+        match (change.cause, self.calls_in_flight()) {
+            (Cause::Hung { .. }, _) | (_, 0) => f.write_str(")")?,
+            (_, n) => write!(f, ", {n} of them in flight)")?,
+        }
         if let Some(wait) = self.open_duration() {
             write!(f, ", next probe in {wait:.1?}")?;
         }
@@ -154,6 +165,7 @@ impl serde::Serialize for Transition {
         map.serialize_field("ago_seconds", &ago.as_secs_f64())?;
         map.serialize_field("open_duration_seconds", &open_duration)?;
         map.serialize_field("attempt", &self.attempt())?;
+        map.serialize_field("calls_in_flight", &self.calls_in_flight())?;
         map.serialize_field("enforcement", &self.enforcement())?;
         map.serialize_field("last_failure", &self.last_failure())?;
         map.end()

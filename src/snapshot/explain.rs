@@ -15,6 +15,9 @@ impl fmt::Display for Snapshot {
         if self.is_forced() {
             f.write_str(", held by an operator")?;
         }
+        if let Some(time) = self.forced_for() {
+            write!(f, " for another {}", Length(time))?;
+        }
         EnforcementNote(self.enforcement()).fmt(f)?;
         match self.state() {
             State::Closed => self.what_would_trip_it(f),
@@ -39,7 +42,11 @@ impl Snapshot {
             write!(f, "{separator}{rule}")?;
             separator = "; ";
         }
-        Ok(())
+        match self.hung_calls() {
+            None | Some(0) => Ok(()),
+            Some(1) => f.write_str(", 1 call hangs"),
+            Some(n) => write!(f, ", {n} calls hang"),
+        }
     }
 
     fn what_ends_the_wait(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +55,7 @@ impl Snapshot {
         }
         match self.retry_after() {
             None => Ok(()),
+            Some(_) if self.is_forced() => Ok(()),
             Some(Duration::ZERO) => f.write_str(": the next call is a probe"),
             Some(wait) => write!(f, ": next probe in {}", Length(wait)),
         }

@@ -11,9 +11,10 @@ impl Serialize for Snapshot {
         let seconds = |d: Option<Duration>| d.map(|d| d.as_secs_f64());
         let trip_rules: Vec<_> = self.trip_rules().collect();
 
-        let mut map = serializer.serialize_struct("Snapshot", 18)?;
+        let mut map = serializer.serialize_struct("Snapshot", 21)?;
         map.serialize_field("state", &self.state())?;
         map.serialize_field("forced", &self.is_forced())?;
+        map.serialize_field("forced_for_seconds", &seconds(self.forced_for()))?;
         map.serialize_field("admitted_share", &self.admitted_share())?;
         map.serialize_field("enforcement", &self.enforcement())?;
         map.serialize_field("age_seconds", &self.age().as_secs_f64())?;
@@ -27,6 +28,8 @@ impl Serialize for Snapshot {
         map.serialize_field("trip_rules", &trip_rules)?;
         map.serialize_field("attempt", &self.attempt())?;
         map.serialize_field("retry_after_seconds", &seconds(self.retry_after()))?;
+        map.serialize_field("calls_in_flight", &self.calls_in_flight())?;
+        map.serialize_field("hung_calls", &self.hung_calls())?;
         map.serialize_field("probes_in_flight", &self.probes_in_flight())?;
         map.serialize_field("probes_to_close", &self.probes_to_close())?;
         map.serialize_field("next_probe_timeout_seconds", &seconds(self.next_probe_timeout()))?;

@@ -66,12 +66,13 @@ pub enum TripRule {
 impl TripRule {
     /// Returns the rules that are on, the nearest to tripping first.
     pub(super) fn nearest_first(view: &View) -> [Option<Self>; 4] {
-        let View { tally, rules, .. } = view;
+        let View { judged: tally, rules, .. } = view;
         let (calls, minimum_calls) = (tally.counts.calls, rules.minimum_calls);
         let mut all = [
-            rules
-                .consecutive_failures
-                .map(|limit| Self::ConsecutiveFailures { failures: tally.streak, limit }),
+            rules.consecutive_failures.map(|limit| {
+                let failures = tally.streak + tally.hung;
+                Self::ConsecutiveFailures { failures, limit }
+            }),
             rules.failure_count.map(|limit| {
                 let failures = tally.counts.failures;
                 Self::FailureCount { failures, limit }

@@ -1,6 +1,7 @@
 //! What `POST` does, and what is told about it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tower_breaker::{EventKind, OperatorAction, State};
 
@@ -46,6 +47,56 @@ async fn each_action_does_what_its_method_does_and_returns_the_circuit_after_it(
     }
     assert_eq!(breaker.snapshot().enforcement(), 0.25);
     assert_eq!(noted.lock().unwrap().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_is_forced_for_a_time_that_is_written_as_in_a_file_of_settings() {
+    let (breaker, admin, noted) = operated().await;
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    for (action, body, state, time) in [
+        ("force_open", r#"{"for":"10m","reason":"maintenance"}"#, State::Open, minutes(10)),
+        ("force_open", r#"{"for":"1h 30m"}"#, State::Open, minutes(90)),
+        ("force_closed", r#"{"for":"5m"}"#, State::Closed, minutes(5)),
+    ] {
+        let (status, circuit) = post(&admin, &format!("/api/circuits/1/{action}"), body).await;
+        assert_eq!(status, StatusCode::OK, "{action}: {circuit}");
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state(), snapshot.forced_for()), (state, Some(time)), "{body}");
+        assert_eq!(circuit["snapshot"]["forced_for_seconds"], time.as_secs_f64());
+    }
+    tokio::time::advance(minutes(5)).await;
+    let circuit = json(&admin, "/api/circuits/1").await;
+    assert_eq!(circuit["snapshot"]["forced"], false);
+    let expected = [
+        "payments: force_open_for(600s), by nobody (maintenance)",
+        "payments: force_open_for(5400s), by nobody",
+        "payments: force_closed_for(300s), by nobody",
+    ];
+    assert_eq!(*noted.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_time_that_is_wrong_is_named_and_what_would_be_right() {
+    let (breaker, admin, _) = operated().await;
+    for (body, error) in [
+        (r#"{"for":"0s"}"#, "invalid `for`: 0ns (allowed: a duration longer than zero)"),
+        (
+            r#"{"for":"soon"}"#,
+            "expected a duration with its unit, such as \"30s\" or \"1m 30s\", for `for`",
+        ),
+        (r#"{"for":600}"#, "expected a duration with its unit"),
+        (r#"{"for":"-5m"}"#, "expected a duration with its unit"),
+        (r#"{"for":null}"#, "expected a duration with its unit"),
+        (r#"{"fro":"10m"}"#, "unknown field `fro`"),
+    ] {
+        for action in ["force_open", "force_closed"] {
+            let (status, answer) = post(&admin, &format!("/api/circuits/1/{action}"), body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+            let told = answer["error"].as_str().unwrap();
+            assert!(told.contains(error), "{body}: {told}");
+        }
+    }
+    assert!(!breaker.snapshot().is_forced());
 }
 
 #[tokio::test]
@@ -94,6 +145,7 @@ async fn a_body_that_is_wrong_changes_nothing() {
         ("trip", "7"),
         ("trip", r#"{"reason":1}"#),
         ("trip", r#"{"why":""}"#),
+        ("trip", r#"{"for":"1m"}"#),
         ("trip", long.as_str()),
         ("enforcement", ""),
         ("enforcement", r#"{"share":1.5}"#),

@@ -1,5 +1,7 @@
 //! The page as it is without JavaScript.
 
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -100,6 +102,7 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     let circuits = [
         state("forced_open", CircuitBreaker::force_open),
         state("forced_closed", CircuitBreaker::force_closed),
+        state("forced_for_10_minutes", |it| it.force_open_for(Duration::from_secs(600))),
         state("in_shadow", |it| it.set_enforcement(0.0).unwrap()),
         state("quarter", |it| it.set_enforcement(0.25).unwrap()),
         state("waited", |it| it.trip()),
@@ -108,7 +111,7 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     let admin = circuits.iter().fold(AdminService::new(), AdminService::breaker);
     text(&admin, "/").await;
     circuits[0].try_acquire().unwrap_err();
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
     let page = text(&admin, "/").await;
     let row = |name: &str| {
         let from = page.split("<tr ").find(|row| row.contains(&format!(">{name}</a>")));
@@ -117,6 +120,8 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     for name in ["forced_open", "forced_closed"] {
         assert!(row(name).contains("until an operator resumes it"), "{}", row(name));
     }
+    let forced = row("forced_for_10_minutes");
+    assert!(forced.contains("resumed in 9m 50s"), "{forced}");
     assert!(row("in_shadow").contains(">shadow</span>"), "{}", row("in_shadow"));
     assert!(row("quarter").contains("25 % enforced"), "{}", row("quarter"));
     assert!(row("waited").contains("the next call is a probe"), "{}", row("waited"));
@@ -128,7 +133,7 @@ async fn a_row_says_what_would_change_the_state_of_its_circuit() {
     );
     assert!(text(&AdminService::default(), "/").await.contains("There is no circuit to show."));
     let first = text(&admin, "/?limit=1").await;
-    assert!(first.contains("The 1 that need attention most, of 6."), "{first}");
+    assert!(first.contains("The 1 that need attention most, of 7."), "{first}");
 }
 
 #[tokio::test]

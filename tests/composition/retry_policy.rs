@@ -126,6 +126,17 @@ async fn a_circuit_that_was_forced_open_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_circuit_that_was_forced_open_for_a_time_is_waited_for() {
+    let (breaker, dependency) = (breaker(), Dependency::new(Health::Well));
+    breaker.force_open_for(WAIT);
+    let start = Instant::now();
+
+    call(&mut client(&breaker, &dependency, 10 * WAIT)).await.unwrap();
+
+    assert_eq!(start.elapsed(), WAIT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_spends_no_attempts_of_the_wrapped_policy() {
     let breaker = crate::builder().consecutive_failures(100).build().unwrap();
     breaker.trip();

@@ -36,9 +36,10 @@ impl Twice {
 prop_compose! {
     /// Some of the settings, few of which are out of range.
     fn twice()(
-        (streak, failures, failure_rate, slow_rate, slow_duration, no_rules) in (
+        (streak, failures, failure_rate, slow_rate, slow_duration, no_rules, hung_after, slow_in_flight) in (
             option(count()), option(count()), option(rate()), option(rate()),
-            option(duration()), prop::option::weighted(0.1, flag()),
+            option(duration()), prop::option::weighted(0.1, flag()), option(duration()),
+            prop::option::weighted(0.2, flag()),
         ),
         (window, minimum, wait, half_open) in (
             option(window()), option(count()), option(backoff()), option(half_open()),
@@ -69,6 +70,8 @@ prop_compose! {
             .set("half_open", half_open, Builder::half_open)
             .set("probe_timeout", probe_timeout, Builder::probe_timeout)
             .set("abandoned_after", abandoned_after, Builder::abandoned_after)
+            .set("hung_after", hung_after, Builder::hung_after)
+            .set("slow_in_flight", slow_in_flight, Builder::slow_in_flight)
             .set("max_retry_after", max_retry_after, Builder::max_retry_after)
             .set("trip_on_retry_after", trip, Builder::trip_on_retry_after)
             .set("enforcement", enforcement, Builder::enforcement)

@@ -47,9 +47,11 @@ fn every_setting_has_the_name_and_the_meaning_of_a_method_of_the_builder() {
         sliding_window = { time = "1m 30s", buckets = 9 }
         minimum_calls = 50
         open_duration = { initial = "1s", max = "60s", factor = 3, jitter = 0.0 }
-        half_open = { sample = 10 }
+        half_open = { sample = 10, ramp = "30s" }
         probe_timeout = "20s"
         abandoned_after = "900ms"
+        hung_after = "2s"
+        slow_in_flight = true
         max_retry_after = "1h"
         trip_on_retry_after = true
     "#;
@@ -63,9 +65,11 @@ fn every_setting_has_the_name_and_the_meaning_of_a_method_of_the_builder() {
         .sliding_window(SlidingWindow::time(90 * SECOND).buckets(9))
         .minimum_calls(50)
         .open_duration(backoff)
-        .half_open(HalfOpen::sample(10))
+        .half_open(HalfOpen::sample(10).ramp(30 * SECOND))
         .probe_timeout(20 * SECOND)
         .abandoned_after(900 * MS)
+        .hung_after(2 * SECOND)
+        .slow_in_flight(true)
         .max_retry_after(3600 * SECOND)
         .trip_on_retry_after(true);
     assert_same(&toml::from_str(file).unwrap(), &same);

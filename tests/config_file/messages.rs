@@ -224,12 +224,12 @@ TOML parse error at line 2, column 1
 unknown field `failure_treshold`, expected one of `consecutive_failures`, \
 `failure_count_threshold`, `failure_rate_threshold`, `slow_call_rate_threshold`, \
 `slow_call_duration_threshold`, `no_trip_rules`, `sliding_window`, `minimum_calls`, `open_duration`, `half_open`, `probe_timeout`, \
-`abandoned_after`, `max_retry_after`, `trip_on_retry_after`, `enforcement`
+`abandoned_after`, `hung_after`, `slow_in_flight`, `max_retry_after`, `trip_on_retry_after`, `enforcement`
 ";
     assert_eq!(toml::<Circuits>(file), message);
     assert_eq!(
         yaml::<Config>("half_open:\n  samples: 3"),
-        "half_open: unknown field `samples`, expected `consecutive_successes` or `sample` \
+        "half_open: unknown field `samples`, expected one of `consecutive_successes`, `sample`, `ramp` \
          at line 2 column 3"
     );
 }

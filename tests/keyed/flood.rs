@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Request;
+use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::keyed::{CircuitBreakerRegistry, KeyedLayer};
 use tower_breaker::{Classifier, EventKind, Permit, State};
 
-use crate::{builder, numbered};
+use crate::{HOUR, builder, numbered};
 
 const CAPACITY: u32 = 1024;
 
@@ -120,6 +121,17 @@ fn a_circuit_that_an_operator_holds_is_not_evicted() {
     circuits.get(&1).unwrap().force_open();
     flood(&circuits);
     assert_eq!(circuits.get(&1).unwrap().state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_an_operator_holds_closed_for_a_time_is_evicted_once_that_is_over() {
+    let circuits = numbered(1);
+    circuits.get_or_create(&1).force_closed_for(HOUR);
+    flood(&circuits);
+    assert!(circuits.get(&1).is_some());
+    advance(HOUR).await;
+    flood(&circuits);
+    assert!(circuits.get(&1).is_none());
 }
 
 #[test]

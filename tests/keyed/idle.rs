@@ -139,6 +139,17 @@ async fn circuits_in_use_and_circuits_that_an_operator_holds_stay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_circuit_that_an_operator_holds_for_a_time_stays_until_that_is_over() {
+    let circuits = circuits();
+    circuits.get_or_create(&1).force_open_for(HOUR);
+    circuits.get_or_create(&2).force_closed_for(HOUR);
+    pass(&circuits, HOUR - SECOND).await;
+    assert_eq!(circuits.len(), 2);
+    pass(&circuits, IDLE * 2).await;
+    assert!(circuits.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_with_a_probe_in_flight_stays() {
     let template = crate::template().open_duration(IDLE);
     let template = template.half_open(HalfOpen::consecutive_successes(1)).probe_timeout(HOUR * 2);

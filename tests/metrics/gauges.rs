@@ -172,6 +172,32 @@ async fn forced_circuits_are_counted_by_the_state_that_they_are_held_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_forced_for_a_time_is_counted_until_that_is_over_although_nobody_calls() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().build().unwrap();
+    let forced = || {
+        tower_breaker::metrics::refresh();
+        let scrape = exporter.scrape();
+        ["open", "closed"]
+            .map(|state| scrape.value("circuit_breaker_forced", &of_test(&[("state", state)])))
+    };
+    breaker.force_open_for(SECOND * 10);
+    assert_eq!(forced(), [1.0, 0.0]);
+    assert!(is_from_now(&exporter, "next_probe_timestamp_seconds", SECOND * 10));
+    advance(SECOND * 60).await;
+    assert_eq!(forced(), [0.0, 0.0]);
+    let scrape = exporter.scrape();
+    let seconds =
+        |state| scrape.value("circuit_breaker_state_seconds_total", &of_test(&[("state", state)]));
+    assert_eq!([seconds("open"), seconds("half_open")], [10.0, 50.0]);
+
+    breaker.force_closed_for(SECOND * 10);
+    assert_eq!(forced(), [0.0, 1.0]);
+    advance(SECOND * 10).await;
+    assert_eq!(forced(), [0.0, 0.0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_soon_after_its_probes_closed_it_is_a_reopening() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();

@@ -71,6 +71,7 @@ impl Both {
         match op {
             Op::Acquire => self.acquire()?,
             Op::End(which, ending) => ended = self.end(which, ending),
+            Op::Answered(which) => self.answered(which),
             Op::Call(ending) => {
                 let before = self.admitted;
                 self.acquire()?;
@@ -88,13 +89,19 @@ impl Both {
                 self.real.reset();
                 self.model.reset();
             }
-            Op::ForceOpen => {
-                self.real.force_open();
-                self.model.force_open();
+            Op::ForceOpen(duration) => {
+                match duration {
+                    Some(duration) => self.real.force_open_for(duration),
+                    None => self.real.force_open(),
+                }
+                self.model.force_open(duration);
             }
-            Op::ForceClosed => {
-                self.real.force_closed();
-                self.model.force_closed();
+            Op::ForceClosed(duration) => {
+                match duration {
+                    Some(duration) => self.real.force_closed_for(duration),
+                    None => self.real.force_closed(),
+                }
+                self.model.force_closed(duration);
             }
             Op::Resume => {
                 self.real.resume();
@@ -150,16 +157,30 @@ impl Both {
     }
 
     fn end(&mut self, which: Which, ending: Ending) -> Option<(usize, Ending)> {
-        let newest = self.in_flight.len().checked_sub(1)?;
-        let Flight { number, permit, ticket } = self.in_flight.remove(match which {
-            Which::Newest => newest,
-            Which::Oldest => 0,
-            Which::Any(index) => index % (newest + 1),
-        });
+        let index = self.index(which)?;
+        let Flight { number, permit, ticket } = self.in_flight.remove(index);
         self.story.add(Event::Ended(number, ending));
         settle(permit, ending);
         self.model.settle(ticket?, ending);
         Some((number, ending))
+    }
+
+    fn index(&self, which: Which) -> Option<usize> {
+        let newest = self.in_flight.len().checked_sub(1)?;
+        Some(match which {
+            Which::Newest => newest,
+            Which::Oldest => 0,
+            Which::Any(index) => index % (newest + 1),
+        })
+    }
+
+    fn answered(&mut self, which: Which) {
+        let Some(index) = self.index(which) else { return };
+        let Flight { permit, ticket, .. } = &mut self.in_flight[index];
+        permit.answered();
+        if let Some(ticket) = ticket {
+            self.model.answered(*ticket);
+        }
     }
 
     fn end_orphan(&mut self, ending: Ending) {
@@ -175,7 +196,7 @@ impl Both {
         self.model.advance(by);
     }
 
-    fn length(&self, span: Span) -> Nanos {
+    fn length(&mut self, span: Span) -> Nanos {
         match span {
             Span::Nothing => 0,
             Span::Millis(millis) => Nanos::from(millis) * 1_000_000,
@@ -188,14 +209,17 @@ impl Both {
         }
     }
 
-    fn until(&self, mark: Mark) -> Nanos {
+    fn until(&mut self, mark: Mark) -> Nanos {
         let now = self.model.now();
         let (step, _) = grid(&self.settings);
         let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos());
         match mark {
             Mark::RetryAfter => self.model.look().retry_after.unwrap_or(0),
             Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
+            Mark::ForceEnd => self.model.look().forced_for.unwrap_or(0),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
+            Mark::HungAfter => nanos(self.settings.hung_after),
+            Mark::Hung => nanos(self.settings.hung_after).div_ceil(4) * 5,
             Mark::AbandonedAfter => nanos(self.settings.abandoned_after),
             Mark::RampStep => (self.settings.ramp() / 10).max(1),
             Mark::Ramp => self.settings.ramp(),
@@ -206,7 +230,7 @@ impl Both {
         }
     }
 
-    pub(crate) fn compare(&self) -> Checked {
+    pub(crate) fn compare(&mut self) -> Checked {
         let expected = self.model.look();
         let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
         let seen = seen(&self.real);
@@ -264,11 +288,17 @@ fn seen(circuit: &CircuitBreaker) -> Look {
             failures: number(snapshot.failures()),
             slow_calls: number(snapshot.slow_calls()),
             consecutive_failures: number(snapshot.consecutive_failures()),
+            hung: 0,
         },
         failure_rate: snapshot.failure_rate(),
         slow_call_rate: snapshot.slow_call_rate(),
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
+        is_forced: snapshot.is_forced(),
+        forced_for: snapshot.forced_for().map(|d| d.as_nanos()),
         admitted_share: snapshot.admitted_share(),
+        in_flight: snapshot
+            .calls_in_flight()
+            .map(|n| (number(n), snapshot.hung_calls().map(number))),
         enforcement: snapshot.enforcement(),
     }
 }

@@ -49,6 +49,7 @@ fn story() -> impl Strategy<Value = Vec<Op>> {
         6 => recovery().boxed(),
         2 => lost_probes().boxed(),
         3 => ramp().boxed(),
+        4 => hung().boxed(),
         2 => operator().prop_map(|op| vec![op]).boxed(),
         1 => intervention().boxed(),
     ]
@@ -61,6 +62,7 @@ fn step() -> impl Strategy<Value = Op> {
         3 => ending().prop_map(Op::Call),
         4 => span().prop_map(Op::Advance),
         1 => ending().prop_map(Op::EndOrphan),
+        1 => which().prop_map(Op::Answered),
     ]
 }
 
@@ -123,6 +125,26 @@ fn lost_probes() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// Calls hang, or nearly, while others come and end.
+fn hung() -> impl Strategy<Value = Vec<Op>> {
+    let mark = prop_oneof![
+        Just(Mark::HungAfter),
+        Just(Mark::Hung),
+        Just(Mark::SlowDuration),
+        Just(Mark::Bucket)
+    ];
+    let pass = (mark, edge()).prop_map(|(mark, edge)| Op::Advance(Span::Until(mark, edge))).boxed();
+    let step = prop_oneof![
+        4 => ending().prop_map(Op::Call),
+        3 => Just(Op::Acquire),
+        2 => end(),
+        1 => which().prop_map(Op::Answered),
+        4 => pass.clone(),
+    ];
+    (1..=6_usize, pass, prop::collection::vec(step, 0..=12))
+        .prop_map(|(calls, pass, steps)| [vec![Op::Acquire; calls], vec![pass], steps].concat())
+}
+
 /// The circuit opens and its probes succeed. If it has a ramp, calls come during it.
 fn ramp() -> impl Strategy<Value = Vec<Op>> {
     let mark = prop_oneof![4 => Just(Mark::RampStep), 1 => Just(Mark::Ramp)];
@@ -146,23 +168,30 @@ fn operator_or_end() -> impl Strategy<Value = Op> {
     prop_oneof![4 => end(), 1 => operator()]
 }
 
-/// An operator forces a state, and resumes some steps later.
+/// An operator forces a state, and resumes some steps later unless the time is over by then.
 fn intervention() -> impl Strategy<Value = Vec<Op>> {
-    let force = prop_oneof![Just(Op::ForceOpen), Just(Op::ForceClosed)];
-    (force, prop::collection::vec(step(), 0..=6)).prop_map(|(force, steps)| {
+    let end = prop_oneof![
+        1 => Just(Op::Resume),
+        1 => edge().prop_map(|edge| Op::Advance(Span::Until(Mark::ForceEnd, edge))),
+    ];
+    (force(), prop::collection::vec(step(), 0..=6), end).prop_map(|(force, steps, end)| {
         let mut ops = vec![force];
         ops.extend(steps);
-        ops.push(Op::Resume);
+        ops.push(end);
         ops
     })
+}
+
+fn force() -> impl Strategy<Value = Op> {
+    let time = || option::of(prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]);
+    prop_oneof![time().prop_map(Op::ForceOpen), time().prop_map(Op::ForceClosed)]
 }
 
 fn operator() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => Just(Op::Trip),
         3 => Just(Op::Reset),
-        1 => Just(Op::ForceOpen),
-        1 => Just(Op::ForceClosed),
+        2 => force(),
         4 => Just(Op::Resume),
         3 => (0..3_usize).prop_map(Op::Reconfigure),
         1 => (0..=64_u32).prop_map(Op::SetEnforcement),
@@ -210,8 +239,11 @@ fn mark() -> impl Strategy<Value = Mark> {
     prop_oneof![
         4 => Just(Mark::RetryAfter),
         2 => Just(Mark::ProbeDeadline),
+        1 => Just(Mark::ForceEnd),
         1 => Just(Mark::SlowDuration),
         1 => Just(Mark::AbandonedAfter),
+        1 => Just(Mark::HungAfter),
+        1 => Just(Mark::Hung),
         1 => Just(Mark::Forgetting),
         1 => Just(Mark::RampStep),
         1 => Just(Mark::Ramp),
@@ -242,7 +274,7 @@ fn settings() -> BoxedStrategy<Settings> {
         option::weighted(0.4, small_number()),
         option::weighted(0.2, small_number()),
         option::of(rate()),
-        slow_calls(),
+        (slow_calls(), any::<bool>(), option::weighted(0.4, short())),
         prop::bool::weighted(0.3),
     );
     let judging = (option::weighted(0.8, window()), option::weighted(0.85, small_number()));
@@ -258,7 +290,7 @@ fn settings() -> BoxedStrategy<Settings> {
     (rules, judging, recovery, retry_after)
         .prop_map(|(rules, judging, recovery, retry_after)| {
             let (consecutive_failures, failure_count, failure_rate, slow, no_trip_rules) = rules;
-            let (slow_duration, slow_rate) = slow;
+            let ((slow_duration, slow_rate), slow_in_flight, hung_after) = slow;
             let (window, minimum_calls) = judging;
             let (
                 wait,
@@ -275,6 +307,8 @@ fn settings() -> BoxedStrategy<Settings> {
                 failure_rate,
                 slow_duration,
                 slow_rate,
+                slow_in_flight,
+                hung_after,
                 no_trip_rules,
                 window,
                 minimum_calls,

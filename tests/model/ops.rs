@@ -1,5 +1,7 @@
 //! The steps of a run.
 
+use std::time::Duration;
+
 use crate::reference::Ending;
 
 #[derive(Debug, Clone, Copy)]
@@ -8,13 +10,16 @@ pub(crate) enum Op {
     Acquire,
     /// Ends a call that is in flight, if there is one.
     End(Which, Ending),
+    /// A call that is in flight begins to be answered, if there is one.
+    Answered(Which),
     /// Asks for admission and ends the call at once, if it is admitted.
     Call(Ending),
     Advance(Span),
     Trip,
     Reset,
-    ForceOpen,
-    ForceClosed,
+    /// Forces the circuit open, for some time or until it is resumed.
+    ForceOpen(Option<Duration>),
+    ForceClosed(Option<Duration>),
     Resume,
     /// Sets the share of rejections that are enforced, in 64ths.
     SetEnforcement(u32),
@@ -47,7 +52,12 @@ pub(crate) enum Mark {
     RetryAfter,
     /// The oldest probe times out.
     ProbeDeadline,
+    /// An operator lets go of the circuit.
+    ForceEnd,
     SlowDuration,
+    HungAfter,
+    /// The time in which a call hangs, whatever the quarter in which it began.
+    Hung,
     AbandonedAfter,
     /// The share of a ramp has grown by a tenth.
     RampStep,

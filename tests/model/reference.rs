@@ -23,6 +23,13 @@ pub(crate) struct Model {
     /// Since the circuit was last closed: when an operator began or ceased to hold it closed. Time counts from the
     /// first of these, and then not until the next, and so on.
     closed_times: Vec<Nanos>,
+    /// The calls of the present closed period that have not ended, where that matters.
+    open: Vec<OpenCall>,
+    /// When calls in flight began to be watched last.
+    watched_since: Option<Nanos>,
+    /// How many results have been recorded.
+    recorded: usize,
+    last_success: Option<Nanos>,
     /// When the grid of a time window begins.
     grid_start: Nanos,
     /// How much of a rejection has not been enforced so far, in 64ths.
@@ -38,11 +45,12 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 enum Phase {
-    /// All calls of the period, and the first of them that the window may hold.
+    /// All calls of the period, the first of them that the window may hold, and until when an operator holds the
+    /// circuit closed, if one does.
     Closed {
         calls: Vec<Call>,
         first: usize,
-        forced: bool,
+        forced: Option<Nanos>,
         /// Until the first call after it, the circuit is half-open to others.
         ramp: Option<Ramp>,
     },
@@ -58,10 +66,91 @@ enum Phase {
         reported: Vec<Call>,
     },
     ForcedOpen {
+        until: Nanos,
         shown: Counts,
     },
 }
 
+/// A call in flight. Where it is found to be slow or to hang, how many results had been recorded before, and whether
+/// the window has begun anew since.
+#[derive(Debug, Clone, Copy)]
+struct OpenCall {
+    number: usize,
+    began: Nanos,
+    slow: Option<Found>,
+    hung: Option<Found>,
+    /// It has ceased to count, and the settings have changed since.
+    is_spent: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    recorded: usize,
+    is_in_window: bool,
+}
+
+/// When the calls in flight count: the length of a step, for calls that hang the number of steps in a quarter of the
+/// time and in all of it, and the number of steps that make a call slow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ages {
+    step: Nanos,
+    hung: Option<(Nanos, Nanos)>,
+    slow: Option<Nanos>,
+}
+
+impl Ages {
+    fn of(settings: &Settings) -> Option<Self> {
+        let nanos = |d: Duration| d.as_nanos().min(u64::MAX.into());
+        let hung = settings.hung_after.map(nanos);
+        let slow = settings.slow_duration.filter(|_| settings.slow_in_flight).map(nanos);
+        let quarter = hung.map(|d| d.div_ceil(4));
+        let step = match (quarter, slow) {
+            (None, None) => return None,
+            (Some(quarter), None) => quarter,
+            (None, Some(slow)) => slow.div_ceil(4),
+            (Some(quarter), Some(slow)) => {
+                let shorter = hung?.min(slow);
+                let divides = |step: &Nanos| {
+                    let is_in_time = (slow.div_ceil(*step) + 1) * step <= slow + slow.div_ceil(4);
+                    quarter % step == 0 && is_in_time
+                };
+                let dividing = (4..=12).map(|parts| shorter.div_ceil(parts)).find(divides);
+                dividing.unwrap_or(shorter.div_ceil(8))
+            }
+        };
+        let hung = hung.zip(quarter).map(|(all, quarter)| {
+            if slow.is_none() {
+                (1, 4)
+            } else if quarter % step == 0 {
+                (quarter / step, all.div_ceil(step))
+            } else {
+                (1, all.div_ceil(step))
+            }
+        });
+        Some(Self { step, hung, slow: slow.map(|d| d.div_ceil(step)) })
+    }
+
+    /// Returns when a call hangs, counted from the beginning of the grid as its own beginning is.
+    fn hung_at(self, began: Nanos) -> Option<Nanos> {
+        let (quarter, all) = self.hung?;
+        Some(((began / self.step / quarter + 1) * quarter + all) * self.step)
+    }
+
+    fn end_of_quarter(self, at: Nanos) -> Nanos {
+        let quarter = self.hung.map_or(1, |(quarter, _)| quarter) * self.step;
+        (at / quarter + 1) * quarter
+    }
+
+    fn slow_at(self, began: Nanos) -> Option<Nanos> {
+        self.slow.map(|steps| (began / self.step + 1 + steps) * self.step)
+    }
+}
+
+/// When a force ends that only an operator ends.
+const NEVER: Nanos = Nanos::MAX;
+
+/// A force that would end later than this never ends: 73 years.
+const LATEST_END: Nanos = 73 * 365 * 24 * 3600 * 1_000_000_000;
 /// The growing share of calls that are admitted while the circuit recovers.
 #[derive(Debug, Clone)]
 struct Ramp {
@@ -152,6 +241,8 @@ pub(crate) struct Counts {
     pub(crate) failures: usize,
     pub(crate) slow_calls: usize,
     pub(crate) consecutive_failures: usize,
+    /// The calls in flight that have hung since the last success.
+    pub(crate) hung: usize,
 }
 
 /// What a user can see of a circuit.
@@ -162,7 +253,10 @@ pub(crate) struct Look {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) retry_after: Option<Nanos>,
+    pub(crate) is_forced: bool,
+    pub(crate) forced_for: Option<Nanos>,
     pub(crate) admitted_share: f64,
+    pub(crate) in_flight: Option<(usize, Option<usize>)>,
     pub(crate) enforcement: f64,
 }
 
@@ -187,7 +281,8 @@ pub(crate) struct Refusal {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp: None };
+        let phase = Phase::Closed { calls: Vec::new(), first: 0, forced: None, ramp: None };
+        let watched_since = Ages::of(&settings).map(|_| 0);
         Self {
             settings,
             now: 0,
@@ -196,6 +291,10 @@ impl Model {
             admitted: 0,
             opened: 0,
             closed_times: vec![0],
+            open: Vec::new(),
+            watched_since,
+            recorded: 0,
+            last_success: None,
             grid_start: 0,
             credit: 0,
             asked_until: 0,
@@ -205,11 +304,15 @@ impl Model {
         }
     }
 
-    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out.
+    /// Lets time pass. This is the only method that does, so it also finds probes that have timed out, and
+    /// operators who no longer hold the circuit.
     pub(crate) fn advance(&mut self, by: Nanos) {
         self.now += by;
         while let Some(deadline) = self.first_deadline().filter(|deadline| *deadline <= self.now) {
             self.time_out(deadline);
+        }
+        if let Some(end) = self.forced_until().filter(|end| *end <= self.now) {
+            self.resume_at(end);
         }
     }
 
@@ -229,9 +332,13 @@ impl Model {
     }
 
     pub(crate) fn try_acquire(&mut self) -> Answer {
+        self.find_overdue();
+        if let Some(cause) = self.overdue_cause() {
+            self.open(self.now, self.judged(), cause);
+        }
         if let Phase::Open { since, wait, .. } = self.phase {
             if self.now >= since + wait {
-                self.half_open(Cause::WaitOver);
+                self.half_open(self.now, Cause::WaitOver);
             }
         }
         if let Phase::Closed { ramp: Some(ramp), .. } = &self.phase {
@@ -245,10 +352,18 @@ impl Model {
             return self.turn_away(refusal);
         }
         self.admitted += 1;
+        let is_watched = matches!(self.phase, Phase::Closed { .. });
+        let ages = Ages::of(&self.settings).filter(|_| is_watched);
+        // Where calls began to be watched at this moment, this one begins after it.
+        let began = ages.and(self.watched_since).map_or(self.now, |since| self.now.max(since));
+        if ages.is_some() {
+            let (number, is_spent) = (self.admitted, false);
+            self.open.push(OpenCall { number, began, slow: None, hung: None, is_spent });
+        }
         let ticket = Ticket {
             number: self.admitted,
             period: self.period,
-            admitted: self.now,
+            admitted: began,
             time: self.probe_time(),
             is_timed: self.settings.times_calls() || self.state() == State::HalfOpen,
             counts_abandoned: self.settings.abandoned_after.is_some(),
@@ -270,7 +385,7 @@ impl Model {
     fn end_ramp(&mut self) {
         let Phase::Closed { ramp, .. } = &mut self.phase else { return };
         *ramp = None;
-        self.begin_closed_time(self.now, false);
+        self.begin_closed_time(self.now, None);
         let (from, to, at) = (State::HalfOpen, State::Closed, self.now);
         let cause = Cause::RampCompleted;
         self.history.push(Change { from, to, cause, at, open_duration: None, attempt: None });
@@ -293,7 +408,9 @@ impl Model {
         if ending == Ending::Never {
             return;
         }
-        let elapsed = if ticket.is_timed { self.now - ticket.admitted } else { 0 };
+        let elapsed = if ticket.is_timed { self.now.saturating_sub(ticket.admitted) } else { 0 };
+        self.find_overdue();
+        self.answered(ticket);
         if !self.is_current(ticket) {
             self.settle_stale(ticket, ending, elapsed);
             return;
@@ -309,7 +426,89 @@ impl Model {
             }
             let soft = ending == Ending::SoftFailure;
             self.record(Call { completed: self.now, failed, soft, slow }, requested > 0);
+        } else if let Some(cause) = self.overdue_cause() {
+            self.open(self.now, self.judged(), cause);
         }
+    }
+
+    pub(crate) fn answered(&mut self, ticket: Ticket) {
+        self.find_overdue();
+        self.open.retain(|call| call.number != ticket.number);
+    }
+
+    fn find_overdue(&mut self) {
+        let Some((ages, since)) = Ages::of(&self.settings).zip(self.watched_since) else { return };
+        let found = Some(Found { recorded: self.recorded, is_in_window: true });
+        let is_past = |at: Option<Nanos>| at.is_some_and(|at| since + at <= self.now);
+        for call in &mut self.open {
+            if is_past(ages.slow_at(call.began - since)) {
+                call.slow = call.slow.or(found);
+            }
+            if is_past(ages.hung_at(call.began - since)) {
+                call.hung = call.hung.or(found);
+            }
+        }
+    }
+
+    /// Returns the trip rule that holds while calls in flight count, if any.
+    fn overdue_cause(&self) -> Option<Cause> {
+        let Phase::Closed { forced: None, .. } = self.phase else { return None };
+        let weighs = self.open.iter().any(|call| self.weight(call) != (0, 0, 0, 0));
+        weighs.then(|| self.trip_rule(self.judged(), false)).flatten()
+    }
+
+    /// Returns what a call in flight adds: calls, failures and slow calls to the window, and to the failure streak.
+    fn weight(&self, call: &OpenCall) -> (usize, usize, usize, usize) {
+        let Some((ages, since)) = Ages::of(&self.settings).zip(self.watched_since) else {
+            return (0, 0, 0, 0);
+        };
+        if call.is_spent {
+            return (0, 0, 0, 0);
+        }
+        let at = |at: Option<Nanos>| since + at.unwrap_or(0);
+        let is_in_window = |found: Option<Found>, at: Nanos| {
+            let Some(Found { recorded, is_in_window: true }) = found else { return false };
+            match self.settings.window_in_use() {
+                None => false,
+                Some(Window::Count(n)) => self.recorded - recorded < n as usize,
+                Some(Window::Time { .. }) => at >= self.grid_start && self.is_recent(at),
+            }
+        };
+        let hung_at = at(ages.hung_at(call.began - since));
+        let is_hung = is_in_window(call.hung, hung_at);
+        let is_slow =
+            call.hung.is_none() && is_in_window(call.slow, at(ages.slow_at(call.began - since)));
+        let continues_streak = call.hung.is_some()
+            && self.settings.streak_threshold().is_some()
+            && self.last_success.is_none_or(|success| {
+                since + ages.end_of_quarter(success.saturating_sub(since)) < hung_at
+            });
+        (
+            usize::from(is_hung || is_slow),
+            usize::from(is_hung),
+            usize::from(is_slow || is_hung && call.slow.is_some()),
+            usize::from(continues_streak),
+        )
+    }
+
+    /// Returns what the rules judge: what was recorded, and the calls in flight that count.
+    fn judged(&self) -> Counts {
+        let mut counts = self.counts();
+        if let Phase::Closed { .. } = self.phase {
+            for (calls, failures, slow, hung) in self.open.iter().map(|call| self.weight(call)) {
+                counts.calls += calls;
+                counts.failures += failures;
+                counts.slow_calls += slow;
+                counts.hung += hung;
+            }
+        }
+        counts
+    }
+
+    fn in_flight(&self) -> Option<(usize, Option<usize>)> {
+        Ages::of(&self.settings)?;
+        let hung = self.open.iter().filter(|call| call.hung.is_some()).count();
+        Some((self.open.len(), self.settings.hung_after.map(|_| hung)))
     }
 
     fn is_current(&self, ticket: Ticket) -> bool {
@@ -335,7 +534,7 @@ impl Model {
 
     pub(crate) fn trip(&mut self) {
         match self.phase {
-            Phase::Closed { forced: false, .. } | Phase::HalfOpen { .. } => {
+            Phase::Closed { forced: None, .. } | Phase::HalfOpen { .. } => {
                 self.open(self.now, self.counts(), Cause::Trip);
             }
             Phase::Open { since, wait, .. } if self.now >= since + wait => {
@@ -347,42 +546,57 @@ impl Model {
 
     pub(crate) fn reset(&mut self) {
         match self.phase {
-            Phase::ForcedOpen { .. } => {
+            Phase::ForcedOpen { until, .. } => {
                 self.opened = 0;
                 self.late_success = 0;
-                self.phase = Phase::ForcedOpen { shown: Counts::default() };
+                self.phase = Phase::ForcedOpen { until, shown: Counts::default() };
             }
             Phase::Closed { forced, .. } => self.close(self.now, forced, Cause::Reset),
-            _ => self.close(self.now, false, Cause::Reset),
+            _ => self.close(self.now, None, Cause::Reset),
         }
     }
 
-    pub(crate) fn force_open(&mut self) {
-        if !matches!(self.phase, Phase::ForcedOpen { .. }) {
+    pub(crate) fn force_open(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
+        if let Phase::ForcedOpen { until, .. } = &mut self.phase {
+            *until = end;
+        } else {
             let shown = self.counts();
             self.forget(self.now);
-            self.enter(Phase::ForcedOpen { shown }, self.now, Cause::ForceOpen, None);
+            self.enter(Phase::ForcedOpen { until: end, shown }, self.now, Cause::ForceOpen, None);
         }
+        self.advance(0);
     }
 
-    pub(crate) fn force_closed(&mut self) {
+    pub(crate) fn force_closed(&mut self, duration: Option<Duration>) {
+        let end = self.force_end(duration);
         match &mut self.phase {
-            Phase::Closed { forced: true, .. } => {}
             Phase::Closed { forced, ramp: None, .. } => {
-                *forced = true;
-                self.closed_times.push(self.now);
+                if forced.replace(end).is_none() {
+                    self.closed_times.push(self.now);
+                }
             }
-            _ => self.close(self.now, true, Cause::ForceClosed),
+            _ => self.close(self.now, Some(end), Cause::ForceClosed),
         }
+        self.advance(0);
+    }
+
+    fn force_end(&self, duration: Option<Duration>) -> Nanos {
+        let end = duration.map_or(NEVER, |duration| self.now + duration.as_nanos());
+        if end > LATEST_END { NEVER } else { end }
     }
 
     pub(crate) fn resume(&mut self) {
+        self.resume_at(self.now);
+    }
+
+    fn resume_at(&mut self, at: Nanos) {
         match &mut self.phase {
-            Phase::Closed { forced: forced @ true, .. } => {
-                *forced = false;
-                self.closed_times.push(self.now);
+            Phase::Closed { forced: forced @ Some(_), .. } => {
+                *forced = None;
+                self.closed_times.push(at);
             }
-            Phase::ForcedOpen { .. } => self.half_open(Cause::Resume),
+            Phase::ForcedOpen { .. } => self.half_open(at, Cause::Resume),
             _ => {}
         }
     }
@@ -393,11 +607,15 @@ impl Model {
 
     pub(crate) fn reconfigure(&mut self, settings: &Settings) -> Reconfigured {
         let enforcement = settings.enforcement.or(self.settings.enforcement);
-        let before =
-            std::mem::replace(&mut self.settings, Settings { enforcement, ..settings.clone() });
-        if self.settings.effective() == before.effective() {
+        let settings = Settings { enforcement, ..settings.clone() };
+        if self.settings.effective() == settings.effective() {
+            self.settings = settings;
             return Reconfigured::Unchanged;
         }
+        self.find_overdue();
+        self.forget_spent();
+        let before = std::mem::replace(&mut self.settings, settings);
+        self.watch(&before);
         let backoff = self.backoff(self.opened.saturating_sub(1));
         if let Phase::Open { wait, asked, .. } = &mut self.phase {
             *wait = backoff.max(*asked).min(*wait);
@@ -422,7 +640,38 @@ impl Model {
                     *first = all;
                 }
                 self.grid_start = self.now;
+                for call in &mut self.open {
+                    for found in call.slow.iter_mut().chain(&mut call.hung) {
+                        found.is_in_window = false;
+                    }
+                }
                 Reconfigured::WindowRestarted
+            }
+        }
+    }
+
+    /// Calls that do not count by these settings are not to count by others.
+    fn forget_spent(&mut self) {
+        let Some(Ages { hung, slow, .. }) = Ages::of(&self.settings) else { return };
+        let is_spent = |call: &OpenCall| {
+            let is_due =
+                (hung.is_none() || call.hung.is_some()) && (slow.is_none() || call.slow.is_some());
+            is_due && self.weight(call) == (0, 0, 0, 0)
+        };
+        let spent: Vec<bool> = self.open.iter().map(is_spent).collect();
+        for (call, is_spent) in self.open.iter_mut().zip(spent) {
+            call.is_spent |= is_spent;
+        }
+    }
+
+    /// If calls in flight are to count at other times, those that have begun are watched no longer.
+    fn watch(&mut self, before: &Settings) {
+        let ages = Ages::of(&self.settings);
+        if ages != Ages::of(before) {
+            self.open.clear();
+            if ages.is_some() {
+                let since = self.watched_since.map_or(self.now, |since| self.now.max(since) + 1);
+                self.watched_since = Some(since);
             }
         }
     }
@@ -449,7 +698,13 @@ impl Model {
         let rule = self.settings.half_open();
         let slow_fails = self.settings.slow_rate.is_some();
         match (&mut self.phase, rule) {
-            (Phase::Closed { calls, .. }, _) => calls.push(call),
+            (Phase::Closed { calls, .. }, _) => {
+                calls.push(call);
+                self.recorded += 1;
+                if !call.failed {
+                    self.last_success = Some(self.now);
+                }
+            }
             (Phase::HalfOpen { reported, .. }, Probes::Sample(_)) => reported.push(call),
             (Phase::HalfOpen { reported, .. }, Probes::ConsecutiveSuccesses(_)) => {
                 let too_slow = slow_fails && call.slow;
@@ -464,10 +719,10 @@ impl Model {
     }
 
     fn judge(&mut self, call: Call, at: Nanos, asked_to_wait: bool) {
-        let counts = self.counts();
+        let counts = self.judged();
         let trips_on_request = self.settings.trip_on_retry_after && asked_to_wait;
         let cause = match (&self.phase, self.settings.half_open()) {
-            (Phase::Closed { forced: false, .. }, _) => self.trip_rule(counts, trips_on_request),
+            (Phase::Closed { forced: None, .. }, _) => self.trip_rule(counts, trips_on_request),
             (Phase::HalfOpen { .. }, Probes::ConsecutiveSuccesses(_)) if call.failed => {
                 Some(Cause::ProbeFailed)
             }
@@ -509,19 +764,21 @@ impl Model {
         self.phase = phase;
         self.period += 1;
         self.asked_until = 0;
+        self.open.clear();
+        self.last_success = None;
     }
 
     /// The probes have succeeded.
     fn recover(&mut self, at: Nanos) {
         let over = self.settings.ramp();
         if over == 0 {
-            return self.close(at, false, Cause::ProbesSucceeded);
+            return self.close(at, None, Cause::ProbesSucceeded);
         }
         let ramp = Some(Ramp { began: at, over, asked: Vec::new(), admitted: 0 });
-        self.begin(Phase::Closed { calls: Vec::new(), first: 0, forced: false, ramp });
+        self.begin(Phase::Closed { calls: Vec::new(), first: 0, forced: None, ramp });
     }
 
-    fn close(&mut self, at: Nanos, forced: bool, cause: Cause) {
+    fn close(&mut self, at: Nanos, forced: Option<Nanos>, cause: Cause) {
         if cause == Cause::Reset {
             self.opened = 0;
         }
@@ -530,12 +787,12 @@ impl Model {
         self.enter(phase, at, cause, None);
     }
 
-    fn begin_closed_time(&mut self, at: Nanos, forced: bool) {
+    fn begin_closed_time(&mut self, at: Nanos, forced: Option<Nanos>) {
         if self.settings.forget_after() == 0 {
             self.opened = 0;
         }
         // Nothing is counted between two equal times.
-        self.closed_times = vec![at; if forced { 2 } else { 1 }];
+        self.closed_times = vec![at; if forced.is_some() { 2 } else { 1 }];
         self.late_success = 0;
     }
 
@@ -563,9 +820,9 @@ impl Model {
         };
     }
 
-    fn half_open(&mut self, cause: Cause) {
+    fn half_open(&mut self, at: Nanos, cause: Cause) {
         let phase = Phase::HalfOpen { in_flight: Vec::new(), reported: Vec::new() };
-        self.enter(phase, self.now, cause, None);
+        self.enter(phase, at, cause, None);
     }
 }
 
@@ -580,15 +837,19 @@ impl Model {
         self.now
     }
 
-    pub(crate) fn look(&self) -> Look {
-        let counts = self.counts();
+    pub(crate) fn look(&mut self) -> Look {
+        self.find_overdue();
+        let (counts, judged) = (self.counts(), self.judged());
         Look {
             state: self.state(),
-            counts,
-            failure_rate: self.rate(counts.failures, counts.calls),
-            slow_call_rate: self.rate(counts.slow_calls, counts.calls),
+            counts: Counts { hung: 0, ..counts },
+            failure_rate: self.rate(judged.failures, judged.calls),
+            slow_call_rate: self.rate(judged.slow_calls, judged.calls),
             retry_after: self.retry_after(),
+            is_forced: self.forced_until().is_some(),
+            forced_for: self.forced_until().filter(|end| *end != NEVER).map(|end| end - self.now),
             admitted_share: self.admitted_share(),
+            in_flight: self.in_flight(),
             enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
         }
     }
@@ -602,6 +863,15 @@ impl Model {
     pub(crate) fn first_deadline(&self) -> Option<Nanos> {
         let Phase::HalfOpen { in_flight, .. } = &self.phase else { return None };
         in_flight.iter().map(|probe| probe.admitted + probe.time).min()
+    }
+
+    /// Returns until when an operator holds the circuit, if one does.
+    fn forced_until(&self) -> Option<Nanos> {
+        match self.phase {
+            Phase::Closed { forced, .. } => forced,
+            Phase::ForcedOpen { until, .. } => Some(until),
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
     }
 
     /// Returns when the next call leaves the time window.
@@ -643,7 +913,7 @@ impl Model {
         match &self.phase {
             Phase::Closed { calls, first, .. } => count(&self.in_window(&calls[*first..]), calls),
             Phase::HalfOpen { reported, .. } => count(reported, reported),
-            Phase::Open { shown, .. } | Phase::ForcedOpen { shown } => *shown,
+            Phase::Open { shown, .. } | Phase::ForcedOpen { shown, .. } => *shown,
         }
     }
 
@@ -694,7 +964,8 @@ impl Model {
 
     fn retry_after(&self) -> Option<Nanos> {
         match &self.phase {
-            Phase::Closed { ramp: None, .. } | Phase::ForcedOpen { .. } => None,
+            Phase::Closed { ramp: None, .. } | Phase::ForcedOpen { until: NEVER, .. } => None,
+            Phase::ForcedOpen { until, .. } => Some(until - self.now),
             Phase::Closed { ramp: Some(ramp), .. } if self.admits_while_recovering(ramp) => Some(0),
             Phase::Closed { ramp: Some(ramp), .. } => Some(ramp.retry_after(self.now)),
             Phase::Open { since, wait, .. } => Some((since + wait).saturating_sub(self.now)),
@@ -707,6 +978,10 @@ impl Model {
         let streak = counts.consecutive_failures;
         if self.settings.streak_threshold().is_some_and(|n| streak >= n as usize) {
             Some(Cause::ConsecutiveFailures { failures: streak as u64 })
+        } else if let Some(n) =
+            self.settings.streak_threshold().filter(|n| streak + counts.hung >= *n as usize)
+        {
+            Some(Cause::Hung { in_flight: counts.hung as u64, limit: n.into() })
         } else if trips_on_request {
             Some(Cause::RetryAfter)
         } else if self.settings.failure_count.is_some_and(|n| counts.failures >= n as usize) {
@@ -776,6 +1051,7 @@ pub(crate) fn grid(settings: &Settings) -> (Nanos, Nanos) {
 /// The rates are counted in the window. A failure streak may be longer than the window.
 fn count(window: &[Call], all: &[Call]) -> Counts {
     Counts {
+        hung: 0,
         calls: window.len(),
         failures: window.iter().filter(|call| call.failed).count(),
         slow_calls: window.iter().filter(|call| call.slow).count(),

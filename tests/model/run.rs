@@ -1,14 +1,15 @@
 //! A run, and what must hold during it.
 
 use std::fmt;
+use std::time::Duration;
 
-use tower_breaker::{Permit, RejectReason, State};
+use tower_breaker::{CircuitBreaker, Permit, RejectReason, Rejected, State};
 
 use crate::both::{Both, Checked, LAST, duration};
 use crate::ops::Op;
 use crate::reference::Ending;
 use crate::reference::MOST_EXTENDED;
-use crate::settings::Settings;
+use crate::settings::{Nanos, Settings};
 
 #[derive(Clone)]
 pub(crate) struct Run {
@@ -55,7 +56,8 @@ pub(crate) async fn agrees(run: &Run, both: &mut Both) -> Checked {
     Ok(())
 }
 
-/// Checks the circuit without the model. A half-open period ends when the state changes. The settings stay as
+/// Checks the circuit without the model. A half-open period ends when the state changes, or when the circuit is forced
+/// open for no time at all, after which it is half-open again. The settings stay as
 /// they are, because a new half-open rule may permit one probe more.
 pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Checked {
     let slots = run.settings.half_open().count();
@@ -65,7 +67,8 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
         let before = both.admitted;
         let ended = both.apply(*op).await?;
         let is_recovering = both.real.snapshot().admitted_share() > 0.0;
-        if both.real.state() != State::HalfOpen || is_recovering {
+        let is_half_open = both.real.state() == State::HalfOpen && !is_recovering;
+        if !is_half_open || matches!(op, Op::ForceOpen(_)) {
             (successes, probes) = (0, Vec::new());
             continue;
         }
@@ -89,8 +92,9 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     let wait = all().map(|it| it.wait.longest().max(it.max_retry_after())).max();
     // Late successes may have extended the time of the probes.
     let probes = all().map(|it| MOST_EXTENDED * it.probe_timeout()).max();
-    let longest = probes.unwrap_or(0) + wait.unwrap_or(0);
-    if longest > LAST {
+    let forced_for = forced_open_for(&run.ops).filter(|forced_for| *forced_for <= LAST);
+    let longest = probes.unwrap_or(0) + wait.unwrap_or(0) + forced_for.unwrap_or(0);
+    if 2 * longest > LAST {
         return Ok(());
     }
     for op in &run.ops {
@@ -98,14 +102,14 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     }
     both.abandon_all(run.leak_at_the_end);
     tokio::time::advance(duration(longest)).await;
-    // A circuit that recovers admits one call of ten at least.
-    let attempts = if both.real.snapshot().admitted_share() > 0.0 { 10 } else { 1 };
-    let admitted = |answer: &Result<Permit, _>| answer.as_ref().is_ok_and(|it| !it.is_shadow());
-    let mut answer = both.real.try_acquire();
-    for _ in 1..attempts {
-        answer = if admitted(&answer) { answer } else { both.real.try_acquire() };
+    let is_forced_open = forced_open_for(&run.ops).is_some_and(|forced_for| forced_for > LAST);
+    let mut answer = ask(&both.real);
+    if !is_admitted(&answer) && !is_forced_open {
+        // Calls that were leaked may open a closed circuit, once.
+        tokio::time::advance(duration(longest)).await;
+        answer = ask(&both.real);
     }
-    match (answer, is_forced_open(&run.ops)) {
+    match (answer, is_forced_open) {
         (Ok(permit), false) if permit.is_shadow() => Err("the circuit is stuck".into()),
         (Ok(_), false) => Ok(()),
         (Err(rejected), true) if rejected.reason() == RejectReason::ForcedOpen => Ok(()),
@@ -114,7 +118,26 @@ pub(crate) async fn is_not_stuck(run: &Run, both: &mut Both) -> Checked {
     }
 }
 
-fn is_forced_open(ops: &[Op]) -> bool {
-    let last = ops.iter().rfind(|op| matches!(op, Op::ForceOpen | Op::ForceClosed | Op::Resume));
-    matches!(last, Some(Op::ForceOpen))
+fn is_admitted(answer: &Result<Permit, Rejected>) -> bool {
+    answer.as_ref().is_ok_and(|permit| !permit.is_shadow())
+}
+
+/// Asks for admission. A circuit that recovers admits one call of ten at least.
+fn ask(real: &CircuitBreaker) -> Result<Permit, Rejected> {
+    let attempts = if real.snapshot().admitted_share() > 0.0 { 10 } else { 1 };
+    let mut answer = real.try_acquire();
+    for _ in 1..attempts {
+        answer = if is_admitted(&answer) { answer } else { real.try_acquire() };
+    }
+    answer
+}
+
+/// Returns for how long the circuit is forced open, from the last step on at most.
+fn forced_open_for(ops: &[Op]) -> Option<Nanos> {
+    let is_about_force =
+        |op: &&Op| matches!(op, Op::ForceOpen(_) | Op::ForceClosed(_) | Op::Resume);
+    match ops.iter().rfind(is_about_force)? {
+        Op::ForceOpen(duration) => Some(duration.unwrap_or(Duration::MAX).as_nanos()),
+        _ => None,
+    }
 }

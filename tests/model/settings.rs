@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_duration: Option<Duration>,
     pub(crate) slow_rate: Option<f64>,
+    pub(crate) slow_in_flight: bool,
+    pub(crate) hung_after: Option<Duration>,
     pub(crate) no_trip_rules: bool,
     pub(crate) window: Option<Window>,
     pub(crate) minimum_calls: Option<u32>,
@@ -74,6 +76,12 @@ impl Settings {
         if let Some(d) = self.slow_duration {
             builder = builder.slow_call_duration_threshold(d);
         }
+        if self.slow_in_flight {
+            builder = builder.slow_in_flight(true);
+        }
+        if let Some(d) = self.hung_after {
+            builder = builder.hung_after(d);
+        }
         if let Some(rate) = self.slow_rate {
             builder = builder.slow_call_rate_threshold(rate);
         }
@@ -121,7 +129,7 @@ impl Settings {
 
     /// Whether it matters how long a call takes.
     pub(crate) fn times_calls(&self) -> bool {
-        self.slow_duration.is_some() || self.abandoned_after.is_some()
+        self.slow_duration.is_some() || self.abandoned_after.is_some() || self.hung_after.is_some()
     }
 
     pub(crate) fn window(&self) -> Window {
@@ -170,6 +178,7 @@ impl Settings {
         (
             (self.streak_threshold(), self.failure_count, self.failure_rate_threshold()),
             (self.slow_duration, self.slow_rate, self.window_in_use()),
+            (self.slow_in_flight, self.hung_after),
             (self.minimum_calls(), wait, self.forget_after(), self.half_open()),
             (self.probe_timeout(), self.abandoned_after, self.max_retry_after()),
             (self.ramp(), self.trip_on_retry_after, self.enforcement.unwrap_or(64)),
@@ -202,6 +211,8 @@ impl Settings {
             no_trip_rules: trips.no_trip_rules,
             slow_duration: slow.slow_duration,
             slow_rate: slow.slow_rate,
+            slow_in_flight: slow.slow_in_flight,
+            hung_after: slow.hung_after,
             window: window.window,
             minimum_calls: window.minimum_calls,
             wait: wait.wait,
@@ -220,6 +231,7 @@ impl Settings {
     /// Replaces what does not go together and would not be valid.
     pub(crate) fn made_valid(mut self) -> Self {
         self.no_trip_rules &= !self.has_rule();
+        self.slow_in_flight &= self.slow_duration.is_some();
         if let (Some(n), Window::Count(calls)) = (self.failure_count, self.window()) {
             self.failure_count = Some(n.min(calls));
         }

@@ -183,6 +183,17 @@ async fn forcing_the_circuit_open_takes_back_what_was_let_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn forcing_the_circuit_open_for_a_time_takes_nothing_back_once_that_is_over() {
+    let breaker = shadow();
+    let (mut service, control) = behind(&CircuitBreakerLayer::new(breaker.clone()));
+    breaker.trip();
+    assert_ready_ok!(service.poll_ready());
+    breaker.force_open_for(SECOND);
+    advance(SECOND).await;
+    reaches(&mut service, &control).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_backpressure_forcing_the_circuit_open_makes_a_caller_that_was_let_through_wait() {
     let breaker = shadow();
     let (mut service, control) = behind(&with_backpressure(&breaker));

@@ -5,6 +5,8 @@ mod backend;
 
 mod enforcement;
 mod enforcement_as_a_layer;
+mod forced_for_a_time;
+mod hung;
 mod operators;
 mod p01_rules_and_defaults;
 mod p02_judging;

@@ -99,9 +99,11 @@ fn the_event_names_each_setting_that_has_changed_with_its_old_and_its_new_value(
         .sliding_window(SlidingWindow::count(50))
         .minimum_calls(10)
         .open_duration(Backoff::constant(SECOND).jitter(0.0))
-        .half_open(HalfOpen::sample(5))
+        .half_open(HalfOpen::sample(5).ramp(30 * SECOND))
         .probe_timeout(2 * SECOND)
         .abandoned_after(900 * MS)
+        .hung_after(2 * SECOND)
+        .slow_in_flight(true)
         .max_retry_after(60 * SECOND)
         .trip_on_retry_after(true)
         .enforcement(0.5);
@@ -120,9 +122,11 @@ fn the_event_names_each_setting_that_has_changed_with_its_old_and_its_new_value(
             "sliding_window 30s in 10 buckets -> 50 calls",
             "minimum_calls 20 -> 10",
             "open_duration 5s to 60s, factor 2, jitter 0.1 -> 1s, jitter 0",
-            "half_open 3 successes -> sample of 5",
+            "half_open 3 successes -> sample of 5, ramp over 30s",
             "probe_timeout 30s -> 2s",
             "abandoned_after none -> 900ms",
+            "hung_after none -> 2s",
+            "slow_in_flight false -> true",
             "max_retry_after 300s -> 60s",
             "trip_on_retry_after false -> true",
             "enforcement 1 -> 0.5",

@@ -129,6 +129,7 @@
     byId("ask-name").textContent = name;
     byId("ask-text").textContent = text;
     byId("ask-error").textContent = "";
+    byId("ask-for").hidden = !action.startsWith("force_");
     byId("ask-share").hidden = action !== "enforcement";
     byId("ask-settings").hidden = action !== "reconfigure";
     form.elements.share.required = action === "enforcement";
@@ -146,6 +147,7 @@
     try {
       const body = action === "reconfigure" ? JSON.parse(form.elements.settings.value) : {};
       if (action === "enforcement") body.share = form.elements.share.valueAsNumber;
+      if (action.startsWith("force_") && form.elements.for.value) body.for = form.elements.for.value;
       body.reason = form.elements.reason.value;
       const response = await fetch(`api/circuits/${circuit}/${action}`, {
         method: "POST",

@@ -13,13 +13,18 @@ use crate::snapshot::Length;
 
 /// The actions that have a button, the label, and what the question says. Those that may cut off traffic are marked.
 const ACTIONS: [(&str, &str, bool, &str); 7] = [
-    ("force_open", "Force open", true, "All calls are rejected until somebody resumes."),
+    (
+        "force_open",
+        "Force open",
+        true,
+        "All calls are rejected until somebody resumes, or for the time that you choose.",
+    ),
     ("trip", "Trip", true, "Calls are rejected until the probes succeed."),
     (
         "force_closed",
         "Force closed",
         false,
-        "All calls are admitted until somebody resumes, whatever fails.",
+        "All calls are admitted, whatever fails, until somebody resumes, or for the time that you choose.",
     ),
     ("resume", "Resume", false, "The circuit decides by itself again."),
     ("reset", "Reset", false, "The circuit closes and forgets what it has counted."),
@@ -49,12 +54,8 @@ pub(super) fn panel(
     if operations {
         write!(f, "<p class=\"actions\" data-circuit=\"{number}\" data-name=\"{name}\">")?;
         for (action, label, cuts, text) in ACTIONS {
-            let is_useful = match action {
-                "resume" => snapshot.is_forced(),
-                "force_open" => !(snapshot.is_forced() && snapshot.state() == State::Open),
-                "force_closed" => !(snapshot.is_forced() && snapshot.state() == State::Closed),
-                _ => true,
-            };
+            // A circuit that is forced already may be so for another time.
+            let is_useful = action != "resume" || snapshot.is_forced();
             let (cuts, off) = (
                 if cuts { " class=\"cuts\"" } else { "" },
                 if is_useful { "" } else { " disabled" },

@@ -90,6 +90,9 @@ struct Next<'a>(&'a Snapshot);
 impl Display for Next<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let snapshot = self.0;
+        if let Some(time) = snapshot.forced_for() {
+            return write!(f, "resumed in {}", Length(time));
+        }
         if snapshot.is_forced() {
             return f.write_str("until an operator resumes it");
         }

@@ -46,6 +46,8 @@ fn fields(rules: &Rules) -> Fields {
         }),
         probe_timeout: time(rules.probe_timeout),
         abandoned_after: rules.abandoned_after.and_then(time),
+        hung_after: rules.hung_after.and_then(time),
+        slow_in_flight: rules.slow_in_flight.then_some(true),
         max_retry_after: time(rules.max_retry_after),
         trip_on_retry_after: Some(rules.trip_on_retry_after),
         enforcement: Some(rules.enforcement),

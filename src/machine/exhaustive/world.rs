@@ -5,14 +5,8 @@ mod key;
 use std::sync::Arc;
 
 use super::super::*;
+use super::steps::*;
 
-pub(super) const UNIT: Nanos = 1_000;
-pub(super) const WAIT: Nanos = 2 * UNIT;
-pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
-/// The share of a ramp is 0.1 at first, and 0.5 in the middle.
-pub(super) const RAMP: Nanos = 2 * UNIT;
-pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
-pub(super) const PROBES: u32 = 2;
 const MOST_CALLS: usize = 4;
 
 /// A time window holds any number of calls, so there would be infinitely many worlds without this limit.
@@ -59,57 +53,6 @@ enum Stage {
     Ready,
     Called,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Step {
-    /// Asks for admission and calls at once.
-    Acquire,
-    /// Asks for admission and, if that gives a probe slot, keeps it for later.
-    Reserve,
-    /// The inner service is ready for the caller that holds the slot.
-    SetReady(usize),
-    /// The holder of the slot calls.
-    Begin(usize),
-    Settle(usize, Report),
-    Pass(Nanos),
-    Operate(OperatorAction),
-    Reconfigure(usize),
-}
-
-/// How a world may break a guarantee.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
-    /// A stale result counts as one of the current period.
-    StaleResultsCount,
-    /// A probe that is dropped or ignored keeps its slot.
-    SlotIsKept,
-    /// A probe never expires.
-    ProbesNeverExpire,
-    /// A probe does not take its slot.
-    TwoInOneSlot,
-    /// The wait of an open period never ends.
-    OpenForEver,
-}
-
-const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];
-const ACTIONS: [Step; 6] = [
-    Step::Operate(OperatorAction::Trip),
-    Step::Operate(OperatorAction::Reset),
-    Step::Operate(OperatorAction::ForceOpen),
-    Step::Operate(OperatorAction::ForceClosed),
-    Step::Operate(OperatorAction::Resume),
-    Step::Operate(OperatorAction::SetEnforcement { share: 0.0 }),
-];
-/// All reports. Those that are counted come first.
-const REPORTS: [Report; 6] = [
-    Report::Success,
-    Report::Failure,
-    Report::FailureRetryAfter(3 * UNIT),
-    Report::SoftFailure { retry_after: 0 },
-    Report::Ignored,
-    Report::GivenUp,
-];
-const COUNTED: usize = 4;
 
 impl World {
     pub(super) fn new(rules: &Rules, fault: Option<Fault>) -> Self {
@@ -270,7 +213,7 @@ impl World {
     /// Begins the call of a slot. If the slot has expired, there is no call.
     fn begin(&mut self, index: usize) {
         let Call { ticket, .. } = self.calls[index];
-        if self.machine.begin_reserved(self.now, ticket) {
+        if self.machine.begin_reserved(self.now, ticket).is_some() {
             let deadline = self.machine.probes.deadline(ticket);
             let call = &mut self.calls[index];
             (call.stage, call.began, call.deadline) = (Stage::Called, self.now, deadline);
@@ -339,6 +282,9 @@ impl World {
         {
             *until = Tick::MAX;
         }
+        if let (Some(Fault::ForcedForEver), Some(until)) = (self.fault, &mut self.machine.forced) {
+            *until = (*until).max(Tick::MAX - 1);
+        }
     }
 
     fn new_period(&mut self) {
@@ -362,13 +308,16 @@ impl World {
         self.calls.iter().filter(|it| it.period == self.period && it.stage != Stage::Ready)
     }
 
-    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a
-    /// probe plus the open wait, and the closed state can be reached, in the time of a ramp more if there is one.
+    /// Checks that the circuit is not stuck: whatever hangs now, a call is admitted within twice the time of a probe plus
+    /// the open wait, or after it was forced for a time, and the closed state can be reached, in the time of a ramp more
+    /// if there is one.
     fn check_not_stuck(&self) -> Result<(), String> {
         let mut machine = self.machine.clone();
         let mut now = self.now;
-        machine.operate(OperatorAction::Resume, now);
-        now += 2 * machine.probe_time() + LONGEST_WAIT;
+        if machine.forced == Some(NEVER) {
+            machine.operate(OperatorAction::Resume, now);
+        }
+        now += FORCE + 2 * machine.probe_time() + LONGEST_WAIT;
         for _ in 0..PROBES + 3 {
             match machine.acquire(now) {
                 Ok(admission) => {

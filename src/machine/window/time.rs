@@ -143,6 +143,11 @@ impl TimeWindow {
         window
     }
 
+    pub(super) fn holds(&self, completed: Tick, now: Tick) -> bool {
+        let step = self.step_at(now).max(self.step);
+        completed >= self.origin && step - self.step_at(completed).min(step) < self.span
+    }
+
     pub(super) fn step_end(&self) -> Tick {
         self.step_end
     }

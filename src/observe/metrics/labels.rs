@@ -33,8 +33,9 @@ pub(super) const RULES: [&str; 4] =
     ["consecutive_failures", "failure_count", "failure_rate", "slow_call_rate"];
 
 /// All possible transitions, with the [name](crate::Cause::name) of the cause.
-pub(super) const TRANSITIONS: [(State, State, &str); 27] = [
+pub(super) const TRANSITIONS: [(State, State, &str); 29] = [
     (Closed, Open, "consecutive_failures"),
+    (Closed, Open, "hung"),
     (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
     (Closed, Open, "slow_call_rate"),
@@ -55,6 +56,7 @@ pub(super) const TRANSITIONS: [(State, State, &str); 27] = [
     (HalfOpen, Open, "probe_slow"),
     (HalfOpen, Open, "probe_timed_out"),
     (HalfOpen, Open, "consecutive_failures"),
+    (HalfOpen, Open, "hung"),
     (HalfOpen, Open, "failure_count"),
     (HalfOpen, Open, "failure_rate"),
     (HalfOpen, Open, "slow_call_rate"),
@@ -77,6 +79,7 @@ pub(super) fn is_automatic(rules: &Rules, (from, _, cause): (State, State, &str)
     let is_judged = trips || is_sample;
     match cause {
         "consecutive_failures" => trips && rules.consecutive_failures.is_some(),
+        "hung" => trips && rules.consecutive_failures.is_some() && rules.hung_after.is_some(),
         "failure_count" => trips && rules.failure_count.is_some(),
         "failure_rate" => is_judged && rules.failure_rate.is_some(),
         "slow_call_rate" => is_judged && rules.slow_call_rate.is_some(),

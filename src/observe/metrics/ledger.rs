@@ -83,7 +83,9 @@ impl Ledger {
             (State::HalfOpen, State::Open)
                 if matches!(
                     change.cause,
-                    Cause::ConsecutiveFailures { .. } | Cause::FailureCount { .. }
+                    Cause::ConsecutiveFailures { .. }
+                        | Cause::Hung { .. }
+                        | Cause::FailureCount { .. }
                 ) =>
             {
                 self.has_tripped = true;

@@ -36,6 +36,10 @@ metrics! { GAUGES:
         "When the first of the circuits that are open or half-open left the closed state; 0 if all are closed.";
     PROBES_IN_FLIGHT = "circuit_breaker_probes_in_flight":
         "The number of probes that have not reported yet.";
+    CALLS_IN_FLIGHT = "circuit_breaker_calls_in_flight":
+        "The number of calls of the present closed period that have not ended or been answered, where they are watched.";
+    CALLS_OVERDUE = "circuit_breaker_calls_overdue":
+        "The number of calls in flight that count as slow or as hung, where they are watched.";
     ENFORCEMENT = "circuit_breaker_enforcement":
         "The share of rejections that are enforced, from 0 (shadow mode) to 1.";
     ADMITTED_SHARE = "circuit_breaker_admitted_share":
@@ -43,7 +47,7 @@ metrics! { GAUGES:
     ATTEMPT = "circuit_breaker_attempt":
         "The number of open periods since the circuit was last closed; 0 while it is closed.";
     NEXT_PROBE = "circuit_breaker_next_probe_timestamp_seconds":
-        "When an open circuit admits the next probe; 0 if it is not open or is forced open.";
+        "When an open circuit admits the next probe; 0 if it is not open, or waits for an operator.";
     CONSECUTIVE_FAILURES = "circuit_breaker_consecutive_failures":
         "The failure streak, or the one at the trip while the circuit is not closed.";
     FAILURE_RATE = "circuit_breaker_failure_rate":

@@ -9,15 +9,18 @@ use ::metrics::Gauge;
 use super::labels::RULES;
 use super::late::Late;
 use super::names::{
-    ADMITTED_SHARE, ATTEMPT, CONSECUTIVE_FAILURES, FAILURE_RATE, Labels, Metric, NEXT_PROBE,
-    Registrar, SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
+    ADMITTED_SHARE, ATTEMPT, CALLS_IN_FLIGHT, CALLS_OVERDUE, CONSECUTIVE_FAILURES, FAILURE_RATE,
+    Labels, Metric, NEXT_PROBE, Registrar, SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
-const SERIES: [(Metric, &Labels); 14] = [
+const SERIES: [(Metric, &Labels); 17] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
+    (CALLS_IN_FLIGHT, &[]),
+    (CALLS_OVERDUE, &[("kind", "slow")]),
+    (CALLS_OVERDUE, &[("kind", "hung")]),
     (ADMITTED_SHARE, &[]),
     (ATTEMPT, &[]),
     (NEXT_PROBE, &[]),
@@ -71,14 +74,19 @@ impl Reading {
             _ => {}
         }
         let is_closed = view.state == State::Closed;
-        let is_waiting = view.state == State::Open && !view.forced;
+        let is_waiting = view.state == State::Open;
         let next_probe = view.retry_after.filter(|_| is_waiting).map(unix_seconds_in);
-        let [p1, p2, p3, p4] = rules.progress(*tally).map(judged);
+        let [p1, p2, p3, p4] = rules.progress(view.judged).map(judged);
         let [t1, t2, t3, t4] = rules.thresholds().map(Value::show);
         Self([
             judged(streak),
             rates[0],
             rates[1],
+            Value::show(view.in_flight.map(|it| it.calls as f64)),
+            Value::show(view.in_flight.filter(|_| rules.slow_in_flight).map(|it| it.slow as f64)),
+            Value::show(
+                view.in_flight.filter(|_| rules.hung_after.is_some()).map(|it| it.hung as f64),
+            ),
             Value::show((rules.ramp > 0).then_some(view.admitted_share)),
             Value::show((!is_closed).then(|| view.attempts.into())),
             Value::show(next_probe),

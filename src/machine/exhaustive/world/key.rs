@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::super::super::*;
-use super::{Call, PROBE_TIMEOUT, UNIT, World};
+use super::super::steps::{PROBE_TIMEOUT, UNIT};
+use super::{Call, World};
 
 /// Most rules do not ask whether something is longer ago than this.
 const LONG: Nanos = 4 * UNIT;
@@ -45,8 +46,9 @@ impl World {
         };
         let ramp = machine.ramp.map(|ramp| (ramp.credit, ramp.over, ago(ramp.began)));
         let window = machine.window.as_ref().map(|window| window.as_seen_at(*now));
+        let forced = machine.forced.map(|end| if end == NEVER { NEVER } else { ahead(end) });
         let mut hasher = DefaultHasher::new();
-        (calls, phase, ramp, machine.forced, window, ago(machine.now)).hash(&mut hasher);
+        (calls, phase, ramp, forced, window, ago(machine.now)).hash(&mut hasher);
         (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
         let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
         let closed_for = machine.closed_time.total(*now).min(LONG);
