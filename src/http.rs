@@ -58,8 +58,10 @@
 //! the head, and the body is not watched.
 //!
 //! A call that is settled at the end of its body lasts as long as the body. Therefore
-//! [`slow_call_duration_threshold`] also measures how fast the caller reads, and a probe whose stream
-//! outlives [`probe_timeout`], such as server-sent events, fails. Settle such calls at the head.
+//! [`slow_call_duration_threshold`] also measures how fast the caller reads, unless
+//! [`slow_until`](HttpClassifier::slow_until) fixes the duration earlier, for example at the first token of a
+//! language model. A probe whose stream outlives [`probe_timeout`], such as endless server-sent events, fails.
+//! Settle such calls at the head.
 //!
 //! A body that stalls is usually dropped by a timeout around the reading. To the breaker this looks like
 //! a caller who has seen enough, unless [`abandoned_after`] is set to a little less than that timeout. The
@@ -109,11 +111,13 @@
 mod body;
 mod by_status;
 mod classifier;
+mod first;
 mod retry_after;
 mod unavailable;
 
 pub use self::body::{AtEndOfStream, EndOfStream, ResponseBody};
 pub use self::classifier::{AtHead, HttpClassifier, NoPredicate};
+pub use self::first::First;
 #[cfg(feature = "grpc")]
 pub(crate) use self::retry_after::digits;
 pub use self::retry_after::retry_after;

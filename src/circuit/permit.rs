@@ -3,7 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use super::UNTIMED;
 use super::{Circuit, StatusWord, clock};
+#[cfg(feature = "http")]
+use crate::machine::{Machine, Nanos};
 use crate::machine::{Report, Tick, Ticket, nanos};
 
 /// What the result of a call says about the health of the dependency.
@@ -274,6 +278,28 @@ impl Permit {
         self.0.status.is(StatusWord::COUNTS_ABANDONED).then(now)
     }
 
+    /// Returns how long ago the call began, if anything depends on it.
+    pub(crate) fn elapsed(&self) -> Option<Nanos> {
+        let began = self.0.began;
+        (began != UNTIMED).then(|| clock::now().saturating_sub(began))
+    }
+
+    /// Fixes the duration of a call that is about to be settled: whatever depends on it sees `took`.
+    ///
+    /// A probe that is too late keeps its real duration, because later probes get more time by it.
+    #[cold]
+    pub(crate) fn fix_duration(&mut self, took: Nanos) {
+        let Call { circuit, status, .. } = self.0;
+        let now = clock::now();
+        let is_late_probe = || {
+            let is_awaited = |machine: &mut Machine| machine.awaits(status.ticket(), now);
+            circuit.with_machine(is_awaited) == Some(false)
+        };
+        if status.is(StatusWord::CLOSED | StatusWord::SHADOW) || !is_late_probe() {
+            self.0.began = now.saturating_sub(took);
+        }
+    }
+
     /// Settles an abandoned call as failed if it showed its last [sign of life](Self::sign_of_life) at
     /// `last_sign` and that is too long ago. Otherwise returns the permit. Dropping it is neutral then,
     /// however long ago the call began.
@@ -284,7 +310,8 @@ impl Permit {
         }
         let silent_for = clock::now().saturating_sub(last_sign);
         if silent_for >= circuit.abandoned_after() {
-            return None; // drops the permit, which is a failure because the call began even earlier
+            self.failure();
+            return None;
         }
         self.0.status = StatusWord(status.0 & !StatusWord::COUNTS_ABANDONED);
         Some(self)

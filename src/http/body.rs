@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ::http::HeaderMap;
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::first::{First, Stopwatch};
 use crate::circuit::Permit;
 use crate::machine::Tick;
 
@@ -100,6 +102,7 @@ struct Unsettled<V: EndOfStream> {
     call: Option<(Permit, V)>,
     /// The last [sign of life](Permit::sign_of_life).
     last_sign: Tick,
+    stopwatch: Stopwatch,
 }
 
 impl<V: EndOfStream> Unsettled<V> {
@@ -110,9 +113,42 @@ impl<V: EndOfStream> Unsettled<V> {
         }
     }
 
+    /// Looks at a frame before the reader gets it.
+    #[inline]
+    fn see<D: Buf>(&mut self, frame: &Frame<D>) {
+        if self.stopwatch.waits_for_a_frame() {
+            self.see_data(frame.data_ref().map_or(&[], D::chunk));
+        }
+    }
+
+    /// Takes the data, because if this took the frame, every frame would be written to memory, also where nobody
+    /// looks at it (`cargo bench --bench body`).
+    #[cold]
+    fn see_data(&mut self, data: &[u8]) {
+        let guard = FailOnPanic(self);
+        if let Some((permit, _)) = &guard.0.call {
+            guard.0.stopwatch.see(data, permit);
+        }
+        std::mem::forget(guard); // there was no panic
+    }
+
+    /// Returns the call if it has not been settled yet, to be settled now.
+    #[inline]
+    fn take_call(&mut self) -> Option<(Permit, V)> {
+        if let Stopwatch::Stopped(took) = self.stopwatch {
+            if let Some((permit, _)) = &mut self.call {
+                permit.fix_duration(took);
+            }
+        }
+        self.call.take()
+    }
+
     /// Settles the call by what the body returned last.
-    fn end<D, E>(&mut self, last: Option<&Result<Frame<D>, E>>) {
-        match (self.call.take(), last) {
+    fn end<D: Buf, E>(&mut self, last: Option<&Result<Frame<D>, E>>) {
+        if let Some(Ok(frame)) = last {
+            self.see(frame);
+        }
+        match (self.take_call(), last) {
             (Some((permit, _)), Some(Err(_))) => permit.failure(),
             (Some((permit, verdict)), Some(Ok(frame))) => verdict.end(frame.trailers_ref(), permit),
             (Some((permit, verdict)), None) => verdict.end(None, permit),
@@ -123,7 +159,7 @@ impl<V: EndOfStream> Unsettled<V> {
     /// Settles the call because polling the body has panicked.
     #[cold]
     fn panicked(&mut self) {
-        if let Some((permit, _)) = self.call.take() {
+        if let Some((permit, _)) = self.take_call() {
             permit.failure();
         }
     }
@@ -131,7 +167,7 @@ impl<V: EndOfStream> Unsettled<V> {
     /// Settles the call because the body is dropped before its end.
     #[cold]
     fn dropped(&mut self) {
-        let Some((permit, verdict)) = self.call.take() else { return };
+        let Some((permit, verdict)) = self.take_call() else { return };
         if let Some(permit) = permit.unless_silent(self.last_sign) {
             verdict.dropped(permit);
         }
@@ -159,7 +195,12 @@ impl<V: EndOfStream> Drop for FailOnPanic<'_, V> {
 impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
     /// Wraps a body that settles the call of `permit`. If the body has already ended, the call is settled
     /// at once.
-    pub fn new(body: B, mut permit: Permit, verdict: V) -> Self {
+    pub fn new(body: B, permit: Permit, verdict: V) -> Self {
+        Self::slow_until(First::End, body, permit, verdict)
+    }
+
+    /// Does the same. The duration of the call is fixed at `first`.
+    pub(super) fn slow_until(first: First, body: B, mut permit: Permit, verdict: V) -> Self {
         // A reader that asks `is_end_stream` first never polls such a body.
         if body.is_end_stream() {
             verdict.end(None, permit);
@@ -167,13 +208,15 @@ impl<B: Body, V: EndOfStream> ResponseBody<B, V> {
         }
         permit.answered(); // a stream does not hang
         let last_sign = permit.sign_of_life().unwrap_or_default();
-        Self { body, unsettled: Unsettled { call: Some((permit, verdict)), last_sign } }
+        let stopwatch = Stopwatch::at_head(first, &permit);
+        Self { body, unsettled: Unsettled { call: Some((permit, verdict)), last_sign, stopwatch } }
     }
 }
 
 impl<B, V: EndOfStream> From<B> for ResponseBody<B, V> {
     fn from(body: B) -> Self {
-        Self { body, unsettled: Unsettled { call: None, last_sign: 0 } }
+        let stopwatch = Stopwatch::Waiting(First::End);
+        Self { body, unsettled: Unsettled { call: None, last_sign: 0, stopwatch } }
     }
 }
 
@@ -207,6 +250,7 @@ impl<B: Body, V: EndOfStream> Body for ResponseBody<B, V> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !is_last => {
                 this.unsettled.show_sign_of_life();
+                this.unsettled.see(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(last) => {

@@ -7,6 +7,7 @@ use http_body::Body;
 
 use super::body::{AtEndOfStream, ResponseBody};
 use super::by_status::ByStatus;
+use super::first::First;
 use super::retry_after::settle;
 use crate::circuit::{Outcome, Permit};
 use crate::layer::Classifier;
@@ -31,6 +32,8 @@ pub struct HttpClassifier<P = NoPredicate, W = AtHead> {
     by_status: ByStatus,
     predicate: P,
     when: W,
+    /// Only for calls that are settled at the end of the stream.
+    slow_until: First,
 }
 
 /// The type of the predicate of an [`HttpClassifier`] on which [`head`](HttpClassifier::head) was not
@@ -46,7 +49,12 @@ impl HttpClassifier {
     /// Creates a classifier with the [defaults](super), which settles calls at the head.
     #[must_use]
     pub fn new() -> Self {
-        Self { by_status: ByStatus::DEFAULT, predicate: |_, _| None, when: AtHead }
+        Self {
+            by_status: ByStatus::DEFAULT,
+            predicate: |_, _| None,
+            when: AtHead,
+            slow_until: First::End,
+        }
     }
 }
 
@@ -108,16 +116,82 @@ impl<P, W> HttpClassifier<P, W> {
     where
         Q: Fn(StatusCode, &HeaderMap) -> Option<Outcome>,
     {
-        let Self { by_status, when, .. } = self;
-        HttpClassifier { by_status, predicate, when }
+        let Self { by_status, when, slow_until, .. } = self;
+        HttpClassifier { by_status, predicate, when, slow_until }
     }
 
     /// Settles a call whose head is a success at the end of its body, so that a body that ends with an
     /// error is a failure. See the [module](super#to-the-end-of-the-stream).
     #[must_use]
     pub fn at_end_of_stream(self) -> HttpClassifier<P, AtEndOfStream> {
-        let Self { by_status, predicate, .. } = self;
-        HttpClassifier { by_status, predicate, when: AtEndOfStream }
+        let Self { by_status, predicate, slow_until, .. } = self;
+        HttpClassifier { by_status, predicate, when: AtEndOfStream, slow_until }
+    }
+}
+
+impl<P> HttpClassifier<P, AtEndOfStream> {
+    /// Fixes the duration of a call at a moment before the end of its body. The default is [`First::End`].
+    ///
+    /// A stream of tokens may rightly take minutes. It is slow if nothing comes, and the head and comments that
+    /// keep the connection alive are nothing. This setting says what is something. The
+    /// [`slow_call_duration_threshold`](crate::CircuitBreakerBuilder::slow_call_duration_threshold) then applies to
+    /// the time from the admission of the call to this moment, and so do the durations that listeners and metrics
+    /// see. The outcome is still decided at the end of the body, and that is when the call is counted.
+    ///
+    /// If the body ends, fails or is dropped before the moment has come, the call lasts until then. So a caller that
+    /// waits for the first token for too long and gives up has made a slow call.
+    ///
+    /// This does not change for how long a probe may take, which is the
+    /// [`probe_timeout`](crate::CircuitBreakerBuilder::probe_timeout) until the end of its body.
+    ///
+    /// # Example
+    /// A language model that answers with server-sent events. A call is slow if the first one takes two seconds or
+    /// longer:
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use futures_util::stream;
+    /// use http::{Request, Response};
+    /// use http_body::Frame;
+    /// use http_body_util::{BodyExt, StreamBody};
+    /// use hyper::body::Bytes;
+    /// use tokio::time::sleep;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::http::{First, HttpClassifier};
+    /// use tower_breaker::{CircuitBreaker, CircuitBreakerLayer};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::builder("model")
+    ///     .slow_call_duration_threshold(Duration::from_secs(2))
+    ///     .slow_call_rate_threshold(0.5)
+    ///     .build()?;
+    /// let classifier = HttpClassifier::new()
+    ///     .at_end_of_stream()
+    ///     .slow_until(First::FrameThat(|data| data.starts_with(b"data:")));
+    ///
+    /// // Sends a comment at once, the first token after three seconds, and the second one a minute later.
+    /// let model = service_fn(|_: Request<()>| async {
+    ///     let events = [(0, ": ping\n\n"), (3, "data: Hello\n\n"), (60, "data: world\n\n")];
+    ///     let body = stream::unfold(events.into_iter(), |mut events| async {
+    ///         let (after, event) = events.next()?;
+    ///         sleep(Duration::from_secs(after)).await;
+    ///         Some((Ok::<_, std::io::Error>(Frame::data(Bytes::from(event))), events))
+    ///     });
+    ///     Ok::<_, std::io::Error>(Response::new(StreamBody::new(Box::pin(body))))
+    /// });
+    ///
+    /// let client = ServiceBuilder::new()
+    ///     .layer(CircuitBreakerLayer::new(breaker.clone()).classifier(classifier))
+    ///     .service(model);
+    /// let response = client.oneshot(Request::new(())).await.unwrap();
+    /// response.into_body().collect().await.unwrap();
+    /// assert_eq!(breaker.snapshot().slow_calls(), 1);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn slow_until(self, first: First) -> Self {
+        Self { slow_until: first, ..self }
     }
 }
 
@@ -157,7 +231,8 @@ where
 
     fn response(&self, response: Response<B>, permit: Permit) -> Self::Response {
         match self.outcome(&response) {
-            Outcome::Success => response.map(|body| ResponseBody::new(body, permit, self.when)),
+            Outcome::Success => response
+                .map(|body| ResponseBody::slow_until(self.slow_until, body, permit, self.when)),
             outcome => {
                 settle(permit, outcome, Some(response.headers()));
                 response.map(ResponseBody::from)
@@ -175,6 +250,7 @@ impl<P, W: fmt::Debug> fmt::Debug for HttpClassifier<P, W> {
         f.debug_struct("HttpClassifier")
             .field("by_status", &self.by_status)
             .field("when", &self.when)
+            .field("slow_until", &self.slow_until)
             .finish_non_exhaustive()
     }
 }

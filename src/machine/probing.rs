@@ -87,6 +87,13 @@ impl Machine {
 
     // ---- results ------------------------------------------------------------------------------
 
+    /// Returns whether a result would be in time at `now`.
+    #[cfg(feature = "http")]
+    pub(crate) fn awaits(&self, ticket: Ticket, now: Tick) -> bool {
+        let deadline = self.probes.deadline(ticket);
+        self.closed_ticket() == Some(ticket) || deadline.is_some_and(|deadline| now < deadline)
+    }
+
     /// Takes a result that is too late to count. If it is the success of a probe of this outage, later probes
     /// get more time. Otherwise a dependency whose healthy calls take longer than the probe timeout would never
     /// recover.

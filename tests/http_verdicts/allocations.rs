@@ -7,7 +7,7 @@ use http_body::Body;
 use hyper::body::Bytes;
 use tower_breaker::Classifier;
 use tower_breaker::grpc::GrpcClassifier;
-use tower_breaker::http::HttpClassifier;
+use tower_breaker::http::{First, HttpClassifier};
 use tower_breaker::tower_http::TowerHttpClassifier;
 use tower_http::classify::{GrpcErrorsAsFailures, ServerErrorsAsFailures};
 
@@ -61,6 +61,8 @@ fn settling_at_the_head_allocates_nothing() {
 fn settling_at_the_end_of_the_stream_allocates_nothing() {
     allocates_nothing(&HttpClassifier::new().at_end_of_stream());
     allocates_nothing(&HttpClassifier::new().head(|_, _| None).at_end_of_stream());
+    let first = First::FrameThat(|data| data == b"body");
+    allocates_nothing(&HttpClassifier::new().at_end_of_stream().slow_until(first));
 }
 
 #[test]

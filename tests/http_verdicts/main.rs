@@ -11,6 +11,7 @@ mod probes;
 mod retry_after;
 mod scripted;
 mod servers;
+mod slow_until;
 mod stalled_bodies;
 mod statuses;
 mod unavailable;
