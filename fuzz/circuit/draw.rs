@@ -30,7 +30,7 @@ impl<'b> Arbitrary<'b> for Run {
 }
 
 fn op(u: Bytes<'_, '_>) -> Result<Op> {
-    Ok(match u.int_in_range(0..=17)? {
+    Ok(match u.int_in_range(0..=18)? {
         0..=3 => Op::Acquire,
         4..=5 => Op::End(which(u)?, ending(u)?),
         6..=7 => Op::Call(ending(u)?),
@@ -42,6 +42,7 @@ fn op(u: Bytes<'_, '_>) -> Result<Op> {
         14 => Op::Resume,
         15 => Op::SetEnforcement(u.int_in_range(0..=64)?),
         16 => Op::Reconfigure(u.choose_index(2)?),
+        17 => Op::Answered(which(u)?),
         _ => Op::EndOrphan(ending(u)?),
     })
 }
@@ -77,6 +78,8 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
                 Mark::ProbeDeadline,
                 Mark::ForceEnd,
                 Mark::SlowDuration,
+                Mark::HungAfter,
+                Mark::Hung,
                 Mark::AbandonedAfter,
                 Mark::Bucket,
                 Mark::NextBucket,
@@ -99,6 +102,8 @@ fn settings(u: Bytes<'_, '_>) -> Result<Settings> {
         failure_rate: option(u, rate)?,
         slow_duration,
         slow_rate,
+        slow_in_flight: u.arbitrary()?,
+        hung_after: option(u, duration)?,
         window: option(u, window)?,
         minimum_calls: option(u, number)?,
         wait: wait(u)?,

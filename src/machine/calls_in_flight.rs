@@ -85,7 +85,7 @@ impl CallsInFlight {
         self.last_success = self.last_success.max(Some(at));
     }
 
-    fn bucket(&self, began: Tick) -> u64 {
+    pub(super) fn bucket(&self, began: Tick) -> u64 {
         self.deadlines.bucket(began.saturating_sub(self.start))
     }
 

@@ -10,7 +10,7 @@ mod world;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use self::steps::{Fault, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT};
+use self::steps::{Fault, HUNG_AFTER, LONGEST_WAIT, PROBE_TIMEOUT, PROBES, RAMP, UNIT, WAIT};
 use self::world::World;
 use super::*;
 
@@ -94,6 +94,11 @@ fn every_kind_of_rules() -> Vec<Rules> {
             }
         }
         all.push(Rules { ramp: RAMP, ..rules(half_open, time, false) });
+        all.push(Rules {
+            hung_after: Some(HUNG_AFTER),
+            ramp: RAMP,
+            ..rules(half_open, SlidingWindow::count(2), false)
+        });
     }
     all
 }
@@ -153,6 +158,14 @@ fn a_slot_that_is_not_given_back_is_found() {
 #[test]
 fn a_probe_that_never_expires_is_found() {
     assert!(found(Fault::ProbesNeverExpire).starts_with("stuck"));
+}
+
+#[test]
+fn a_call_that_never_leaves_is_found() {
+    let rules = every_kind_of_rules().pop().unwrap();
+    let start = World::new(&rules, Some(Fault::CallsNeverLeave));
+    let found = explore(start, MOST_WORLDS).expect_err("the fault is found");
+    assert!(found.contains("calls in flight"), "{found}");
 }
 
 #[test]

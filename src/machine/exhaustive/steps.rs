@@ -11,6 +11,8 @@ pub(super) const LONGEST_WAIT: Nanos = 2 * WAIT;
 pub(super) const RAMP: Nanos = 2 * UNIT;
 pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
+/// A call that begins at a multiple of [`UNIT`] hangs after 1.25 times this.
+pub(super) const HUNG_AFTER: Nanos = 2 * UNIT;
 /// For how long an operator forces the circuit.
 pub(super) const FORCE: Nanos = 2 * UNIT;
 
@@ -45,6 +47,8 @@ pub(super) enum Fault {
     OpenForEver,
     /// A circuit that is forced for a time is so for ever.
     ForcedForEver,
+    /// A call that ends is still in flight.
+    CallsNeverLeave,
 }
 
 pub(super) const STEPS_OF_TIME: [Step; 2] = [Step::Pass(UNIT), Step::Pass(PROBE_TIMEOUT)];

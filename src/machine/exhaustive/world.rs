@@ -4,6 +4,7 @@ mod key;
 
 use std::sync::Arc;
 
+use super::super::overdue::InFlight;
 use super::super::*;
 use super::steps::*;
 
@@ -41,6 +42,8 @@ struct Call {
     began: Tick,
     period: u32,
     stage: Stage,
+    /// Since when calls in flight were watched when the call began.
+    grid: Option<Tick>,
     /// When the call expires, if it is a probe.
     deadline: Option<Tick>,
 }
@@ -117,6 +120,7 @@ impl World {
         world.changes.clear();
         world.history.push(step);
         let now = world.now;
+        world.machine.find_overdue_calls(now, 0, |_| 0);
         match step {
             Step::Acquire => world.acquire(Stage::Called)?,
             Step::Reserve => world.acquire(Stage::Waiting)?,
@@ -136,6 +140,7 @@ impl World {
             }
         }
         world.notice_changes();
+        world.check_calls_in_flight()?;
         world.check_probes()?;
         world.check_not_stuck()?;
         Ok(world)
@@ -162,24 +167,23 @@ impl World {
             }
             _ => {}
         }
-        let call = |ticket, stage, deadline| Call {
+        let Ok(admission) = admitted else { return Ok(()) };
+        if matches!(admission, Admission::Closed(_)) && stage != Stage::Called {
+            return Ok(());
+        }
+        let began = match stage {
+            Stage::Called => self.machine.begin_call(admission, now),
+            Stage::Waiting | Stage::Ready => now,
+        };
+        let ticket = admission.ticket();
+        self.calls.push(Call {
             ticket,
-            began: now,
+            began,
             period: self.period,
             stage,
-            deadline,
-        };
-        match admitted {
-            Ok(Admission::Recovering(ticket)) => self.calls.push(call(ticket, stage, None)),
-            Ok(Admission::Probe(ticket)) => {
-                let deadline = self.machine.probes.deadline(ticket);
-                self.calls.push(call(ticket, stage, deadline));
-            }
-            Ok(Admission::Closed(ticket)) if stage == Stage::Called => {
-                self.calls.push(call(ticket, stage, None));
-            }
-            _ => {}
-        }
+            grid: self.machine.deadlines().map(|(_, start)| start),
+            deadline: self.machine.probes.deadline(ticket),
+        });
         Ok(())
     }
 
@@ -213,10 +217,11 @@ impl World {
     /// Begins the call of a slot. If the slot has expired, there is no call.
     fn begin(&mut self, index: usize) {
         let Call { ticket, .. } = self.calls[index];
-        if self.machine.begin_reserved(self.now, ticket).is_some() {
+        if let Some(began) = self.machine.begin_reserved(self.now, ticket) {
             let deadline = self.machine.probes.deadline(ticket);
             let call = &mut self.calls[index];
-            (call.stage, call.began, call.deadline) = (Stage::Called, self.now, deadline);
+            (call.stage, call.began, call.deadline) = (Stage::Called, began, deadline);
+            call.grid = self.machine.deadlines().map(|(_, start)| start);
         } else {
             self.calls.remove(index);
         }
@@ -224,7 +229,7 @@ impl World {
 
     /// Settles a call. Checks that a late result decides nothing.
     fn settle(&mut self, call: usize, report: Report) -> Result<(), String> {
-        let Call { mut ticket, began, period, stage, deadline } = self.calls.remove(call);
+        let Call { mut ticket, began, period, stage, deadline, .. } = self.calls.remove(call);
         let before = self.machine.view(self.now);
         let has_changed = before.state != self.machine.state();
         let has_expired = deadline.is_some_and(|deadline| deadline <= self.now);
@@ -242,6 +247,9 @@ impl World {
                 return Ok(());
             }
             _ => {}
+        }
+        if stage == Stage::Called && self.fault != Some(Fault::CallsNeverLeave) {
+            self.machine.leave(ticket, began);
         }
         self.machine.settle(|| now, ticket, began, report);
         if is_stale {
@@ -287,6 +295,26 @@ impl World {
         }
     }
 
+    /// Checks that the calls of this period are in flight, and that those hang whose time has passed.
+    fn check_calls_in_flight(&mut self) -> Result<(), String> {
+        self.machine.find_overdue_calls(self.now, 0, |_| 0);
+        let Some(InFlight { calls, hung, .. }) = self.machine.in_flight() else { return Ok(()) };
+        let is_open = |call: &&Call| {
+            let ticket = self.machine.closed_ticket();
+            let grid = self.machine.deadlines().map(|(_, start)| start);
+            call.stage == Stage::Called && ticket == Some(call.ticket) && call.grid == grid
+        };
+        // All of time passes in whole quarters.
+        let is_hung =
+            |call: &&Call| self.now.saturating_sub(call.began) >= HUNG_AFTER + HUNG_AFTER / 4;
+        let expected = self.calls.iter().filter(is_open).count() as u64;
+        let expected_hung = self.calls.iter().filter(is_open).filter(is_hung).count() as u64;
+        if (calls, hung) == (expected, expected_hung) {
+            return Ok(());
+        }
+        Err(format!("{calls} calls in flight, of which {hung} hang: {:?}", self.history))
+    }
+
     fn new_period(&mut self) {
         self.period += 1;
         self.successes = 0;
@@ -318,12 +346,17 @@ impl World {
             machine.operate(OperatorAction::Resume, now);
         }
         now += FORCE + 2 * machine.probe_time() + LONGEST_WAIT;
-        for _ in 0..PROBES + 3 {
+        for _ in 0..PROBES + 4 {
+            machine.find_overdue_calls(now, 0, |_| 0);
             match machine.acquire(now) {
                 Ok(admission) => {
                     machine.settle(|| now, admission.ticket(), now, Report::Success);
                 }
                 Err(refusal) if refusal.reason() == RejectReason::Recovering => now += RAMP,
+                // Calls that hang may open a closed circuit, once.
+                Err(_) if machine.since == now && machine.state() == State::Open => {
+                    now += LONGEST_WAIT + 3 * UNIT;
+                }
                 Err(_) => return Err(format!("stuck: {:?}", self.history)),
             }
         }

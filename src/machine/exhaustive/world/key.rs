@@ -46,9 +46,18 @@ impl World {
         };
         let ramp = machine.ramp.map(|ramp| (ramp.credit, ramp.over, ago(ramp.began)));
         let window = machine.window.as_ref().map(|window| window.as_seen_at(*now));
+        // A call that hung this long ago weighs in no window.
+        let in_flight = machine.calls_in_flight.as_ref().map(|it| {
+            let age = |bucket: u64| it.bucket(*now).saturating_sub(bucket).min(40);
+            let young = it.young.iter().map(|it| (age(it.bucket), it.calls));
+            let later = |found: Option<u64>| found.map(|n| (it.recorded - n).min(4));
+            let overdue = it.overdue.iter().map(|it| (age(it.bucket), it.calls, later(it.hung)));
+            let (young, overdue) = (young.collect::<Vec<_>>(), overdue.collect::<Vec<_>>());
+            (young, overdue, it.spent, it.last_success.map(ago))
+        });
         let forced = machine.forced.map(|end| if end == NEVER { NEVER } else { ahead(end) });
         let mut hasher = DefaultHasher::new();
-        (calls, phase, ramp, forced, window, ago(machine.now)).hash(&mut hasher);
+        (calls, phase, ramp, in_flight, forced, window, ago(machine.now)).hash(&mut hasher);
         (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
         let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
         let closed_for = machine.closed_time.total(*now).min(LONG);
