@@ -9,7 +9,7 @@ use tower_breaker::{Cause, State, Transition};
 use crate::callers::{Answer, End};
 use crate::gateway::PATIENCE;
 use crate::report::waits;
-use crate::{HANGING, MODELS, Run, STALLED, WELL};
+use crate::{HANGING, MODELS, PHASES, Run, STALLED};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,25 +17,24 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) fn print(run: &Run) -> bool {
     let [north, east, _] = MODELS;
     let ended = |end| run.answers.iter().filter(move |answer| answer.end == end);
+    let is_by_one = |answer: &Answer| answer.end == End::Refused || answer.model().is_some();
     let by_north = |answer: &Answer| answer.model() == Some(0);
-    let mostly_north = |phase| {
-        let answers = run.answers_in(phase);
-        2 * answers.filter(|answer| by_north(answer)).count() > run.answers_in(phase).count()
-    };
+    let last: Vec<_> = run.answers_in(PHASES.len() - 1).collect();
+    let last_by_north = last.iter().filter(|answer| by_north(answer)).count();
 
     let checks = [
-        ("no caller was refused", ended(End::Refused).count() == 0),
-        ("no answer mixes two models", run.answers.iter().all(|it| it.model().is_some())),
+        ("callers were hardly ever refused", 20 * ended(End::Refused).count() < run.answers.len()),
+        ("no answer mixes two models", run.answers.iter().all(is_by_one)),
         ("answers broke off, and callers saw it", ended(End::BrokeOff).count() >= 5),
         ("all of these were begun by north", ended(End::BrokeOff).all(by_north)),
-        ("while all were well, north answered", mostly_north(WELL)),
         ("a model that sends only comments is slow", opened_as_slow(run, north)),
         ("so is one whose first token is late", opened_as_slow(run, east)),
         ("with their circuits open, callers hardly waited", waited_less(run)),
         ("north was left alone while it asked for it", kept_the_pause(run)),
         ("a model that hangs was seen before a timeout ended", saw_it_hang(run)),
         ("checks were made as probes", run.checks >= 3),
-        ("in the end, all circuits are closed", run.last_states == [State::Closed; 3]),
+        ("in the end, north answers again", 2 * last_by_north > last.len()),
+        ("and all circuits are closed", run.last_states == [State::Closed; 3]),
     ];
     println!("\nChecks");
     for (what, passed) in checks {

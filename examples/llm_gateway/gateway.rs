@@ -32,11 +32,11 @@ use tower_breaker::{
 use crate::model::{Model, send_at_once};
 
 /// How long the gateway waits for the first token of one model before it asks the next.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(800);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1200);
 /// A model that takes so long to its first token is slow.
-pub(crate) const SLOW: Duration = Duration::from_millis(300);
+pub(crate) const SLOW: Duration = Duration::from_millis(500);
 /// A model that has not sent a head after this time hangs.
-const HUNG: Duration = Duration::from_millis(250);
+const HUNG: Duration = Duration::from_millis(400);
 
 pub(crate) type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
@@ -62,7 +62,7 @@ fn breaker(
         .hung_after(HUNG)
         // One answer with `Retry-After` opens the circuit for as long as the model asks.
         .trip_on_retry_after(true)
-        .open_duration(Duration::from_millis(400))
+        .open_duration(Duration::from_millis(500))
         .half_open(HalfOpen::consecutive_successes(1))
         .on_transition(on_transition)
         .build()

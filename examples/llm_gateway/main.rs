@@ -5,7 +5,7 @@
 //! cargo run --example llm_gateway --features http
 //! ```
 //!
-//! The gateway and the models are axum servers on loopback ports. In eleven seconds, one model stalls after its head,
+//! The gateway and the models are axum servers on loopback ports. In fifteen seconds, one model stalls after its head,
 //! one is slow to the first token, one asks for a pause with `Retry-After`, one breaks off in the middle of its
 //! answers, and one does not answer at all. The part to copy is `gateway.rs`.
 //!
@@ -33,7 +33,7 @@ use crate::model::{Mode, Model};
 const MODELS: [&str; 3] = ["north", "east", "west"];
 
 /// Between two callers.
-const INTERVAL: Duration = Duration::from_millis(25);
+const INTERVAL: Duration = Duration::from_millis(40);
 
 struct Phase {
     name: &'static str,
@@ -45,19 +45,18 @@ const fn phase(name: &'static str, modes: [Mode; 3], milliseconds: u64) -> Phase
     Phase { name, modes, milliseconds }
 }
 
-const WELL: usize = 0;
 const STALLED: usize = 1;
 const HANGING: usize = 7;
 const PHASES: [Phase; 9] = [
     phase("all are well", [Mode::Well; 3], 600),
-    phase("north stalls, east is slow", [Mode::Stalled, Mode::Slow, Mode::Well], 2500),
-    phase("all are well", [Mode::Well; 3], 1200),
+    phase("north stalls, east is slow", [Mode::Stalled, Mode::Slow, Mode::Well], 4000),
+    phase("all are well", [Mode::Well; 3], 1500),
     phase("north asks for a pause", [Mode::Busy, Mode::Well, Mode::Well], 900),
-    phase("all are well", [Mode::Well; 3], 1000),
-    phase("north breaks off", [Mode::BreaksOff, Mode::Well, Mode::Well], 600),
-    phase("all are well", [Mode::Well; 3], 1200),
-    phase("north does not answer", [Mode::Hanging, Mode::Well, Mode::Well], 1600),
-    phase("all are well", [Mode::Well; 3], 1400),
+    phase("all are well", [Mode::Well; 3], 1500),
+    phase("north breaks off", [Mode::BreaksOff, Mode::Well, Mode::Well], 700),
+    phase("all are well", [Mode::Well; 3], 1500),
+    phase("north does not answer", [Mode::Hanging, Mode::Well, Mode::Well], 2000),
+    phase("all are well", [Mode::Well; 3], 1800),
 ];
 
 /// What happened.

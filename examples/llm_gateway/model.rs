@@ -24,7 +24,7 @@ pub(crate) enum Mode {
     Well,
     /// Sends its head at once, then comments, and never a token.
     Stalled,
-    /// Sends its head at once, and the first token after half a second.
+    /// Sends its head at once, and the first token after 800 milliseconds.
     Slow,
     /// Answers 503 and asks not to be called for a second.
     Busy,
@@ -113,7 +113,7 @@ fn pause(mode: Mode, number: usize) -> Duration {
     Duration::from_millis(match (mode, number) {
         (_, 0) => 0,
         (Mode::Stalled, _) => 50,
-        (Mode::Slow, 1) => 500,
+        (Mode::Slow, 1) => 800,
         _ => 15,
     })
 }
