@@ -16,11 +16,12 @@ Options:
                            error    answers 500
                            hang     accepts requests and never answers
                            refuse   refuses connections
-                           slow     answers after 300 ms
+                           slow     answers after 100 ms
+                           cold     takes little load at first, and falls over if it gets more
   --help                 print this help
 
-The default is --phases healthy=1,error=2,healthy=1.5,hang=2.5,healthy=2,refuse=2,healthy=1.5,\
-slow=2.5,healthy=2
+The default is --phases healthy=1,error=1.5,healthy=3,hang=2,healthy=3,slow=2,healthy=3,refuse=1.5,\
+cold=4
 ";
 
 /// How the backend behaves.
@@ -32,19 +33,22 @@ pub(crate) enum Mode {
     Hang,
     Refuse,
     Slow,
+    Cold,
 }
 
 impl Mode {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 6] = [
         ("healthy", Self::Healthy),
         ("error", Self::Error),
         ("hang", Self::Hang),
         ("refuse", Self::Refuse),
         ("slow", Self::Slow),
+        ("cold", Self::Cold),
     ];
 
+    /// Whether the backend fails whatever its clients do. A cold one fails only if they send too much.
     pub(crate) fn is_outage(self) -> bool {
-        self != Self::Healthy
+        !matches!(self, Self::Healthy | Self::Cold)
     }
 }
 
@@ -56,6 +60,7 @@ impl fmt::Display for Mode {
             Self::Hang => "hangs",
             Self::Refuse => "refuses",
             Self::Slow => "slow",
+            Self::Cold => "cold",
         })
     }
 }
@@ -123,20 +128,20 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, 
     Ok(Some(Plan { rate, phases }))
 }
 
-/// The backend is healthy for a while after each outage, so that the recovery can be seen.
+/// The backend is healthy or cold for a while after each outage, so that the recovery can be seen.
 fn default_phases(seconds: Option<Duration>) -> Vec<Phase> {
     let phase =
         |mode, millis| Phase { mode, length: seconds.unwrap_or(Duration::from_millis(millis)) };
     vec![
         phase(Mode::Healthy, 1000),
-        phase(Mode::Error, 2000),
-        phase(Mode::Healthy, 1500),
-        phase(Mode::Hang, 2500),
-        phase(Mode::Healthy, 2000),
-        phase(Mode::Refuse, 2000),
-        phase(Mode::Healthy, 1500),
-        phase(Mode::Slow, 2500),
-        phase(Mode::Healthy, 2000),
+        phase(Mode::Error, 1500),
+        phase(Mode::Healthy, 3000),
+        phase(Mode::Hang, 2000),
+        phase(Mode::Healthy, 3000),
+        phase(Mode::Slow, 2000),
+        phase(Mode::Healthy, 3000),
+        phase(Mode::Refuse, 1500),
+        phase(Mode::Cold, 4000),
     ]
 }
 

@@ -17,9 +17,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Mode;
+use crate::cold::Cold;
 
-/// How long a slow answer takes. That is within the timeout of the clients.
-const SLOW_ANSWER: Duration = Duration::from_millis(300);
+/// How long a slow answer takes. That is within the timeout of the clients, and does not count as hung.
+const SLOW_ANSWER: Duration = Duration::from_millis(100);
 
 pub(crate) struct Backend {
     address: SocketAddr,
@@ -31,12 +32,13 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Reserves a free loopback port. The server starts with the first phase.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Reserves a free loopback port. The server starts with the first phase. The full load is `rate` requests
+    /// per second.
+    pub(crate) fn new(rate: u32) -> io::Result<Self> {
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         Ok(Self {
             address: socket.local_addr()?,
-            behaviour: Behaviour::default(),
+            behaviour: Behaviour::new(rate),
             server: None,
             reserved: Some(socket),
         })
@@ -66,6 +68,12 @@ impl Backend {
     /// Returns how many requests reached the handler in each phase.
     pub(crate) fn reached(&self) -> Vec<u64> {
         self.behaviour.now().reached.clone()
+    }
+
+    /// Returns how often the backend fell over while it was cold.
+    pub(crate) fn falls(&self) -> u32 {
+        let now = self.behaviour.now();
+        now.falls + now.cold.falls()
     }
 }
 
@@ -122,21 +130,33 @@ async fn answer(State(behaviour): State<Behaviour>) -> (StatusCode, &'static str
         // This lasts until the client gives up and closes the connection.
         Mode::Hang => std::future::pending().await,
         Mode::Slow => tokio::time::sleep(SLOW_ANSWER).await,
+        Mode::Cold if behaviour.now().cold.answers() => {}
+        Mode::Cold => {
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many requests for a cold cache\n");
+        }
     }
     (StatusCode::OK, "hello\n")
 }
 
 /// How the handler behaves now, and how many requests it has received.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Behaviour(Arc<Mutex<Now>>);
 
 #[derive(Default)]
 struct Now {
+    rate: u32,
     mode: Mode,
+    cold: Cold,
+    /// How often it fell over in earlier phases.
+    falls: u32,
     reached: Vec<u64>,
 }
 
 impl Behaviour {
+    fn new(rate: u32) -> Self {
+        Self(Arc::new(Mutex::new(Now { rate, ..Now::default() })))
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         self.0.lock().expect("nothing panics while it holds the lock")
     }
@@ -144,6 +164,8 @@ impl Behaviour {
     fn enter(&self, mode: Mode) {
         let mut now = self.now();
         now.mode = mode;
+        now.falls += now.cold.falls();
+        now.cold = Cold::new(now.rate);
         now.reached.push(0);
     }
 

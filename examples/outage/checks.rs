@@ -7,14 +7,23 @@ use std::time::Duration;
 use tower_breaker::State;
 
 use crate::args::Mode;
-use crate::client::{LONGEST_WAIT, MINIMUM_CALLS, TIMEOUT};
-use crate::load::End;
+use crate::client::{LONGEST_WAIT, MINIMUM_CALLS, RAMP, TIMEOUT};
+use crate::load::{Call, End};
 use crate::report::{percentile, time};
-use crate::run::{Outage, Run};
+use crate::run::{Outage, PhaseRun, Run, Side};
 use crate::terminal::Terminal;
+
+/// How long a circuit may take to close after an outage. In the worst case, a probe still runs into the timeout,
+/// and the longest wait and the ramp follow.
+fn longest_recovery() -> Duration {
+    (TIMEOUT + LONGEST_WAIT).mul_f64(1.25) + RAMP
+}
 
 /// A rejection takes microseconds. This limit tells it from a call that waits for a timeout.
 const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// At a lower rate there are too few calls to show what `hung_after` and the ramp change.
+const ENOUGH: u32 = 80;
 
 enum Verdict {
     Pass(String),
@@ -31,6 +40,8 @@ pub(crate) fn print(terminal: Terminal, run: &Run) -> bool {
         ("the circuit trips in every outage", trips(run)),
         ("a rejected call is answered at once", rejects_at_once(run)),
         ("the backend is spared during outages", spares_the_backend(run)),
+        ("`hung_after` halves how long a hang makes callers wait", sees_hangs(run)),
+        ("with a ramp, a cold backend does not fall over", ramps(run)),
         ("the circuit recovers after every outage", recovers(run)),
         ("in the end the circuit is closed and calls succeed", ends_well(run)),
     ];
@@ -40,7 +51,7 @@ pub(crate) fn print(terminal: Terminal, run: &Run) -> bool {
             Verdict::Fail(detail) => (terminal.red("✗"), detail),
             Verdict::Skip(detail) => (terminal.dim("–"), detail),
         };
-        println!("{mark} {what:<52} {}", terminal.dim(detail));
+        println!("{mark} {what:<54} {}", terminal.dim(detail));
     }
     !checks.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_)))
 }
@@ -105,11 +116,45 @@ fn spares_the_backend(run: &Run) -> Verdict {
     check(percent <= 60.0, detail)
 }
 
+fn sees_hangs(run: &Run) -> Verdict {
+    let long_enough = |phase: &PhaseRun| phase.ended - phase.began > 2 * TIMEOUT;
+    let mut hangs = run.phases.iter().filter(|phase| phase.mode == Mode::Hang).peekable();
+    if hangs.peek().is_none() || run.plan.rate < ENOUGH {
+        return skip("there is no hang, or the rate is too low");
+    }
+    if !hangs.all(|phase| phase.state_before == State::Closed && long_enough(phase)) {
+        return skip("a hang was too short, or did not start with a closed circuit");
+    }
+    // Later calls are only probes, which wait for as long with either breaker.
+    let early = |call: &Call| {
+        let phase = &run.phases[call.phase];
+        phase.mode == Mode::Hang && call.started < phase.began + 2 * TIMEOUT
+    };
+    let waited = |side: &Side| side.wasted(early).as_secs_f64();
+    let (without, with) = (waited(&run.simple), waited(&run.protected));
+    check(
+        with <= 0.5 * without,
+        format!("{with:.1} s instead of {without:.1} s in the first second"),
+    )
+}
+
+fn ramps(run: &Run) -> Verdict {
+    if !run.has(Mode::Cold) || run.plan.rate < ENOUGH {
+        return skip("there is no cold phase, or the rate is too low");
+    }
+    let follows_outage = |pair: &[PhaseRun]| pair[1].mode != Mode::Cold || pair[0].mode.is_outage();
+    if run.phases[0].mode == Mode::Cold || !run.phases.windows(2).all(follows_outage) {
+        return skip("a cold phase did not follow an outage");
+    }
+    let (without, with) = (run.simple.falls, run.protected.falls);
+    let detail = format!("fell over {without} times without a ramp, {with} with one");
+    check(without > 0 && with == 0, detail)
+}
+
 fn recovers(run: &Run) -> Verdict {
     let mut outages = run.outages();
-    // In the worst case, a probe still runs into the timeout, and the longest wait follows.
     outages.retain(|outage| outage.tripped.is_some());
-    outages.retain(|outage| outage.healthy_after > (TIMEOUT + LONGEST_WAIT).mul_f64(1.25));
+    outages.retain(|outage| outage.healthy_after > longest_recovery());
     if outages.is_empty() {
         return skip("no outage tripped the circuit and left enough time afterwards");
     }
@@ -119,11 +164,11 @@ fn recovers(run: &Run) -> Verdict {
 
 /// Judges the calls in the last quarter of the last phase.
 fn ends_well(run: &Run) -> Verdict {
-    let Some(last) = run.phases.last().filter(|phase| phase.mode == Mode::Healthy) else {
-        return skip("the last phase is not healthy");
+    let Some(last) = run.phases.last().filter(|phase| !phase.mode.is_outage()) else {
+        return skip("the last phase is an outage");
     };
     let length = last.ended - last.began;
-    if run.phases.len() > 1 && length < (TIMEOUT + LONGEST_WAIT).mul_f64(1.25) {
+    if run.phases.len() > 1 && length < longest_recovery() {
         return skip("the last phase is too short for a recovery");
     }
     let from = last.ended - length / 4;

@@ -1,4 +1,4 @@
-//! The two clients. Copy from this file.
+//! The clients. Copy from this file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +15,48 @@ use tower::retry::budget::{Budget, TpsBudget};
 use tower::util::BoxCloneService;
 use tower::{BoxError, ServiceBuilder};
 use tower_breaker::{
-    Backoff, CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, ConfigError, HalfOpen,
-    Outcome, SlidingWindow, Transition,
+    Backoff, CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerError, CircuitBreakerLayer,
+    ConfigError, HalfOpen, Outcome, SlidingWindow, Transition,
 };
 
-/// The type of both clients.
+/// The type of all clients.
 pub(crate) type Client = BoxCloneService<Request<Empty<Bytes>>, Response<Incoming>, BoxError>;
 
 /// An attempt that takes this long has failed.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 /// An attempt that takes this long is slow. A healthy backend answers within a few milliseconds.
-pub(crate) const SLOW: Duration = Duration::from_millis(200);
+pub(crate) const SLOW: Duration = Duration::from_millis(75);
+/// An attempt that has taken this long and goes on counts as failed, long before its timeout ends.
+pub(crate) const HUNG: Duration = Duration::from_millis(125);
 /// How many calls there must be before the rates are judged.
 pub(crate) const MINIMUM_CALLS: u32 = 20;
 /// The longest time between two probes, apart from jitter. A real service should wait for seconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(600);
+/// How long the full load takes to come back after the probes. A real service may need a minute.
+pub(crate) const RAMP: Duration = Duration::from_millis(1500);
 
 /// Creates the breaker. All callers of a dependency share one breaker.
 pub(crate) fn breaker(
     on_transition: impl Fn(&Transition) + Send + Sync + 'static,
 ) -> Result<CircuitBreaker, ConfigError> {
+    settings()
+        // Sees a hang before the timeouts of the callers end.
+        .hung_after(HUNG)
+        // Closes after 3 successful probes, but not at once: the share of the calls that it admits grows until
+        // the ramp ends. So a backend that comes back cold has time to warm up.
+        .half_open(HalfOpen::consecutive_successes(3).ramp(RAMP))
+        .on_transition(on_transition)
+        .build()
+}
+
+/// Creates a breaker that sees a hang only when timeouts end, and returns to the full load at once. It shows
+/// what the two settings are for.
+pub(crate) fn simple_breaker() -> Result<CircuitBreaker, ConfigError> {
+    settings().half_open(HalfOpen::consecutive_successes(3)).build()
+}
+
+/// The settings that both breakers have.
+fn settings() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("backend")
         // Any of these rules trips the circuit. Setting one switches the default rules off, so set all that
         // you need: 5 consecutive failures, half of the last 40 calls failed, or half of them were slow.
@@ -46,15 +68,12 @@ pub(crate) fn breaker(
         .minimum_calls(MINIMUM_CALLS)
         // The circuit then waits before it admits a probe, and longer each time a probe fails.
         .open_duration(Backoff::exponential(Duration::from_millis(250), LONGEST_WAIT))
-        .half_open(HalfOpen::consecutive_successes(3))
         // Longer than the timeout, which ends a probe that hangs. This is a safety net for probes that
         // never report.
         .probe_timeout(2 * TIMEOUT)
-        .on_transition(on_transition)
-        .build()
 }
 
-/// Creates the protected client. A request passes through the layers from top to bottom.
+/// Creates a protected client. A request passes through the layers from top to bottom.
 pub(crate) fn protected(breaker: CircuitBreaker) -> Client {
     let stack = ServiceBuilder::new()
         // Boxes the errors. The box contains the original error: an `Elapsed`, an error of hyper's client, or

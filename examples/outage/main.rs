@@ -1,4 +1,5 @@
-//! A backend fails in four different ways, with and without a circuit breaker. Run this example first.
+//! A backend fails in four different ways and comes back cold, with and without a circuit breaker. Run this
+//! example first.
 //!
 //! ```sh
 //! cargo run --example outage
@@ -6,7 +7,8 @@
 //! ```
 //!
 //! It starts axum backends on loopback ports and sends real HTTP/1 calls to them at a fixed rate. One client
-//! is bare, and the other one is protected by a retry, a circuit breaker and a timeout. The part to copy is
+//! is bare, and another one is protected by a retry, a circuit breaker and a timeout. A third one, which is
+//! shown only at the end, has a breaker without `hung_after` and without a ramp. The part to copy is
 //! `client.rs`, which has the settings of the breaker and the order of the layers.
 //!
 //! The exit code is 0 if the protected client behaved as expected, 1 if it did not, and 2 if the arguments
@@ -16,6 +18,7 @@ mod args;
 mod backend;
 mod checks;
 mod client;
+mod cold;
 mod load;
 mod report;
 mod run;
@@ -44,6 +47,7 @@ async fn main() -> ExitCode {
         Ok(run) => {
             report::table(terminal, &run);
             report::circuit(terminal, &run);
+            report::two_settings(terminal, &run);
             let passed = checks::print(terminal, &run);
             report::goodbye(terminal);
             if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }

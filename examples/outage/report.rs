@@ -15,9 +15,10 @@ pub(crate) fn heading(terminal: Terminal, plan: &Plan) {
     println!("{}\n", terminal.bold("An outage, without and with a circuit breaker"));
     println!(
         "\
-Two HTTP backends on 127.0.0.1 go through the same {} phases, which take {} s. Each of them receives
+HTTP backends on 127.0.0.1 go through the same {} phases, which take {} s. Each of them receives
 {} calls/s, whether or not earlier calls have ended. One is called by a bare client, which has only a
-timeout of {}. The other one is called by a client with a retry, a circuit breaker and the same timeout.
+timeout of {}. Another one is called by a client with a retry, a circuit breaker and the same timeout,
+and a third one by such a client with a simpler breaker, which appears only near the end.
 There is a line for each change of the backends and of the circuit, and a comparison at the end.
 ",
         plan.phases.len(),
@@ -33,7 +34,8 @@ pub(crate) fn phase(terminal: Terminal, at: Duration, mode: Mode) {
         Mode::Error => "answer 500",
         Mode::Hang => "hang: they accept requests and never answer",
         Mode::Refuse => "refuse connections",
-        Mode::Slow => "are slow: they answer after 300 ms",
+        Mode::Slow => "are slow: they answer after 100 ms",
+        Mode::Cold => "are cold: they take little load at first, and fall over if they get more",
     };
     println!("{:>7.2} s  {}", at.as_secs_f64(), terminal.bold(format!("backends {what}")));
 }
@@ -101,8 +103,8 @@ pub(crate) fn table(terminal: Terminal, run: &Run) {
     println!(
         "In the outages, callers of the bare client waited {:.1} s for calls that failed, and callers of \
          the protected one {:.1} s.",
-        wasted(&run.bare, outages).as_secs_f64(),
-        wasted(&run.protected, outages).as_secs_f64(),
+        run.bare.wasted(|call| outages(call.phase)).as_secs_f64(),
+        run.protected.wasted(|call| outages(call.phase)).as_secs_f64(),
     );
 }
 
@@ -150,12 +152,6 @@ impl Row {
     }
 }
 
-/// Returns the time that callers spent on calls that did not succeed.
-fn wasted(side: &Side, phases: impl Fn(usize) -> bool) -> Duration {
-    let calls = side.calls.iter().filter(|call| phases(call.phase) && call.end != End::Success);
-    calls.map(|call| call.took).sum()
-}
-
 /// Returns a percentile of sorted times.
 pub(crate) fn percentile(times: &[Duration], part: f64) -> Duration {
     let rank = (times.len() as f64 * part).ceil() as usize;
@@ -190,6 +186,41 @@ pub(crate) fn circuit(terminal: Terminal, run: &Run) {
             outage.probings,
             outage.recovered.map_or("–".into(), seconds),
         );
+    }
+}
+
+/// Prints what `hung_after` and the ramp change.
+pub(crate) fn two_settings(terminal: Terminal, run: &Run) {
+    if !run.has(Mode::Hang) && !run.has(Mode::Cold) {
+        return;
+    }
+    println!("\n{}", terminal.bold("What `hung_after` and the ramp change"));
+    let head = ["bare", "breaker without them", "breaker with them"];
+    println!("{}", terminal.dim(line("", head)));
+    let sides = [&run.bare, &run.simple, &run.protected];
+    if run.has(Mode::Hang) {
+        let hangs = run.is(Mode::Hang);
+        let waited = |side: &Side| seconds(side.wasted(|call| hangs(call.phase)));
+        println!("{}", line("hangs: callers waited in vain for", sides.map(waited)));
+    }
+    if run.has(Mode::Cold) {
+        let is_cold = run.is(Mode::Cold);
+        let ok = |side: &Side| Row::new(side, &is_cold).ok;
+        println!("{}", line("cold: the backend fell over", sides.map(|side| times(side.falls))));
+        println!("{}", line("cold: calls that succeeded", sides.map(ok)));
+    }
+}
+
+fn line(what: &str, values: [impl Display; 3]) -> String {
+    let [bare, without, with] = values;
+    format!("{what:<34}{bare:>14}{without:>24}{with:>20}")
+}
+
+fn times(count: u32) -> String {
+    match count {
+        0 => "never".into(),
+        1 => "once".into(),
+        _ => format!("{count} times"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Takes both backends through the phases while calls arrive.
+//! Takes the backends through the phases while calls arrive.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tower_breaker::{Cause, State, Transition};
 
 use crate::args::{Mode, Plan};
 use crate::backend::Backend;
-use crate::load::{Call, Load};
+use crate::load::{Call, End, Load};
 use crate::terminal::Terminal;
 use crate::{client, report};
 
@@ -18,6 +18,8 @@ pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) phases: Vec<PhaseRun>,
     pub(crate) bare: Side,
+    /// Has a breaker without `hung_after` and without a ramp.
+    pub(crate) simple: Side,
     pub(crate) protected: Side,
     pub(crate) transitions: Vec<(Duration, Transition)>,
     pub(crate) last_state: State,
@@ -31,11 +33,13 @@ pub(crate) struct PhaseRun {
     pub(crate) state_before: State,
 }
 
-/// One of the two clients and its backend.
+/// One of the clients and its backend.
 pub(crate) struct Side {
     pub(crate) calls: Vec<Call>,
     /// The requests that reached the handler of the backend, by phase.
     pub(crate) reached: Vec<u64>,
+    /// How often the backend fell over while it was cold.
+    pub(crate) falls: u32,
 }
 
 /// How the circuit reacted to an outage.
@@ -54,8 +58,8 @@ pub(crate) struct Outage {
 
 pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError> {
     // Each client has its own backend, so that they do not influence each other.
-    let mut bare_backend = Backend::new()?;
-    let mut protected_backend = Backend::new()?;
+    let mut backends =
+        [Backend::new(plan.rate)?, Backend::new(plan.rate)?, Backend::new(plan.rate)?];
 
     let start = Instant::now();
     let transitions = Arc::new(Mutex::new(Vec::new()));
@@ -70,9 +74,14 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
                 .push((at, transition.clone()));
         }
     })?;
-    let mut bare = Load::new(client::bare(), bare_backend.uri(), start);
-    let mut protected =
-        Load::new(client::protected(breaker.clone()), protected_backend.uri(), start);
+    let clients = [
+        client::bare(),
+        client::protected(client::simple_breaker()?),
+        client::protected(breaker.clone()),
+    ];
+    let mut loads = std::array::from_fn::<_, 3, _>(|number| {
+        Load::new(clients[number].clone(), backends[number].uri(), start)
+    });
 
     // The load is open-loop: calls start at a fixed rate whether or not earlier ones have ended, as with real
     // users. If this task is late, it catches up.
@@ -81,8 +90,9 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
     for (number, phase) in plan.phases.iter().enumerate() {
         ticks.tick().await;
         let state_before = breaker.state();
-        bare_backend.enter(phase.mode).await?;
-        protected_backend.enter(phase.mode).await?;
+        for backend in &mut backends {
+            backend.enter(phase.mode).await?;
+        }
         let began = start.elapsed();
         report::phase(terminal, began, phase.mode);
         if let Some(previous) = phases.last_mut() {
@@ -93,34 +103,50 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
             if tick > 0 {
                 ticks.tick().await;
             }
-            bare.call(number);
-            protected.call(number);
+            for load in &mut loads {
+                load.call(number);
+            }
         }
     }
     ticks.tick().await;
     if let Some(last) = phases.last_mut() {
         last.ended = start.elapsed();
     }
-    let (bare, protected) = tokio::join!(bare.finish(), protected.finish());
+    let mut sides = Vec::new();
+    for (load, backend) in loads.into_iter().zip(&backends) {
+        let calls = load.finish().await;
+        sides.push(Side { calls, reached: backend.reached(), falls: backend.falls() });
+    }
+    let [bare, simple, protected] =
+        sides.try_into().unwrap_or_else(|_| unreachable!("each load becomes a side"));
 
     let transitions = transitions.lock().expect("nothing panics while it holds the lock").clone();
-    Ok(Run {
-        plan,
-        phases,
-        bare: Side { calls: bare, reached: bare_backend.reached() },
-        protected: Side { calls: protected, reached: protected_backend.reached() },
-        transitions,
-        last_state: breaker.state(),
-    })
+    Ok(Run { plan, phases, bare, simple, protected, transitions, last_state: breaker.state() })
 }
 
 impl Side {
     pub(crate) fn calls_in(&self, phase: usize) -> impl Iterator<Item = &Call> {
         self.calls.iter().filter(move |call| call.phase == phase)
     }
+
+    /// Returns the time that callers spent on calls that did not succeed.
+    pub(crate) fn wasted(&self, counts: impl Fn(&Call) -> bool) -> Duration {
+        let calls = self.calls.iter().filter(|call| call.end != End::Success && counts(call));
+        calls.map(|call| call.took).sum()
+    }
 }
 
 impl Run {
+    /// Returns whether there is a phase in which the backend behaves like this.
+    pub(crate) fn has(&self, mode: Mode) -> bool {
+        self.phases.iter().any(|phase| phase.mode == mode)
+    }
+
+    /// Returns a filter for the phases in which the backend behaves like this.
+    pub(crate) fn is(&self, mode: Mode) -> impl Fn(usize) -> bool {
+        move |number| self.phases[number].mode == mode
+    }
+
     pub(crate) fn outages(&self) -> Vec<Outage> {
         let outages = self.phases.iter().enumerate().filter(|(_, phase)| phase.mode.is_outage());
         outages.map(|(number, phase)| self.outage(number, phase)).collect()
