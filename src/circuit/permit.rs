@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(feature = "http")]
-use super::UNTIMED;
 use super::{Circuit, StatusWord, clock};
 #[cfg(feature = "http")]
 use crate::machine::{Machine, Nanos};
@@ -281,7 +279,7 @@ impl Permit {
     /// Returns how long ago the call began, if anything depends on it.
     pub(crate) fn elapsed(&self) -> Option<Nanos> {
         let began = self.0.began;
-        (began != UNTIMED).then(|| clock::now().saturating_sub(began))
+        (began != super::UNTIMED).then(|| clock::now().saturating_sub(began))
     }
 
     /// Fixes the duration of a call that is about to be settled: whatever depends on it sees `took`.
