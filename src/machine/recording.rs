@@ -4,7 +4,7 @@ use super::{Counted, Machine, Phase, Results, Tally, Tick, Verdict};
 
 impl Machine {
     /// Takes `n` successes of the current closed period, none of them slow, that completed before
-    /// anything else happens. Their [`Effect`] must have been [`Effect::Counted`].
+    /// anything else happens. Their [`Effect`](super::Effect) must have been [`Counted`](super::Effect::Counted).
     pub(crate) fn settle_successes(&mut self, n: u64) {
         if let Some(window) = &mut self.window {
             window.record_successes(n);
@@ -12,8 +12,8 @@ impl Machine {
         self.note_results(n);
     }
 
-    /// Takes results of the current closed period in the same way. Their [`Effect`] must have been
-    /// [`Effect::Logged`].
+    /// Takes results of the current closed period in the same way. Their [`Effect`](super::Effect) must have been
+    /// [`Logged`](super::Effect::Logged).
     pub(crate) fn settle_results(&mut self, results: Results) {
         if let Some(window) = &mut self.window {
             window.record_results(results);
