@@ -54,6 +54,7 @@ pub fn visit_services(visitor: &mut impl Visitor) {
     visitor.visit("time window, half of the calls failing", behind(&time_window(), HALF_FAILS));
     let name = "time window and slow calls, healthy";
     visitor.visit(name, behind(&time_window_and_slow_calls(), INNER));
+    visitor.visit("calls in flight count, healthy", behind(&hung_after(), INNER));
     visitor.visit("rejection while open", behind(&open(), INNER));
 }
 
@@ -96,6 +97,10 @@ fn time_window_and_slow_calls() -> CircuitBreaker {
             .slow_call_rate_threshold(0.9)
             .slow_call_duration_threshold(Duration::from_secs(1)),
     )
+}
+
+fn hung_after() -> CircuitBreaker {
+    build(template().hung_after(Duration::from_secs(2)))
 }
 
 pub fn open() -> CircuitBreaker {

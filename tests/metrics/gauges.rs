@@ -258,3 +258,68 @@ async fn the_circuits_of_keys_add_up_and_show_since_when_one_of_them_has_not_bee
     assert_eq!(gauge(&exporter, "open_since_timestamp_seconds"), 0.0);
     assert_eq!(gauge(&exporter, "probes_in_flight"), 0.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_share_that_is_admitted_is_shown_where_a_circuit_recovers_gradually() {
+    let exporter = Exporter::new();
+    let without = sensitive().build().unwrap();
+    without.trip();
+    assert_eq!(exporter.scrape().of(ADMITTED_SHARE, &[]).count(), 0);
+    drop(without);
+
+    let ramp = HalfOpen::consecutive_successes(1).ramp(10 * SECOND);
+    let breaker = sensitive().half_open(ramp).build().unwrap();
+    let share = || {
+        tower_breaker::metrics::refresh();
+        gauge(&exporter, "admitted_share")
+    };
+    assert_eq!(share(), 1.0);
+    breaker.trip();
+    assert_eq!(share(), 0.0);
+    advance(SECOND).await;
+    permit(&breaker).success();
+    assert_eq!(share(), 0.1);
+    advance(SECOND * 4).await;
+    assert_eq!(share(), 0.4);
+    while breaker.try_acquire().map(Permit::success).is_ok() {}
+    let recovering = of_test(&[("reason", "recovering")]);
+    assert_eq!(exporter.scrape().value(REJECTIONS, &recovering), 1.0);
+    advance(SECOND * 6).await;
+    permit(&breaker).success();
+    assert_eq!(share(), 1.0);
+    let completed = [("from", "half_open"), ("to", "closed"), ("cause", "ramp_completed")];
+    assert_eq!(exporter.scrape().value(TRANSITIONS, &of_test(&completed)), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_in_flight_are_shown_where_they_count_and_those_that_are_overdue() {
+    let exporter = Exporter::new();
+    let without = sensitive().build().unwrap();
+    let _call = permit(&without);
+    let scrape = exporter.scrape();
+    assert_eq!(scrape.of(CALLS_IN_FLIGHT, &[]).count() + scrape.of(CALLS_OVERDUE, &[]).count(), 0);
+    drop(without);
+
+    let breaker = sensitive()
+        .consecutive_failures(5)
+        .slow_call_duration_threshold(SECOND)
+        .slow_in_flight(true)
+        .hung_after(SECOND * 2)
+        .build()
+        .unwrap();
+    let seen = || {
+        tower_breaker::metrics::refresh();
+        let scrape = exporter.scrape();
+        let overdue = |kind| scrape.value(CALLS_OVERDUE, &of_test(&[("kind", kind)]));
+        (scrape.value(CALLS_IN_FLIGHT, &of_test(&[])), overdue("slow"), overdue("hung"))
+    };
+    assert_eq!(seen(), (0.0, 0.0, 0.0));
+    let calls: Vec<Permit> = (0..3).map(|_| permit(&breaker)).collect();
+    assert_eq!(seen(), (3.0, 0.0, 0.0));
+    advance(SECOND * 5 / 4).await;
+    assert_eq!(seen(), (3.0, 3.0, 0.0));
+    advance(SECOND * 5 / 4).await;
+    assert_eq!(seen(), (3.0, 3.0, 3.0));
+    calls.into_iter().for_each(Permit::success);
+    assert_eq!(seen(), (0.0, 0.0, 0.0));
+}

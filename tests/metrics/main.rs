@@ -34,6 +34,9 @@ const STALE_RESULTS: &str = "circuit_breaker_stale_results_total";
 const REJECTIONS: &str = "circuit_breaker_rejections_total";
 const WOULD_REJECT: &str = "circuit_breaker_would_reject_total";
 const ENFORCEMENT: &str = "circuit_breaker_enforcement";
+const ADMITTED_SHARE: &str = "circuit_breaker_admitted_share";
+const CALLS_IN_FLIGHT: &str = "circuit_breaker_calls_in_flight";
+const CALLS_OVERDUE: &str = "circuit_breaker_calls_overdue";
 const CALL_DURATION: &str = "circuit_breaker_call_duration_seconds";
 
 /// The recorder of the breakers that this thread builds.
