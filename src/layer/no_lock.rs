@@ -67,6 +67,26 @@ fn a_success_takes_no_lock_without_a_window() {
 }
 
 #[test]
+fn a_call_takes_no_lock_within_a_quarter_of_the_time_after_which_it_hangs() {
+    let hour = Duration::from_secs(3600);
+    for builder in [
+        builder().consecutive_failures(5).hung_after(hour),
+        builder()
+            .failure_rate_threshold(0.5)
+            .sliding_window(SlidingWindow::time(hour))
+            .hung_after(hour),
+        timed().slow_in_flight(true).sliding_window(SlidingWindow::time(hour)),
+    ] {
+        let breaker = builder.build().unwrap();
+        succeed(&breaker);
+        without_the_lock(&breaker, |breaker| {
+            (0..100).for_each(|_| succeed(breaker));
+            breaker.try_acquire().unwrap().ignore();
+        });
+    }
+}
+
+#[test]
 fn a_success_takes_no_lock_if_the_window_is_full_of_successes() {
     for builder in [builder(), timed()] {
         let builder = builder.failure_rate_threshold(0.5).sliding_window(SlidingWindow::count(10));
