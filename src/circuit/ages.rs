@@ -20,7 +20,6 @@
 //! one had been closed before, so there is none to be found.
 
 use super::own_stripe::{OwnStripe, STRIPES};
-use super::slices::Slice;
 use super::status::StatusWord;
 use super::sync::{AtomicU64, Ordering, update};
 use super::{Circuit, LockedBreaker, clock};
@@ -260,12 +259,12 @@ impl Circuit {
     #[inline(never)]
     pub(super) fn settle_looking(
         &self,
-        slice: Slice,
         clock: impl Fn() -> Tick,
         ticket: Ticket,
         began: Tick,
         report: Report,
     ) -> bool {
+        let slice = self.slice();
         // The clock is not read for a stale result, because it may be that of another runtime.
         if slice.status.ticket() != ticket {
             return self.settle_locked(slice, clock, ticket, began, report);

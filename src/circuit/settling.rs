@@ -84,10 +84,10 @@ impl Circuit {
         began: Tick,
         report: Report,
     ) -> bool {
-        let slice = self.slice();
-        if slice.status.is(StatusWord::AGES) {
-            return self.settle_looking(slice, clock, ticket, began, report);
+        if self.status().is(StatusWord::AGES) {
+            return self.settle_looking(clock, ticket, began, report);
         }
+        let slice = self.slice();
         match self.published.slices.settle(slice, &clock, ticket, began, report) {
             Ok(is_current) => is_current,
             // The time that was read stands: waiting for the lock does not make a call slow.
