@@ -5,6 +5,7 @@ mod bounded;
 mod flood;
 mod full;
 mod host;
+mod hung;
 mod idle;
 mod keys;
 mod model;
