@@ -288,3 +288,16 @@ async fn a_dependency_whose_healthy_streams_outlast_the_probe_timeout_recovers()
     }
     assert_eq!(breaker.state(), State::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_hang_once_the_head_of_its_response_has_come() {
+    let breaker = builder().consecutive_failures(1).hung_after(2 * SECOND).build().unwrap();
+    let mut stream = begin(First::End, &breaker, Scripted::new([])).await;
+    let waiting = breaker.try_acquire().unwrap();
+    advance(HOUR).await;
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.calls_in_flight(), snapshot.hung_calls()), (Some(1), Some(1)));
+    waiting.ignore();
+    read(&mut stream).await;
+    assert_eq!(breaker.state(), State::Closed);
+}
