@@ -12,7 +12,8 @@ impl CircuitBreaker {
     /// if your code is not a Tower [`Service`](tower_service::Service).
     ///
     /// # Errors
-    /// Returns [`Rejected`] if the circuit is open, or if it is half-open and no probe slot is free, and the
+    /// Returns [`Rejected`] if the circuit is open, if it is half-open and no probe slot is free, or if it
+    /// [recovers](crate::HalfOpen::ramp) and admits only a share of the calls, and the
     /// rejection is [enforced](crate::CircuitBreakerBuilder::enforcement), as all are by default.
     ///
     /// # Example

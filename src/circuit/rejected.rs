@@ -45,8 +45,9 @@ impl Rejected {
     /// was forced open and only an operator ends that.
     ///
     /// While open, this is the rest of the open period, or of the
-    /// [time for which it is forced open](crate::CircuitBreaker::force_open_for). While half-open, it is the open period that would
-    /// follow if the probes in flight failed now.
+    /// [time for which it is forced open](crate::CircuitBreaker::force_open_for). While half-open, it is the open
+    /// period that would follow if the probes in flight failed now. While the circuit
+    /// [recovers](crate::HalfOpen::ramp), it is a tenth of the ramp or what is left of it, if that is less.
     ///
     /// The value is exact to the nanosecond for times up to 73 years after the first breaker of the
     /// process was built. Any later time counts as never, and is returned as 584 years.

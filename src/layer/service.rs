@@ -20,7 +20,8 @@ use crate::circuit::Permit;
 ///
 /// While the circuit is open, `poll_ready` returns `Ready` at once without asking the inner service, and
 /// `call` rejects. It does so even if the circuit has closed in the meantime, because the inner service was
-/// never asked. The same holds while half-open without a free probe slot. With
+/// never asked. The same holds while half-open without a free probe slot, and for the calls that a circuit does
+/// not admit while it [recovers](crate::HalfOpen::ramp). With
 /// [`backpressure`](crate::CircuitBreakerLayer::backpressure), `poll_ready` waits instead.
 ///
 /// While half-open, `poll_ready` takes a probe slot and then asks the inner service. If the inner service
