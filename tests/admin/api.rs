@@ -60,7 +60,9 @@ async fn the_list_says_all_that_the_page_needs() {
     assert_eq!(circuit["number"], 1);
     assert_eq!(circuit["name"], "payments");
     assert_eq!(circuit["registry"], Value::Null);
-    assert_eq!(circuit["snapshot"], serde_json::to_value(breaker.snapshot()).unwrap());
+    // As text first, because a number that is read from text may differ in its last digit.
+    let snapshot = serde_json::to_string(&breaker.snapshot()).unwrap();
+    assert_eq!(circuit["snapshot"], serde_json::from_str::<Value>(&snapshot).unwrap());
     assert_eq!(circuit["sentence"], breaker.snapshot().to_string());
     let past = serde_json::json!([{ "from": "closed", "to": "open", "ago_seconds": 1.0 }]);
     assert_eq!(circuit["history"], past);
