@@ -44,6 +44,10 @@ struct Stripe {
     succeeded: AtomicU64,
 }
 
+// The documentation of `hung_after` says so.
+#[cfg(not(tower_breaker_loom))]
+const _: () = assert!(size_of::<Stripe>() == 192);
+
 /// The grid, as a call has read it.
 #[derive(Clone, Copy)]
 struct Grid {
@@ -129,7 +133,7 @@ impl Ages {
         !is_watched || is_young && self.add(grid, ticket, bucket, CALLS)
     }
 
-    /// Adds to the calls of a bucket, modulo 2^24.
+    /// Adds to the calls of a bucket, which wrap around.
     fn add(&self, grid: Grid, ticket: Ticket, bucket: u64, calls: u64) -> bool {
         let (atomic, own) = (self.word(bucket), word(ticket, grid.number, bucket));
         let mut seen = atomic.load(Ordering::Acquire);
@@ -297,17 +301,26 @@ impl Circuit {
         if breaker.rules().watches_calls_in_flight() {
             let deadlines = breaker.machine().deadlines();
             self.ages.get_or_init(Box::default).set_grid(deadlines);
-        } else if let Some(ages) = self.ages.get() {
+        } else {
+            self.stop_watching();
+        }
+    }
+
+    /// Counts calls in flight no longer, and forgets what was counted.
+    pub(super) fn stop_watching(&self) {
+        if let Some(ages) = self.ages.get() {
             ages.set_grid(None);
         }
     }
 
+    #[inline]
+    fn ages_of(&self, breaker: &LockedBreaker) -> Option<&Ages> {
+        if breaker.is_watching_ages() { self.ages.get().map(Box::as_ref) } else { None }
+    }
+
     /// Tells the machine which calls are overdue.
     pub(super) fn find_overdue_calls(&self, breaker: &mut LockedBreaker) {
-        if !breaker.is_watching_ages() {
-            return;
-        }
-        let Some(ages) = self.ages.get() else { return };
+        let Some(ages) = self.ages_of(breaker) else { return };
         let machine = breaker.machine();
         let ticket = machine.closed_ticket().unwrap_or(0);
         let close = |bucket| ages.close_bucket(ticket, bucket);
@@ -316,10 +329,7 @@ impl Circuit {
 
     /// Tells the machine how many calls are in flight, for a reading.
     pub(super) fn count_calls_in_flight(&self, breaker: &mut LockedBreaker) {
-        if !breaker.is_watching_ages() {
-            return;
-        }
-        let Some(ages) = self.ages.get() else { return };
+        let Some(ages) = self.ages_of(breaker) else { return };
         let machine = breaker.machine();
         let ticket = machine.closed_ticket().unwrap_or(0);
         machine.note_unlocked_calls(|bucket| ages.calls(ticket, bucket));
@@ -327,10 +337,7 @@ impl Circuit {
 
     /// Begins the bucket in which calls are counted without the lock.
     pub(super) fn begin_bucket(&self, breaker: &mut LockedBreaker) {
-        if !breaker.is_watching_ages() {
-            return;
-        }
-        let Some(ages) = self.ages.get() else { return };
+        let Some(ages) = self.ages_of(breaker) else { return };
         let machine = breaker.machine();
         match machine.next_bucket() {
             NextBucket::Same => {}

@@ -62,6 +62,7 @@ impl Circuit {
         if let Some(breaker) = locked.breaker() {
             breaker.read(clock::now());
         }
+        self.stop_watching(); // the next breaker may have a clock that is behind
         let last_ticket = locked.last_ticket();
         let breaker = std::mem::replace(&mut *locked, LockedState::Free { last_ticket });
         self.publish(&mut locked);

@@ -36,8 +36,8 @@ impl CircuitBreakerBuilder {
     ///
     /// # Cost
     /// Each call takes two more atomic updates in memory that its thread rarely shares, and reads the clock twice. Once
-    /// in each quarter of `d`, a call takes the lock. A circuit needs 192 bytes more for each core, up to 16 cores
-    /// rounded up to a power of two, and about as much again in all.
+    /// in each quarter of `d`, a call takes the lock. A circuit needs 192 bytes more for each core, with the
+    /// number of cores rounded up to a power of two and at most 16, next to what it keeps of the calls that are overdue.
     pub fn hung_after(mut self, d: Duration) -> Self {
         self.hung_after = Some(d);
         self
