@@ -313,14 +313,12 @@ impl Circuit {
         }
     }
 
-    #[inline]
-    fn ages_of(&self, breaker: &LockedBreaker) -> Option<&Ages> {
-        if breaker.is_watching_ages() { self.ages.get().map(Box::as_ref) } else { None }
-    }
-
     /// Tells the machine which calls are overdue.
     pub(super) fn find_overdue_calls(&self, breaker: &mut LockedBreaker) {
-        let Some(ages) = self.ages_of(breaker) else { return };
+        if !breaker.is_watching_ages() {
+            return;
+        }
+        let Some(ages) = self.ages.get() else { return };
         let machine = breaker.machine();
         let ticket = machine.closed_ticket().unwrap_or(0);
         let close = |bucket| ages.close_bucket(ticket, bucket);
@@ -329,7 +327,10 @@ impl Circuit {
 
     /// Tells the machine how many calls are in flight, for a reading.
     pub(super) fn count_calls_in_flight(&self, breaker: &mut LockedBreaker) {
-        let Some(ages) = self.ages_of(breaker) else { return };
+        if !breaker.is_watching_ages() {
+            return;
+        }
+        let Some(ages) = self.ages.get() else { return };
         let machine = breaker.machine();
         let ticket = machine.closed_ticket().unwrap_or(0);
         machine.note_unlocked_calls(|bucket| ages.calls(ticket, bucket));
@@ -337,7 +338,10 @@ impl Circuit {
 
     /// Begins the bucket in which calls are counted without the lock.
     pub(super) fn begin_bucket(&self, breaker: &mut LockedBreaker) {
-        let Some(ages) = self.ages_of(breaker) else { return };
+        if !breaker.is_watching_ages() {
+            return;
+        }
+        let Some(ages) = self.ages.get() else { return };
         let machine = breaker.machine();
         match machine.next_bucket() {
             NextBucket::Same => {}
