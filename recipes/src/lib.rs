@@ -1,0 +1,1 @@
+//! Tested answers to questions that users of `tower-breaker` ask.

@@ -1,0 +1,3 @@
+//! Tells what settings of `tower-breaker` would have done with your traffic.
+
+fn main() {}
