@@ -115,6 +115,9 @@ pub mod retry;
 #[cfg(feature = "admin")]
 pub mod admin;
 
+#[cfg(feature = "replay")]
+pub mod replay;
+
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
