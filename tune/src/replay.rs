@@ -50,7 +50,7 @@ pub(crate) struct Assertions {
 }
 
 /// Parses a share, for an argument.
-pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
+fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "allowed: 0.0 to 1.0".into())
 }

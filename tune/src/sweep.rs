@@ -16,16 +16,15 @@ use self::rank::{Ranking, Tried};
 use self::vary::{Combinations, Vary};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Output};
-use crate::replay::parse_share;
 use crate::settings::{Format, SettingsFile};
-use crate::text::percent;
 use crate::traffic::{Traffic, TrafficSource};
 
 /// Tries all combinations of settings on the same traffic, and chooses one
 ///
-/// The chosen settings are those that open soonest, on average over the incidents, of those that shed at most a share of the
-/// calls that would have succeeded. An incident in which the circuit does not open counts with its whole length. If all
-/// settings shed more than that, those that shed least are chosen.
+/// Two numbers say how good settings are: the time from the beginning of an incident to open, on average over the incidents, and
+/// how many calls are shed that would have succeeded. An incident in which the circuit does not open counts with its whole length.
+/// Settings are on the Pareto front if no other settings are better in one of the two and not worse in the other. Of these, the
+/// chosen ones have the smallest sum of the calls that are sent and fail, and the good calls that are shed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,9 +51,9 @@ pub(crate) struct Sweep {
     /// A TOML file with settings and the values to try
     #[arg(long, value_name = "FILE")]
     ranges: Option<PathBuf>,
-    /// The share of the good calls that may be shed, from 0.0 to 1.0
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
-    shed_at_most: f64,
+    /// How many failed calls a good call that is shed is worth
+    #[arg(long, value_name = "CALLS", default_value_t = 1.0, value_parser = parse_cost)]
+    shed_costs: f64,
     /// How many settings the table has
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -75,7 +74,7 @@ impl Sweep {
         let format = self.write.as_deref().map(Format::of).transpose()?;
         let combinations = Combinations::new(&base, vary)?;
         let traffic = self.traffic.read_required()?;
-        let ranking = sweep(&base, &combinations, &traffic, self.shed_at_most)?;
+        let ranking = sweep(&base, &combinations, &traffic, self.shed_costs)?;
         let result = show::Sweep { ranking, combinations, traffic: &traffic, top: self.top };
         if let (Some(file), Some(format)) = (&self.write, format) {
             let text = format.text(&result.ranking.chosen().config);
@@ -90,7 +89,7 @@ fn sweep(
     base: &Config,
     combinations: &Combinations,
     traffic: &Traffic,
-    shed_at_most: f64,
+    shed_costs: f64,
 ) -> Result<Ranking> {
     let base = traffic.replay(base).map_err(Failure::bad)?;
     let progress = progress_bar(combinations.valid.len());
@@ -102,11 +101,12 @@ fn sweep(
     let tried: Vec<Tried> =
         tried.collect::<Result<_, tower_breaker::ConfigError>>().map_err(Failure::bad)?;
     progress.finish_and_clear();
-    let rule = format!(
-        "the one that opens soonest of those that shed at most {} of the good calls",
-        percent(shed_at_most)
-    );
-    Ok(Ranking::new(tried, shed_at_most, rule))
+    Ok(Ranking::new(tried, shed_costs))
+}
+
+fn parse_cost(text: &str) -> Result<f64, String> {
+    let cost = text.parse().ok().filter(|cost| (0.0..=1e6).contains(cost));
+    cost.ok_or_else(|| "allowed: 0 to 1000000".into())
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use super::chart::{BELOW, BLUE, FONT, GREY, LEFT, RED, Unit, axis, svg, tick};
 
 pub(super) const POINTS: [(&str, RGBColor); 3] =
-    [("tried", GREY), ("on the Pareto front: none is better in both", BLUE), ("chosen", RED)];
+    [("tried", GREY), ("on the Pareto front", BLUE), ("chosen", RED)];
 
 /// A point for each of the settings.
 pub(crate) struct Scatter {

@@ -15,9 +15,9 @@ use super::states::{self, Bar};
 pub(super) const CALLS: [(&str, RGBColor); 5] = [
     ("sent, succeeded", BLUE),
     ("sent, failed", RED),
-    ("sent, other or unknown", LIGHT_BLUE),
+    ("sent, ignored, abandoned or unknown", LIGHT_BLUE),
     ("shed, would have succeeded", ORANGE),
-    ("shed, would have failed, other or unknown", GREY),
+    ("shed, would have failed, or unknown", GREY),
 ];
 
 /// Into how many columns the time is divided.

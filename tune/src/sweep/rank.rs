@@ -140,15 +140,15 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    pub(super) fn new(mut tried: Vec<Tried>, shed_at_most: f64, rule: String) -> Self {
+    /// `shed_costs` is how many failed calls a good call that is shed is worth.
+    pub(super) fn new(mut tried: Vec<Tried>, shed_costs: f64) -> Self {
         mark_front(&mut tried);
-        tried.sort_by(|a, b| compare(a, b, shed_at_most));
-        let rule = match tried.first() {
-            Some(first) if first.shed_share > shed_at_most => {
-                format!("{rule}; all shed more, so the one that sheds least")
-            }
-            _ => rule,
-        };
+        tried.sort_by(|a, b| compare(a, b, shed_costs));
+        let times = if shed_costs == 1.0 { String::new() } else { format!("{shed_costs} times ") };
+        let rule = format!(
+            "of those on the Pareto front, the one with the smallest sum of the calls that failed and {times}the \
+             good calls that were shed"
+        );
         Self { tried, rule }
     }
 
@@ -158,15 +158,16 @@ impl Ranking {
     }
 }
 
-fn compare(a: &Tried, b: &Tried, shed_at_most: f64) -> Ordering {
-    let (a_over, b_over) = (a.shed_share > shed_at_most, b.shed_share > shed_at_most);
-    let time = a.time_to_open.cmp(&b.time_to_open);
-    let shed = a.shed_good.cmp(&b.shed_good);
-    let of_both = if a_over && b_over { shed.then(time) } else { time.then(shed) };
-    let close =
-        a.time_to_close.unwrap_or(Duration::MAX).cmp(&b.time_to_close.unwrap_or(Duration::MAX));
-    let rest = close.then(a.flaps.cmp(&b.flaps)).then(a.number.cmp(&b.number));
-    a_over.cmp(&b_over).then(of_both).then(rest)
+/// Those on the front come first, and then those that cost less.
+fn compare(a: &Tried, b: &Tried, shed_costs: f64) -> Ordering {
+    let cost = |it: &Tried| it.sent_bad as f64 + shed_costs * it.shed_good as f64;
+    let close = |it: &Tried| it.time_to_close.unwrap_or(Duration::MAX);
+    (b.is_on_front.cmp(&a.is_on_front))
+        .then(cost(a).total_cmp(&cost(b)))
+        .then(a.time_to_open.cmp(&b.time_to_open))
+        .then(close(a).cmp(&close(b)))
+        .then(a.flaps.cmp(&b.flaps))
+        .then(a.number.cmp(&b.number))
 }
 
 /// Marks the settings of which no other is better in one respect and not worse in the other.
@@ -197,7 +198,6 @@ mod tests {
         Tried {
             time_to_open: Duration::from_secs(seconds),
             shed_good,
-            shed_share: shed_good as f64 / 100.0,
             ..Tried::new(number, Vec::new(), config, &report, &report)
         }
     }
@@ -218,15 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_one_opens_soonest_within_the_share_that_may_be_shed() {
-        let all = || vec![tried(0, 1, 30), tried(1, 2, 5), tried(2, 2, 4), tried(3, 9, 0)];
-        assert_eq!(Ranking::new(all(), 0.05, String::new()).chosen().number, 2);
-        assert_eq!(Ranking::new(all(), 0.5, String::new()).chosen().number, 0);
-        assert_eq!(Ranking::new(all(), 0.0, String::new()).chosen().number, 3);
-        let all_over = vec![tried(0, 1, 30), tried(1, 2, 5)];
-        let ranking = Ranking::new(all_over, 0.01, "rule".into());
-        assert_eq!(ranking.chosen().number, 1);
-        assert!(ranking.rule.contains("all shed more"));
+    fn the_chosen_one_is_on_the_front_and_the_cheapest_there() {
+        let all = || {
+            let points = [(0, 1, 300, 10), (1, 2, 40, 40), (2, 9, 0, 100), (3, 3, 41, 0)];
+            points.map(|(number, seconds, shed_good, sent_bad)| Tried {
+                sent_bad,
+                ..tried(number, seconds, shed_good)
+            })
+        };
+        assert_eq!(Ranking::new(all().into(), 1.0).chosen().number, 1);
+        assert_eq!(Ranking::new(all().into(), 0.1).chosen().number, 0);
+        assert_eq!(Ranking::new(all().into(), 10.0).chosen().number, 2);
+        assert_eq!(Ranking::new(all().into(), 1.0).tried[3].number, 3);
     }
 
     #[test]
