@@ -1,6 +1,6 @@
 //! Recording real breakers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use allocation_counter::measure;
@@ -139,6 +139,36 @@ fn threads_lose_no_call_and_mix_none_up() {
     for call in calls.iter() {
         let (thread, _) = call.key.split_once(' ').unwrap();
         assert_eq!(call.retry_after, Some(secs(thread.parse::<u64>().unwrap() + 1)), "{call:?}");
+    }
+}
+
+#[test]
+fn threads_that_meet_a_new_name_together_store_it_once() {
+    const THREADS: usize = 4;
+    for round in 0..300 {
+        let (recorder, trace) = Recorder::new(THREADS);
+        let recorder = Arc::new(recorder);
+        let name = format!("round {round}");
+        let breakers: Vec<CircuitBreaker> = (0..THREADS)
+            .map(|_| {
+                let listener = Forward(recorder.clone());
+                CircuitBreaker::builder(name.as_str()).listener(listener).build().unwrap()
+            })
+            .collect();
+        let barrier = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for breaker in &breakers {
+                scope.spawn(|| {
+                    barrier.wait();
+                    breaker.try_acquire().unwrap().success();
+                });
+            }
+        });
+        let calls = trace.calls();
+        assert_eq!((calls.len(), trace.dropped()), (THREADS, 0));
+        assert!(calls.iter().all(|call| *call.key == *name), "{calls:?}");
+        // One place holds the name: all calls share its text.
+        assert!(calls.iter().all(|call| Arc::ptr_eq(&call.key, &calls[0].key)));
     }
 }
 
