@@ -205,7 +205,7 @@ impl<R: BufRead> Records<R> {
                 }
                 ReadRecordResult::OutputFull => format!("is longer than {LONGEST_RECORD} bytes"),
                 ReadRecordResult::OutputEndsFull => {
-                    format!("has more than {} fields", HEADER.len())
+                    format!("has more than {} fields", self.ends.len())
                 }
             };
             return Err(TraceError::at(line, None, problem));

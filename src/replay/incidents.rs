@@ -88,20 +88,23 @@ pub(super) fn find<'a>(
 }
 
 impl Incident {
-    /// Says what the circuit made of an incident. `calls` are those of the circuit.
-    pub(super) fn new<'a>(
+    /// Says what the circuit made of an incident. `calls` returns those of the circuit that begin in a time.
+    pub(super) fn new<C: Iterator<Item = Fate>>(
         key: &Arc<str>,
         (began, ended): (Duration, Option<Duration>),
         transitions: &[Transition],
-        calls: impl Iterator<Item = (&'a Call, Fate)>,
+        calls: impl Fn(Range<Duration>) -> C,
     ) -> Self {
-        let state_at = |at| {
-            let before = transitions.iter().take_while(|transition| transition.at <= at);
-            before.last().map_or(State::Closed, |transition| transition.to)
-        };
         let end = ended.unwrap_or(Duration::MAX);
+        // A circuit makes transitions in the order of their time.
+        let state_at = |at| {
+            let before = transitions.partition_point(|transition| transition.at <= at);
+            before.checked_sub(1).map_or(State::Closed, |last| transitions[last].to)
+        };
         let first = |to: State, within: Range<Duration>| {
-            transitions.iter().find(|it| it.to == to && within.contains(&it.at)).map(|it| it.at)
+            let start = transitions.partition_point(|it| it.at < within.start);
+            let mut later = transitions[start..].iter().take_while(|it| it.at < within.end);
+            later.find(|it| it.to == to).map(|it| it.at)
         };
         let opened = match state_at(began) {
             State::Closed => first(State::Open, began..end),
@@ -111,9 +114,7 @@ impl Incident {
             State::Closed => Some(ended),
             State::Open | State::HalfOpen => first(State::Closed, ended..Duration::MAX),
         });
-        let until = opened.unwrap_or(end);
-        let sent =
-            calls.filter(|(call, fate)| *fate != Fate::Shed && (began..until).contains(&call.at));
+        let sent = calls(began..opened.unwrap_or(end)).filter(|fate| *fate != Fate::Shed);
         Self {
             key: key.clone(),
             began,

@@ -6,6 +6,7 @@ mod serialize;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,14 +297,18 @@ impl<'a> Replay<'a> {
         }
         circuit.finish(calls, report.duration);
 
-        let own = || numbers.iter().map(|&number| (&calls[number], report.fates[number]));
+        let calls: &[Call] = calls;
+        let fates_within = |time: Range<Duration>| {
+            let start = numbers.partition_point(|&number| calls[number].at < time.start);
+            let within = numbers[start..].iter().take_while(move |n| calls[**n].at < time.end);
+            within.map(|&number| report.fates[number])
+        };
         let incidents = match incident {
             Some(incident) => vec![(incident.start, Some(incident.end))],
-            None => find(&self.rules, own().map(|(call, _)| call)),
+            None => find(&self.rules, numbers.iter().map(|&number| &calls[number])),
         };
-        let incidents = incidents
-            .into_iter()
-            .map(|incident| Incident::new(key, incident, &circuit.transitions, own()));
+        let new = |incident| Incident::new(key, incident, &circuit.transitions, fates_within);
+        let incidents: Vec<Incident> = incidents.into_iter().map(new).collect();
         report.incidents.extend(incidents);
         if let Some(longest) = &mut report.longest_above_threshold {
             *longest = (*longest).max(circuit.longest_above_threshold());

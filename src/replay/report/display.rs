@@ -65,7 +65,7 @@ impl Report {
         }
         writeln!(
             f,
-            "{:>12}  {:>10}  {:>10}  {:>10}  {:>10}  circuit",
+            "  {:<15} {:>8}  {:>11}  {:>8}  {:>12}  circuit",
             "incident at", "lasts", "opens after", "sent", "closes after"
         )?;
         for incident in self.incidents.iter().take(MOST_INCIDENTS) {
@@ -73,13 +73,13 @@ impl Report {
             let lasts = or(ended.map(|ended| ended - *began), "no end");
             let recovered =
                 if ended.is_some() { or(*recovered_after, "never") } else { String::new() };
-            writeln!(
-                f,
+            let line = format!(
                 "  {:<15} {lasts:>8}  {:>11}  {sent:>8}  {recovered:>12}  {}",
                 Length(*began).to_string(),
                 or(*opened_after, "never"),
                 Escaped(&incident.key)
-            )?;
+            );
+            writeln!(f, "{}", line.trim_end())?;
         }
         match self.incidents.len().saturating_sub(MOST_INCIDENTS) {
             0 => Ok(()),
