@@ -76,9 +76,9 @@ impl Overrides {
     pub(super) fn over(self, format: FormatName) -> Layout {
         let (time, status, duration, key, unit) = match format {
             FormatName::Nginx => ("4", "6", "10", None, Unit::S),
-            FormatName::Envoy => ("1", "3", "7", Some("13"), Unit::Ms),
+            FormatName::Envoy => ("1", "3", "7", Some("12"), Unit::Ms),
             FormatName::Json => ("time", "status", "duration", None, Unit::S),
-            FormatName::Openstack => ("2", "11", "15", None, Unit::S),
+            FormatName::Openstack => ("2", "10", "14", None, Unit::S),
         };
         Layout {
             format,
@@ -98,9 +98,6 @@ impl Overrides {
 impl Layout {
     /// Reads a line. Returns `None` if it is about something else.
     pub(super) fn request<'a>(&self, line: &'a str) -> Result<Option<Request<'a>>, Problem> {
-        if line.trim().is_empty() {
-            return Ok(None);
-        }
         if self.format == FormatName::Json {
             let object: Value = serde_json::from_str(line).map_err(|error| {
                 Problem::at(error.column().max(1), format_args!("is no JSON: {error}"))

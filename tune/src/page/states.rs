@@ -8,7 +8,7 @@ use tower_breaker::State;
 use tower_breaker::replay::{Call, Report};
 
 use super::chart::{Area, BELOW, Drawn, FONT, GREEN, LEFT, RED, Unit, YELLOW, axis};
-use super::visible;
+use crate::text::visible;
 
 pub(super) const STATES: [(&str, RGBColor); 3] =
     [("closed", GREEN), ("half-open", YELLOW), ("open", RED)];

@@ -35,7 +35,8 @@ impl Sweep<'_> {
         let tried = count(self.ranking.tried.len() as u64, "combination");
         let mut text = format!("{tried} of settings. Chosen: {}.\n", self.ranking.rule);
         if let Some((number, why)) = &self.combinations.invalid {
-            _ = writeln!(text, "{number} more are not valid, the first because of {why}");
+            let are = if *number == 1 { "is" } else { "are" };
+            _ = writeln!(text, "{number} more {are} not valid: {why}");
         }
         text
     }
