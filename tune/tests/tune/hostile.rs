@@ -52,7 +52,11 @@ fn settings_that_are_none_are_an_error_with_file_line_and_column() {
         ("escape.toml", b"a = 1\n\x1b[2J = 2\n", "line 2, column 2"),
         ("nul.toml", b"a\0b", "line 1, column 4"),
         ("deep.json", "[".repeat(100_000).as_bytes(), "line 1 column"),
-        ("deep.yaml", "[".repeat(100_000).as_bytes(), "line 1 column"),
+        (
+            "deep.yaml",
+            format!("minimum_calls: {}", "[".repeat(100_000)).as_bytes(),
+            "line 1 column",
+        ),
         ("deep.toml", format!("a = {}", "[".repeat(100_000)).as_bytes(), "line 1, column"),
         ("large.toml", large.as_bytes(), "is larger than 1 MiB"),
     ] {
@@ -63,10 +67,10 @@ fn settings_that_are_none_are_an_error_with_file_line_and_column() {
     }
 }
 
-/// The memory of the program is limited, and the file is larger than the limit.
+/// The memory of the program is limited to 400 MB.
 #[cfg(target_os = "linux")]
 #[test]
-fn one_line_of_a_gigabyte_does_not_need_the_memory_for_it() {
+fn one_line_of_half_a_gigabyte_does_not_need_the_memory_for_it() {
     let settings = file("gigabyte.toml", "");
     for line in [
         format!("replay {settings} -"),
@@ -87,7 +91,7 @@ fn one_line_of_a_gigabyte_does_not_need_the_memory_for_it() {
         let mut input = child.stdin.take().unwrap();
         let part = vec![b'x'; 1 << 20];
         // The program may end before it has read everything.
-        for _ in 0..1024 {
+        for _ in 0..512 {
             if input.write_all(&part).is_err() {
                 break;
             }

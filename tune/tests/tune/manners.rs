@@ -63,9 +63,9 @@ fn wrong_arguments_and_files_that_are_not_there_are_exit_code_2_on_standard_erro
 #[test]
 fn a_pipe_that_is_closed_ends_the_program_quietly() {
     let settings = file("pipe.toml", "");
-    let line = format!("scenario write always-failing,rate=1000");
+    let line = "scenario write always-failing,rate=1000";
     for line in
-        [&*line, &format!("replay {settings} {} --json", recorded("outage.csv")), "man", "--help"]
+        [line, &format!("replay {settings} {} --json", recorded("outage.csv")), "man", "--help"]
     {
         let mut command = program();
         command.args(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -55,7 +55,7 @@ fn the_time_to_open_is_that_of_the_incident_and_its_whole_length_if_the_circuit_
         tried.find(|one| one["values"]["consecutive_failures"] == value).unwrap()
     };
     let config: Config = toml::from_str("consecutive_failures = 5").unwrap();
-    let report = replay::run(&config.builder(""), &Scenario::always_failing(10)).unwrap();
+    let report = replay::run(&config.builder(""), Scenario::always_failing(10)).unwrap();
     let opened_after = report.incidents()[0].opened_after.unwrap().as_secs_f64();
     assert_eq!(by_value("5")["time_to_open_seconds"], json!(opened_after));
     assert_eq!(by_value("5")["missed"], 0);
