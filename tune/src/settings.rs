@@ -12,8 +12,9 @@ use tower_breaker::Config;
 use crate::failure::{Failure, Result};
 use crate::output;
 
-/// A larger file is an error, because it is hardly one of settings.
-const LARGEST_FILE: u64 = 1 << 20;
+/// A larger file is an error, because it is hardly one of settings. Reading nested YAML takes a time that grows with the square
+/// of its length.
+const LARGEST_FILE: u64 = 64 << 10;
 
 /// Whose settings are tried.
 #[derive(Debug, Args)]
@@ -115,7 +116,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String> {
     let in_file = |problem: String| Failure::in_file(output::name(file), problem);
     let read = read.map_err(|error| in_file(format!("cannot be read: {error}")))?;
     if read as u64 > LARGEST_FILE {
-        return Err(in_file("is larger than 1 MiB".into()));
+        return Err(in_file("is larger than 64 KiB".into()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -5,6 +5,7 @@ mod explain;
 mod hostile;
 mod manners;
 mod page;
+mod readme;
 mod replay;
 mod scenario;
 mod sweep;
