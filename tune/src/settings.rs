@@ -73,7 +73,7 @@ pub(crate) enum Format {
 impl Format {
     /// Returns the format that the extension names. Standard input and output are TOML.
     pub(crate) fn of(file: &Path) -> Result<Self> {
-        if file == Path::new("-") {
+        if output::is_standard(file) {
             return Ok(Self::Toml);
         }
         match file.extension().and_then(|extension| extension.to_str()) {
@@ -108,7 +108,7 @@ impl Format {
 /// Reads a small file.
 pub(crate) fn read_text(file: &Path) -> Result<String> {
     let mut bytes = Vec::new();
-    let read = if file == Path::new("-") {
+    let read = if output::is_standard(file) {
         io::stdin().take(LARGEST_FILE + 1).read_to_end(&mut bytes)
     } else {
         File::open(file).and_then(|it| it.take(LARGEST_FILE + 1).read_to_end(&mut bytes))

@@ -80,6 +80,9 @@ impl Sweep {
         if let (Some(file), Some(format)) = (&self.write, format) {
             let text = format.text(&result.ranking.chosen().config);
             output::write(file, |out| out.write_all(text.as_bytes()))?;
+            if output::is_standard(file) {
+                return Ok(());
+            }
         }
         result.show(&self.output)
     }

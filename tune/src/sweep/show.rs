@@ -133,7 +133,7 @@ impl Sweep<'_> {
         page.heading("The Pareto front");
         let front =
             self.ranking.tried.chunk_by(Tried::does_the_same).filter(|same| same[0].is_on_front);
-        page.table(&self.head(), front.take(MOST_ROWS).map(|same| Self::row(same)));
+        page.table(&self.head(), front.take(MOST_ROWS).map(Self::row));
         page.finish()
     }
 
@@ -143,14 +143,9 @@ impl Sweep<'_> {
             shed: tried.shed_share,
             is_on_front: tried.is_on_front,
         };
-        let mut points: Vec<Point> = self.ranking.tried.iter().map(point).collect();
-        // Many settings do the same, and one point is enough for them.
-        points.sort_by(|a, b| {
-            (a.time_to_open, a.shed)
-                .partial_cmp(&(b.time_to_open, b.shed))
-                .expect("a share is a number")
-        });
-        points.dedup_by(|a, b| (a.time_to_open, a.shed) == (b.time_to_open, b.shed));
-        Scatter { points, chosen: point(self.ranking.chosen()) }
+        Scatter {
+            points: self.ranking.tried.iter().map(point).collect(),
+            chosen: point(self.ranking.chosen()),
+        }
     }
 }
