@@ -33,7 +33,8 @@ async fn check(page: &Path, width: u32, pictures: u32) {
     browser.wait_until("document.querySelector('svg')").await;
     let is_cut_off = "return document.documentElement.scrollWidth > window.innerWidth";
     assert_eq!(browser.run(is_cut_off).await, false, "at a width of {width}");
-    let visible = "return [...document.querySelectorAll('svg')].filter((it) => it.clientWidth > 300).length";
+    let visible =
+        "return [...document.querySelectorAll('svg')].filter((it) => it.clientWidth > 300).length";
     assert_eq!(browser.run(visible).await, pictures, "at a width of {width}");
     // The smallest text of a picture can be read.
     let smallest = "return Math.min(...[...document.querySelectorAll('svg text')]
