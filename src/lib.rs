@@ -68,6 +68,7 @@
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | A page and an API for operators | [`admin`](admin/index.html), with the feature `admin` |
+//! | Testing and tuning settings | [`replay`](replay/index.html), with the feature `replay` |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
 //!
 //! # Guides
@@ -78,7 +79,7 @@
 //! | [`docs::http`](docs/http/index.html) | How do I protect HTTP and gRPC clients, and what should count as a failure? (built with the features `grpc` and `keyed`) |
 //! | [`docs::introducing`] | How do I switch a breaker on safely, and change it while it works? |
 //! | [`docs::operators`] | What do operators see, and what can they do? |
-//! | [`docs::testing`] | How do I test code that uses a breaker? |
+//! | [`docs::testing`] | How do I test code that uses a breaker, and its settings? |
 //! | [`docs::design`] | How does it work inside, and why? |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
