@@ -56,6 +56,8 @@
 //! | The circuit, to inspect and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | Changing settings, shadow mode | [`CircuitBreaker::reconfigure`], [`CircuitBreakerBuilder::enforcement`], [`Reconfigured`] |
+//! | Surviving a restart | [`CircuitBreaker::save`], [`CircuitBreakerBuilder::primed`], [`Saved`] |
+//! | Hearsay: believing one's own eyes sooner | [`CircuitBreaker::suspect`] |
 //! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
@@ -132,7 +134,8 @@ pub use crate::layer::{
     NoFallback, RejectedFuture, ResponseFuture,
 };
 pub use crate::machine::{
-    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, SlidingWindow, State,
+    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, Saved, SlidingWindow,
+    State,
 };
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;
