@@ -10,7 +10,7 @@ use crate::observe::{Event, EventKind, Interest, Listener};
 /// Records calls as a [`Trace`]: a [`Listener`].
 ///
 /// It has room for a number of calls, and 40 bytes for each. When it is full, it counts the calls that it
-/// [drops](Trace::dropped). It never blocks, and it allocates nothing while it records. One recorder can listen to
+/// [drops](Trace::dropped). It never blocks, and it allocates nothing while it records. A recorder and its clones can listen to
 /// several breakers, or to those of a registry: the name of the breaker is the [key](super::Call::key). There is room for 256 names
 /// and 32 KiB of their text.
 ///
@@ -39,7 +39,7 @@ use crate::observe::{Event, EventKind, Interest, Listener};
 /// assert_eq!(report.shed(), 5);
 /// # Ok::<(), tower_breaker::ConfigError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Recorder(Arc<Recording>);
 
 impl Recorder {
