@@ -56,6 +56,8 @@
 //! | The circuit, to inspect and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | Changing settings, shadow mode | [`CircuitBreaker::reconfigure`], [`CircuitBreakerBuilder::enforcement`], [`Reconfigured`] |
+//! | Surviving a restart | [`CircuitBreaker::save`], [`CircuitBreakerBuilder::primed`], [`Saved`] |
+//! | Hearsay: believing one's own eyes sooner | [`CircuitBreaker::suspect`] |
 //! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
@@ -68,6 +70,7 @@
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | A page and an API for operators | [`admin`](admin/index.html), with the feature `admin` |
+//! | Testing and tuning settings | [`replay`](replay/index.html), with the feature `replay` |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
 //!
 //! # Guides
@@ -78,7 +81,8 @@
 //! | [`docs::http`](docs/http/index.html) | How do I protect HTTP and gRPC clients, and what should count as a failure? (built with the features `grpc` and `keyed`) |
 //! | [`docs::introducing`] | How do I switch a breaker on safely, and change it while it works? |
 //! | [`docs::operators`] | What do operators see, and what can they do? |
-//! | [`docs::testing`] | How do I test code that uses a breaker? |
+//! | [`docs::moving`] | What becomes of a program that uses failsafe, recloser or tower-resilience, and of the settings of resilience4j, Polly and gobreaker? |
+//! | [`docs::testing`] | How do I test code that uses a breaker, and its settings? |
 //! | [`docs::design`] | How does it work inside, and why? |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -131,7 +135,8 @@ pub use crate::layer::{
     NoFallback, RejectedFuture, ResponseFuture,
 };
 pub use crate::machine::{
-    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, SlidingWindow, State,
+    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, Saved, SlidingWindow,
+    State,
 };
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;
@@ -156,6 +161,21 @@ pub mod docs {
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}
+
+    /// Moving here from another circuit breaker.
+    pub mod moving {
+        #[doc = include_str!("docs/moving/failsafe.md")]
+        pub mod failsafe {}
+
+        #[doc = include_str!("docs/moving/other_languages.md")]
+        pub mod other_languages {}
+
+        #[doc = include_str!("docs/moving/recloser.md")]
+        pub mod recloser {}
+
+        #[doc = include_str!("docs/moving/tower_resilience.md")]
+        pub mod tower_resilience {}
+    }
 
     #[doc = include_str!("docs/operators.md")]
     pub mod operators {}

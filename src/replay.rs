@@ -19,7 +19,9 @@
 //! use tower_breaker::CircuitBreaker;
 //! use tower_breaker::replay::{Scenario, assert_opens_within, assert_recovers_within, assert_sheds_at_most};
 //!
-//! let settings = CircuitBreaker::builder("payments").failure_rate_threshold(0.5);
+//! let settings = CircuitBreaker::builder("payments")
+//!     .consecutive_failures(5)
+//!     .failure_rate_threshold(0.5);
 //!
 //! // 50 calls per second, none of which is answered within 1 s.
 //! let outage = Scenario::black_hole(50, Duration::from_secs(1));

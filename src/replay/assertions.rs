@@ -17,9 +17,9 @@ use crate::snapshot::Length;
 /// looked like at that time, and which settings do not fit the traffic:
 ///
 /// ```text
-/// the circuit did not open within 5s of the incident at 60.0s (a black hole of 60s: 1 calls per second, each fails after 1s)
-///   then: closed for 1m 5s: failure rate not judged yet (34 of 50 calls)
-///   hint: minimum_calls is 50, and no 30.0s of this traffic have more than 30 calls that count
+/// the circuit did not open within 5s of the incident at 1m 0s (a black hole of 60s: 1 call per second, each fails after 1s)
+///   then: closed for 1m 5s: failure rate not judged yet (28 of 50 calls)
+///   hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count
 /// ```
 ///
 /// # Example

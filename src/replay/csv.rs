@@ -50,7 +50,7 @@ impl Trace {
     ///
     /// let file = "at_us,key,outcome,duration_us\n0,search,success,20000\n50000,search,failed,1\n";
     /// let error = Trace::read_csv(file.as_bytes()).unwrap_err();
-    /// assert!(error.to_string().starts_with("line 3, column 3 (outcome): `failed` is none of"));
+    /// assert!(error.to_string().starts_with("line 3, column 3 (outcome): \"failed\" is none of"));
     /// ```
     pub fn read_csv(file: impl BufRead) -> Result<Self, TraceError> {
         let mut records = Records::new(file);

@@ -15,10 +15,8 @@ use crate::observe::{Event, EventKind, Interest, Listener};
 /// and 32 KiB of their text.
 ///
 /// A call is recorded when it ends. A call that is rejected is recorded without an ending. A call that is
-/// turned away in [shadow mode](CircuitBreakerBuilder::enforcement) and let through is recorded as it ended, so a trace of
+/// turned away in [shadow mode](crate::CircuitBreakerBuilder::enforcement) and let through is recorded as it ended, so a trace of
 /// a breaker in shadow mode has no holes.
-///
-/// [`CircuitBreakerBuilder::enforcement`]: crate::CircuitBreakerBuilder::enforcement
 ///
 /// # Example
 /// ```

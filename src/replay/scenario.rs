@@ -233,6 +233,7 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let incident = self.incident;
         let rate = match self.interval {
+            (SECOND, 1) => "1 call per second".into(),
             (SECOND, rate) => format!("{rate} calls per second"),
             _ => "one call per minute".into(),
         };

@@ -49,7 +49,7 @@ fn a_window_that_never_fills_does_not_open() {
     assert_eq!(
         does_not_open(&settings, &Scenario::black_hole(1, secs(1))),
         "the circuit did not open within 10s of the incident at 1m 0s \
-         (a black hole of 60s: 1 calls per second, each fails after 1s)\n  \
+         (a black hole of 60s: 1 call per second, each fails after 1s)\n  \
          then: closed for 1m 10s: failure rate not judged yet (28 of 50 calls)\n  \
          hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count"
     );

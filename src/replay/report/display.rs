@@ -37,7 +37,7 @@ impl fmt::Display for Report {
         let [closed, open, half_open] = [State::Closed, State::Open, State::HalfOpen]
             .map(|state| format!("{state} {}", Length(self.time_in(state))));
         row(f, "time", format!("{closed}, {open}, {half_open}"))?;
-        if let Some(longest) = self.longest_above_threshold {
+        if let Some(longest) = self.longest_above_threshold.filter(|longest| !longest.is_zero()) {
             let text =
                 format!("{} at most, with the failure rate at its threshold", Length(longest));
             row(f, "closed in vain", text)?;
