@@ -178,3 +178,55 @@ fn envoy_ending(flags: &str) -> Option<Option<Ending>> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PIECES: [&str; 16] = [
+        "127.0.0.1 - - [26/Nov/2026:16:39:51 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\" 0.001",
+        "[2026-11-26T16:40:00.250Z] \"GET / HTTP/1.1\" 200 DC 0 512 35 34 \"-\" \"-\" \"-\" \"a\" \"b\"",
+        "{\"time\":1,\"status\":200,\"duration\":0}",
+        "x 2026-11-26 16:40:00.250 1 INFO a [r] 1 \"GET /\" status: 200 len: 1 time: 0.25",
+        "\" status: ",
+        "\"",
+        "\\",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        " ",
+        "\u{e9}",
+        "99999999999999999999",
+        "-1e308",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn no_line_makes_a_reader_panic(
+            pieces in prop::collection::vec(prop_oneof![prop::sample::select(&PIECES[..]).prop_map(String::from), ".{0,6}"], 0..8),
+            cut in any::<prop::sample::Index>(),
+            number in 0..20_usize,
+        ) {
+            let line = pieces.concat();
+            let cuts: Vec<usize> = (0..=line.len()).filter(|i| line.is_char_boundary(*i)).collect();
+            let line = &line[..*cut.get(&cuts)];
+            for format in FormatName::value_variants() {
+                let none = Overrides {
+                    time_field: None,
+                    status_field: None,
+                    duration_field: None,
+                    key_field: Some(number.to_string()),
+                    unit: None,
+                    time_is: None,
+                };
+                _ = none.over(*format).request(line);
+            }
+        }
+    }
+}
