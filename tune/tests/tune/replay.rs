@@ -99,7 +99,12 @@ fn an_assertion_that_does_not_hold_is_exit_code_1_and_says_why() {
     let within = |assertion: &str| tune(&format!("replay {settings} {scenario} {assertion}"));
     let error = within("--assert-opens-within 5s").failed_with(1);
     let why = "hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count";
-    assert!(error.contains("the circuit did not open in the incident at 1m 0s"), "{error}");
+    assert!(
+        error.contains(
+            "the circuit did not open within 5.0s of the incident at 1m 0s: it stayed closed"
+        ),
+        "{error}"
+    );
     assert!(error.contains(why), "{error}");
 
     let good = file("assert_good.toml", "consecutive_failures = 5\nopen_duration = '1s'\n");
@@ -108,10 +113,15 @@ fn an_assertion_that_does_not_hold_is_exit_code_1_and_says_why() {
         .succeeded();
     let error = within("--assert-opens-within 2s --assert-recovers-within 1ms").failed_with(1);
     assert!(
-        error.contains("opened only 5.0s after the incident at 1m 0s, not within 2.0s"),
+        error.contains("did not open within 2.0s of the incident at 1m 0s: it opened after 5.0s"),
         "{error}"
     );
-    assert!(error.contains("after the end of the incident at 1m 0s, not within 1.0ms"), "{error}");
+    assert!(
+        error.contains(
+            "was not closed within 1.0ms of the end of the incident at 1m 0s: it closed after 2.0s"
+        ),
+        "{error}"
+    );
     let slow = file("assert_slow.toml", "consecutive_failures = 5\nopen_duration = '3m'\n");
     let error =
         tune(&format!("replay {slow} {scenario} --assert-sheds-at-most 0.5")).failed_with(1);
