@@ -56,6 +56,8 @@
 //! | The circuit, to inspect and to operate | [`CircuitBreaker`], [`State`], [`Snapshot`], [`TripRule`] |
 //! | Settings | [`CircuitBreakerBuilder`], [`SlidingWindow`], [`Backoff`], [`HalfOpen`] |
 //! | Changing settings, shadow mode | [`CircuitBreaker::reconfigure`], [`CircuitBreakerBuilder::enforcement`], [`Reconfigured`] |
+//! | Surviving a restart | [`CircuitBreaker::save`], [`CircuitBreakerBuilder::primed`], [`Saved`] |
+//! | Hearsay: believing one's own eyes sooner | [`CircuitBreaker::suspect`] |
 //! | Settings from a file | [`Config`](struct.Config.html), with the feature `serde` |
 //! | Protecting a Tower service | [`CircuitBreakerLayer`], [`CircuitBreakerService`], [`ResponseFuture`] |
 //! | Protecting anything else | [`CircuitBreaker::call`], [`CircuitBreaker::call_blocking`], [`CircuitBreaker::try_acquire`], [`Permit`] |
@@ -68,6 +70,7 @@
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | A page and an API for operators | [`admin`](admin/index.html), with the feature `admin` |
+//! | Testing and tuning settings | [`replay`](replay/index.html), with the feature `replay` |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
 //!
 //! # Guides
@@ -80,7 +83,7 @@
 //! | [`docs::operators`] | What do operators see, and what can they do? |
 //! | [`docs::moving`] | What becomes of a program that uses failsafe, recloser or tower-resilience, and of the settings of resilience4j, Polly and gobreaker? |
 //! | [`docs::compile_errors`] | It does not compile. What does the message mean, and what do I change? |
-//! | [`docs::testing`] | How do I test code that uses a breaker? |
+//! | [`docs::testing`] | How do I test code that uses a breaker, and its settings? |
 //! | [`docs::design`] | How does it work inside, and why? |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -117,6 +120,9 @@ pub mod retry;
 #[cfg(feature = "admin")]
 pub mod admin;
 
+#[cfg(feature = "replay")]
+pub mod replay;
+
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
 #[doc(hidden)]
@@ -130,7 +136,8 @@ pub use crate::layer::{
     NoFallback, RejectedFuture, ResponseFuture,
 };
 pub use crate::machine::{
-    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, SlidingWindow, State,
+    Backoff, Cause, HalfOpen, OperatorAction, Reconfigured, RejectReason, Saved, SlidingWindow,
+    State,
 };
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics;

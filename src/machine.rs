@@ -24,8 +24,9 @@
 //!
 //! # What time changes by itself
 //!
-//! Time changes two things. A probe that has not reported within its time has failed at that moment, and an idle
-//! slot becomes free. An operator who holds the circuit for some time lets go of it when that time is over.
+//! Time changes three things. A probe that has not reported within its time has failed at that moment, and an idle
+//! slot becomes free. An operator who holds the circuit for some time lets go of it when that time is over, and a
+//! [suspicion](suspicion) ends.
 //! [`Machine::advance`] applies this before anything else is decided, so the result does not depend on when it is
 //! noticed.
 
@@ -52,7 +53,9 @@ mod report;
 mod results;
 mod retry_after;
 mod rules;
+mod saved;
 mod state;
+mod suspicion;
 mod time;
 mod transitions;
 mod view;
@@ -77,6 +80,7 @@ pub use self::refusal::RejectReason;
 pub(crate) use self::report::Report;
 pub(crate) use self::results::Results;
 pub(crate) use self::rules::{Counted, Rules, Verdict};
+pub use self::saved::Saved;
 pub use self::state::State;
 pub(crate) use self::time::{NEVER, Nanos, Tick, nanos};
 pub(crate) use self::view::View;
@@ -89,6 +93,7 @@ use self::forgetting::ClosedTime;
 use self::probes::Probes;
 use self::ramp::Ramp;
 use self::retry_after::RetryAfter;
+use self::suspicion::Suspicion;
 use self::window::Window;
 
 /// What an admitted caller holds: the number of its closed period or of its probe.
@@ -128,11 +133,14 @@ pub(crate) enum Occurrence {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
-    /// Shared by all circuits that are built from the same template.
+    /// The rules that the circuit goes by. Shared by all circuits that are built from the same template.
     rules: Arc<Rules>,
     phase: Phase,
     /// Until when an operator holds the phase, open or closed, if one does. [`NEVER`] is until `resume`.
     forced: Option<Tick>,
+    suspicion: Option<Suspicion>,
+    /// When the first of these two ends by itself, or [`NEVER`].
+    next_end: Tick,
     window: Option<Window>,
     /// The calls of the closed period that have not ended, if it matters how long they have been in flight.
     calls_in_flight: Option<Box<CallsInFlight>>,
@@ -188,6 +196,8 @@ impl Machine {
         let mut machine = Self {
             phase: Phase::Closed { ticket, streak: 0 },
             forced: None,
+            suspicion: None,
+            next_end: NEVER,
             window: rules.window.map(|window| window.open(now)),
             calls_in_flight: None,
             last_grid: 0,
@@ -283,20 +293,22 @@ impl Machine {
             window.advance(self.now);
         }
         self.expire_probes();
-        self.end_force();
+        if self.now >= self.next_end {
+            self.end_what_is_over();
+        }
     }
 
-    /// Returns when time changes the machine next, unless something else happens before. [`NEVER`] is possible.
+    /// Returns when time changes the machine next, unless something else happens before.
     fn next_deadline(&self) -> Option<Tick> {
-        self.forced.or_else(|| self.probes.first_deadline()) // while forced there are no probes
+        let deadline = self.next_end.min(self.probes.first_deadline().unwrap_or(NEVER));
+        Some(deadline).filter(|deadline| *deadline != NEVER)
     }
 
     /// Whether a result depends on the time at which it arrives.
     fn depends_on_time(&self) -> bool {
         let is_closed = matches!(self.phase, Phase::Closed { .. });
         let slides_by_time = matches!(self.window, Some(Window::Time(_)));
-        let is_forced_for_a_time = self.forced.is_some_and(|until| until != NEVER);
-        !is_closed || slides_by_time || self.rules.times_calls() || is_forced_for_a_time
+        !is_closed || slides_by_time || self.rules.times_calls() || self.next_end != NEVER
     }
 
     // ---- what the circuit asks ----------------------------------------------------------------

@@ -17,7 +17,7 @@ mod trip_rule;
 
 use std::time::Duration;
 
-#[cfg(feature = "admin")]
+#[cfg(any(feature = "admin", feature = "replay"))]
 pub(crate) use self::explain::Length;
 pub use self::trip_rule::TripRule;
 use crate::machine::{Cause, State, View};
@@ -41,6 +41,7 @@ use crate::machine::{Cause, State, View};
 /// open for 1.2s (5 failures in a row), attempt 1: next probe in 3.8s
 /// half-open for 400.0ms (the wait is over): 1 of 3 successes, 2 probes in flight, next time-out in 12.0s
 /// half-open for 12.5s (the wait is over), recovering, 40 % of calls admitted: 0 of 5 failures in a row
+/// closed for 1m 0s, suspected for another 25.0s: 1 of 3 failures in a row
 /// open for 3h 20m (forced open), held by an operator
 /// open for 30.0s (forced open), held by an operator for another 9m 30s
 /// ```
@@ -52,7 +53,7 @@ use crate::machine::{Cause, State, View};
 ///
 /// ```json
 /// {
-///   "state": "half_open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0,
+///   "state": "half_open", "forced": false, "forced_for_seconds": null, "suspected_for_seconds": null, "admitted_share": 0.0,
 ///   "enforcement": 1.0, "age_seconds": 0.4, "cause": { "kind": "wait_over" },
 ///   "calls": 1, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
 ///   "failure_rate": null, "slow_call_rate": null,
@@ -116,6 +117,13 @@ impl Snapshot {
     #[must_use]
     pub fn forced_for(&self) -> Option<Duration> {
         self.0.forced_for.map(Duration::from_nanos)
+    }
+
+    /// Returns for how long, from this moment on, the circuit remains [suspected](crate::CircuitBreaker::suspect) at most,
+    /// or `None` if it is not. The [trip rules](Self::trip_rules) show the stricter limits meanwhile.
+    #[must_use]
+    pub fn suspected_for(&self) -> Option<Duration> {
+        self.0.suspected_for.map(Duration::from_nanos)
     }
 
     /// Returns the share of calls that the circuit admits: 1.0 while closed, 0.0 while open or while probes decide,

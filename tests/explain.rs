@@ -300,7 +300,7 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "closed", "forced": false, "forced_for_seconds": null, "admitted_share": 1.0, "enforcement": 1.0, "age_seconds": 1.5, "cause": null,
+                "state": "closed", "forced": false, "forced_for_seconds": null, "suspected_for_seconds": null, "admitted_share": 1.0, "enforcement": 1.0, "age_seconds": 1.5, "cause": null,
                 "calls": 5, "failures": 1, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": 0.2, "slow_call_rate": 0.0,
                 "trip_rules": [
@@ -329,7 +329,7 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
+                "state": "open", "forced": false, "forced_for_seconds": null, "suspected_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
                 "cause": { "kind": "consecutive_failures", "failures": 1 },
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 1,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],
@@ -350,7 +350,7 @@ mod json {
         assert_serializes(
             &breaker,
             &json!({
-                "state": "half_open", "forced": false, "forced_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
+                "state": "half_open", "forced": false, "forced_for_seconds": null, "suspected_for_seconds": null, "admitted_share": 0.0, "enforcement": 1.0, "age_seconds": 1.0,
                 "cause": { "kind": "wait_over" },
                 "calls": 0, "failures": 0, "slow_calls": 0, "consecutive_failures": 0,
                 "failure_rate": null, "slow_call_rate": null, "trip_rules": [],

@@ -683,6 +683,47 @@ fn after_a_change(
 }
 
 #[test]
+fn a_failure_after_a_suspicion_has_begun_is_judged_by_the_stricter_rules() {
+    model(|| {
+        // The limit is half of 4 while it is suspected, and the failures are logged before.
+        let window = SlidingWindow::count(64);
+        let rules = builder().consecutive_failures(4).failure_rate_threshold(0.9);
+        let breaker = rules.minimum_calls(64).sliding_window(window).build().unwrap();
+        permit(&breaker).failure();
+        let call = permit(&breaker);
+        let other = {
+            let breaker = breaker.clone();
+            spawn(move || {
+                let is_suspected = breaker.snapshot().suspected_for().is_some();
+                call.failure();
+                assert!(!is_suspected || breaker.state() == State::Open);
+            })
+        };
+        breaker.suspect(SECOND);
+        other.join().unwrap();
+        let failures = breaker.snapshot().consecutive_failures();
+        assert_eq!(failures, 2, "each result is counted once");
+    });
+}
+
+#[test]
+fn a_result_at_the_end_of_a_suspicion_is_judged_by_the_rules_of_its_time() {
+    model(|| {
+        let rules = builder().consecutive_failures(4).failure_rate_threshold(0.9);
+        let window = SlidingWindow::time(Duration::from_secs(1_000_000));
+        let breaker = rules.minimum_calls(64).sliding_window(window).build().unwrap();
+        breaker.suspect(SECOND);
+        permit(&breaker).failure();
+        let calls = [permit(&breaker), permit(&breaker)];
+        set_time(SECOND);
+        let others = calls.map(|call| spawn(move || call.failure()));
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state(), snapshot.consecutive_failures()), (State::Closed, 3));
+    });
+}
+
+#[test]
 fn a_failure_after_a_change_of_settings_is_judged_by_the_new_rules() {
     model(|| {
         after_a_change(

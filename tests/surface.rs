@@ -73,6 +73,7 @@ fn names_are_as_documented() {
         OperatorAction::Resume,
         OperatorAction::ForceOpenFor { duration: Duration::from_secs(600) },
         OperatorAction::ForceClosedFor { duration: Duration::from_millis(1500) },
+        OperatorAction::Suspect { duration: Duration::from_secs(30) },
     ];
     let names = actions.map(|action| action.to_string());
     assert_eq!(
@@ -85,6 +86,7 @@ fn names_are_as_documented() {
             "resume",
             "force_open_for(600s)",
             "force_closed_for(1.5s)",
+            "suspect(30s)",
         ]
     );
 }
@@ -102,6 +104,7 @@ fn causes_are_printed_in_plain_words() {
         (Cause::ProbeTimedOut, "a probe timed out"),
         (Cause::WaitOver, "the wait is over"),
         (Cause::ProbesSucceeded, "the probes succeeded"),
+        (Cause::Primed, "primed with a saved state"),
         (Cause::Trip, "tripped by hand"),
         (Cause::Reset, "reset"),
         (Cause::ForceOpen, "forced open"),

@@ -30,7 +30,7 @@ impl<'b> Arbitrary<'b> for Run {
 }
 
 fn op(u: Bytes<'_, '_>) -> Result<Op> {
-    Ok(match u.int_in_range(0..=18)? {
+    Ok(match u.int_in_range(0..=20)? {
         0..=3 => Op::Acquire,
         4..=5 => Op::End(which(u)?, ending(u)?),
         6..=7 => Op::Call(ending(u)?),
@@ -43,6 +43,8 @@ fn op(u: Bytes<'_, '_>) -> Result<Op> {
         15 => Op::SetEnforcement(u.int_in_range(0..=64)?),
         16 => Op::Reconfigure(u.choose_index(2)?),
         17 => Op::Answered(which(u)?),
+        18 => Op::Suspect(duration(u)?),
+        19 => Op::Restart(duration(u)?),
         _ => Op::EndOrphan(ending(u)?),
     })
 }
@@ -77,6 +79,7 @@ fn span(u: Bytes<'_, '_>) -> Result<Span> {
                 Mark::RetryAfter,
                 Mark::ProbeDeadline,
                 Mark::ForceEnd,
+                Mark::SuspicionEnd,
                 Mark::SlowDuration,
                 Mark::HungAfter,
                 Mark::Hung,

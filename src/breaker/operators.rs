@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::CircuitBreaker;
-use crate::machine::OperatorAction;
+use crate::machine::{Machine, OperatorAction, Saved};
 
 impl CircuitBreaker {
     /// Opens the circuit now, to recover as after any other trip. Use this for a signal from outside, such as
@@ -89,6 +89,50 @@ impl CircuitBreaker {
     /// ```
     pub fn force_closed_for(&self, duration: Duration) {
         self.circuit().operate(OperatorAction::ForceClosedFor { duration });
+    }
+
+    /// Suspects the circuit for at least `for_`: from now on it believes its own eyes sooner. Use this for a signal from
+    /// outside that is too weak to [`trip`](Self::trip) the circuit, such as the word of other processes that use the
+    /// same dependency.
+    ///
+    /// While it is suspected, the circuit is judged by a quarter of
+    /// [`minimum_calls`](crate::CircuitBreakerBuilder::minimum_calls) (if a count window is smaller than that, of its
+    /// size) and half of [`consecutive_failures`](crate::CircuitBreakerBuilder::consecutive_failures), both rounded up.
+    /// The other rules stay as they are. This call trips nothing: the next result of a call is judged by the stricter
+    /// rules, with all that has been counted before. Probes are judged as ever.
+    ///
+    /// It ends by time, by [`reset`](Self::reset), or when the circuit next closes. Another call extends it and never
+    /// shortens it; zero does nothing. Listeners are notified of each call as an
+    /// [operator's action](crate::EventKind::OperatorAction), and of the end by nothing, because the state does not change.
+    /// [`Snapshot::suspected_for`](crate::Snapshot::suspected_for) shows it. To say who suspects it and why, use
+    /// [`operate`](Self::operate).
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_breaker::{CircuitBreaker, State};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let breaker = CircuitBreaker::builder("payments").consecutive_failures(5).build()?;
+    /// breaker.suspect(Duration::from_secs(30));
+    /// for _ in 0..3 {
+    ///     breaker.try_acquire().unwrap().failure();
+    /// }
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), tower_breaker::ConfigError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn suspect(&self, for_: Duration) {
+        self.circuit().operate(OperatorAction::Suspect { duration: for_ });
+    }
+
+    /// Returns the state of the circuit in a form that outlives the process, for
+    /// [`CircuitBreakerBuilder::primed`](crate::CircuitBreakerBuilder::primed). [`Saved`] says what it contains.
+    ///
+    /// Saving changes nothing. Save when the process ends, or every few seconds if it may be killed.
+    #[must_use]
+    pub fn save(&self) -> Saved {
+        self.circuit().inspect(Machine::save)
     }
 
     /// Ends [`force_open`](Self::force_open) or [`force_closed`](Self::force_closed), also before its time is over. This

@@ -6,7 +6,7 @@ use super::locked::LockedBreaker;
 use super::observer::{Watch, Watches};
 use super::sync::lock;
 use super::{Circuit, HAS_BREAKER, clock};
-use crate::machine::{NEVER, OperatorAction, Reconfigured, Rules};
+use crate::machine::{NEVER, OperatorAction, Reconfigured, Rules, Saved};
 
 impl Circuit {
     /// Lets an operator act.
@@ -19,6 +19,12 @@ impl Circuit {
                 self.follow_rules(breaker);
             }
         });
+    }
+
+    /// Lets a circuit that has just started go on where another one has ended.
+    pub(crate) fn prime(&self, saved: &Saved) {
+        let now = clock::now();
+        self.with_locked(lock(&self.locked), |breaker| breaker.machine().prime(saved, now));
     }
 
     /// Changes the settings. `enforcement` replaces the share of the new rules.

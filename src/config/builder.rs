@@ -1,6 +1,7 @@
 //! [`CircuitBreakerBuilder`]: one method for each setting. `build` validates them.
 
 mod in_flight;
+mod primed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use crate::breaker::CircuitBreaker;
-use crate::machine::{Backoff, HalfOpen, SlidingWindow};
+use crate::machine::{Backoff, HalfOpen, Saved, SlidingWindow};
 use crate::observe::{Audience, Event, EventKind, Interest, Listener, Series, Transition};
 
 /// The settings of a [`CircuitBreaker`]. Create a builder with [`CircuitBreaker::builder`], or with the
@@ -76,6 +77,7 @@ pub struct CircuitBreakerBuilder {
     pub(super) max_retry_after: Duration,
     pub(super) trip_on_retry_after: bool,
     pub(super) enforcement: Option<f64>,
+    pub(super) primed: Option<Saved>,
     pub(super) listeners: Vec<Arc<dyn Listener>>,
 }
 
@@ -115,6 +117,7 @@ impl CircuitBreakerBuilder {
             max_retry_after: Duration::from_secs(300),
             trip_on_retry_after: false,
             enforcement: None,
+            primed: None,
             listeners: Vec::new(),
         }
     }
@@ -326,13 +329,17 @@ impl CircuitBreakerBuilder {
     /// allowed.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         let rules = self.rules()?;
-        Ok(CircuitBreaker::start(
+        let breaker = CircuitBreaker::start(
             self.name,
             self.series,
             Arc::new(rules),
             Arc::new(Audience::new(self.listeners)),
             false,
-        ))
+        );
+        if let Some(saved) = &self.primed {
+            breaker.circuit().prime(saved);
+        }
+        Ok(breaker)
     }
 }
 
@@ -357,6 +364,7 @@ impl fmt::Debug for CircuitBreakerBuilder {
             .field("max_retry_after", &self.max_retry_after)
             .field("trip_on_retry_after", &self.trip_on_retry_after)
             .field("enforcement", &self.enforcement)
+            .field("primed", &self.primed)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod current;
 mod groups;
 mod keys;
+mod saved;
 mod setting;
 mod table;
 mod write;

@@ -131,6 +131,12 @@ impl Backoff {
         (wait as f64 * self.stretch * draw).round() as Nanos
     }
 
+    /// Returns the longest that an open period can be, unless the callee asks for more.
+    pub(super) fn longest(&self) -> Nanos {
+        let max = nanos(self.max);
+        max.saturating_add((max as f64 * self.jitter).round() as Nanos)
+    }
+
     /// Returns the length of the open period that follows `before` others since the circuit was last closed.
     /// `draw`, from 0.0 to 1.0, chooses the length within the jitter.
     pub(super) fn wait(&self, before: u32, draw: f64) -> Nanos {

@@ -63,6 +63,9 @@ pub enum Cause {
     /// The circuit has admitted a growing share of the calls for the time of its
     /// [ramp](crate::HalfOpen::ramp), and no trip rule was reached.
     RampCompleted,
+    /// The circuit was built as another one had been when it was
+    /// [saved](crate::CircuitBreakerBuilder::primed).
+    Primed,
     /// [`trip`](crate::CircuitBreaker::trip) was called.
     Trip,
     /// [`reset`](crate::CircuitBreaker::reset) was called.
@@ -93,6 +96,7 @@ impl Cause {
             Self::WaitOver => "wait_over",
             Self::ProbesSucceeded => "probes_succeeded",
             Self::RampCompleted => "ramp_completed",
+            Self::Primed => "primed",
             Self::Trip => "trip",
             Self::Reset => "reset",
             Self::ForceOpen => "force_open",
@@ -134,6 +138,7 @@ impl fmt::Display for Cause {
             Self::WaitOver => f.write_str("the wait is over"),
             Self::ProbesSucceeded => f.write_str("the probes succeeded"),
             Self::RampCompleted => f.write_str("the ramp completed"),
+            Self::Primed => f.write_str("primed with a saved state"),
             Self::Trip => f.write_str("tripped by hand"),
             Self::Reset => f.write_str("reset"),
             Self::ForceOpen => f.write_str("forced open"),

@@ -44,14 +44,12 @@ impl Machine {
             return Effect::Unknown;
         }
         let window = self.window.as_ref();
-        if streak == 0 && window.is_none_or(Window::is_full_of_successes) {
+        if streak == 0 && window.is_none_or(|window| self.is_unchanged_by_successes(window)) {
             return Effect::None;
         }
         let counts = window.map(Window::counts).unwrap_or_default();
-        let until = window
-            .map_or(NEVER, Window::step_end)
-            .min(self.forced.unwrap_or(NEVER))
-            .min(self.overdue_step_end());
+        let until =
+            window.map_or(NEVER, Window::step_end).min(self.next_end).min(self.overdue_step_end());
         let are_rare = window.is_some() && counts.failures * RARE <= counts.calls;
         let loggable = if are_rare { 0 } else { self.results_that_cannot_trip(counts, streak) };
         match window {
@@ -63,6 +61,12 @@ impl Machine {
             }
             _ => Effect::Unknown,
         }
+    }
+
+    /// Calls in flight that do not weigh now may do so by other settings, if few results have come since.
+    fn is_unchanged_by_successes(&self, window: &Window) -> bool {
+        let has_overdue = self.calls_in_flight.as_ref().is_some_and(|it| !it.overdue.is_empty());
+        window.is_full_of_successes() && !has_overdue
     }
 
     fn successes_may_trip(&self, counts: Counts) -> bool {

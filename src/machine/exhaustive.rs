@@ -184,10 +184,16 @@ fn a_circuit_that_is_forced_for_ever_is_found() {
 }
 
 #[test]
+fn a_suspicion_that_never_ends_is_found() {
+    assert!(found(Fault::SuspectedForEver).starts_with("suspected for"));
+}
+
+#[test]
 fn a_search_that_is_long_enough_sees_every_state_and_ends() {
     let mut rules = rules(ProbeRule::ConsecutiveSuccesses(1), SlidingWindow::count(1), false);
     rules.minimum_calls = 1;
-    let (worlds, all) = explore(World::new(&rules, None).with_calls(1), 1_000_000).unwrap();
+    let (worlds, all) =
+        explore(World::new(&rules, None).with_calls(1).without_suspicion(), 1_000_000).unwrap();
     println!("{worlds} worlds");
     assert!(all);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cause, Machine, NEVER, Occurrence, Phase, Refusal, State, Tally, Tick, nanos};
+use super::{Cause, Machine, NEVER, Occurrence, Phase, Refusal, Rules, State, Tally, Tick, nanos};
 
 /// The methods by which a circuit is operated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +30,11 @@ pub enum OperatorAction {
     },
     /// [`CircuitBreaker::resume`](crate::CircuitBreaker::resume).
     Resume,
+    /// [`CircuitBreaker::suspect`](crate::CircuitBreaker::suspect).
+    Suspect {
+        /// For how long the circuit is suspected at least.
+        duration: Duration,
+    },
     /// [`CircuitBreaker::set_enforcement`](crate::CircuitBreaker::set_enforcement).
     SetEnforcement {
         /// The share of rejections that are enforced from now on, from 0.0 to 1.0.
@@ -53,6 +58,7 @@ impl fmt::Display for OperatorAction {
                 return f.pad(&format!("force_closed_for({duration:?})"));
             }
             Self::Resume => "resume",
+            Self::Suspect { duration } => return f.pad(&format!("suspect({duration:?})")),
             Self::SetEnforcement { share } => return f.pad(&format!("set_enforcement({share})")),
         })
     }
@@ -72,10 +78,13 @@ impl Machine {
                 self.force_closed(self.force_end(duration));
             }
             OperatorAction::Resume => self.resume(self.now),
+            OperatorAction::Suspect { duration } => self.suspect(duration),
             OperatorAction::SetEnforcement { share } => {
-                Arc::make_mut(&mut self.rules).enforcement = share;
+                let rules = Rules { enforcement: share, ..**self.settings() };
+                self.set_rules(Arc::new(rules));
             }
         }
+        self.find_next_end();
     }
 
     fn trip(&mut self) {
@@ -86,6 +95,7 @@ impl Machine {
     }
 
     fn reset(&mut self) {
+        self.end_suspicion();
         match &mut self.phase {
             Phase::Open { tally, .. } if self.forced.is_some() => {
                 *tally = Tally::default();

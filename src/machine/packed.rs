@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::forgetting::ClosedTime;
 use super::retry_after::RetryAfter;
 use super::window::Successes;
-use super::{Machine, Phase, Rules, Tick, Ticket};
+use super::{Machine, NEVER, Phase, Rules, Tick, Ticket};
 
 /// A machine to which nothing has happened but successes, in a tenth of its memory. Together with the first ticket of
 /// the machine, this is everything that the machine knows.
@@ -32,6 +32,8 @@ impl Machine {
             ref rules,
             phase: Phase::Closed { ticket, streak: 0 },
             forced: None,
+            suspicion: None,
+            next_end: NEVER,
             ref window,
             calls_in_flight: None,
             last_grid: 0,

@@ -50,12 +50,12 @@ impl Machine {
         if rules.enforcement != enforcement {
             Arc::make_mut(&mut rules).enforcement = enforcement;
         }
-        if rules == self.rules {
+        if rules == *self.settings() {
             return Reconfigured::Unchanged;
         }
         self.advance(now);
         self.forget_all_spent_calls();
-        let before = std::mem::replace(&mut self.rules, rules.clone());
+        let before = self.set_rules(rules.clone());
         let reconfigured = self.reshape_window(before.window);
         if let (Some(calls), Reconfigured::WindowRestarted) =
             (&mut self.calls_in_flight, reconfigured)

@@ -44,6 +44,7 @@ impl Machine {
             self.closed_time.stop(at);
         }
         self.late_success = 0;
+        self.end_suspicion();
     }
 
     pub(super) fn enter(&mut self, phase: Phase, at: Tick, cause: Cause, opening: Option<Opening>) {

@@ -13,6 +13,8 @@ pub(crate) struct View {
     pub(crate) forced: bool,
     /// How long the circuit remains forced, or `None` if it is not or remains so until `resume`.
     pub(crate) forced_for: Option<Nanos>,
+    /// How long the circuit remains suspected, if it is.
+    pub(crate) suspected_for: Option<Nanos>,
     /// The share of calls that are admitted, from 0.0 to 1.0.
     pub(crate) admitted_share: f64,
     /// How long the circuit has been in this state.
@@ -24,7 +26,10 @@ pub(crate) struct View {
     pub(crate) judged: Tally,
     /// How many calls are in flight, if they are watched.
     pub(crate) in_flight: Option<InFlight>,
+    /// The rules that the circuit goes by.
     pub(crate) rules: Arc<Rules>,
+    /// The rules that were set. They differ while the circuit is suspected.
+    pub(crate) settings: Arc<Rules>,
     /// The open periods since the circuit was last closed.
     pub(crate) attempts: u32,
     pub(crate) retry_after: Option<Nanos>,
@@ -69,6 +74,7 @@ impl Machine {
             state: self.state(),
             forced: self.is_forced(),
             forced_for: self.forced.filter(|end| *end != NEVER).map(until),
+            suspected_for: self.suspected_for(now),
             admitted_share: self.admitted_share(now),
             age: now.saturating_sub(self.since),
             cause: self.cause,
@@ -76,6 +82,7 @@ impl Machine {
             judged: self.judged(now),
             in_flight: self.in_flight(),
             rules: self.rules.clone(),
+            settings: self.settings().clone(),
             attempts: self.attempts,
             retry_after: self.next_probe(now).map(until),
             probes_in_flight: self.probes.count(),
@@ -92,7 +99,7 @@ impl Machine {
         })
     }
 
-    fn advanced(&self, now: Tick) -> Self {
+    pub(super) fn advanced(&self, now: Tick) -> Self {
         let mut later = self.clone();
         later.advance(now);
         later

@@ -18,6 +18,9 @@ impl fmt::Display for Snapshot {
         if let Some(time) = self.forced_for() {
             write!(f, " for another {}", Length(time))?;
         }
+        if let Some(time) = self.suspected_for() {
+            write!(f, ", suspected for another {}", Length(time))?;
+        }
         EnforcementNote(self.enforcement()).fmt(f)?;
         match self.state() {
             State::Closed => self.what_would_trip_it(f),

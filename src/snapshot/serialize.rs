@@ -11,10 +11,11 @@ impl Serialize for Snapshot {
         let seconds = |d: Option<Duration>| d.map(|d| d.as_secs_f64());
         let trip_rules: Vec<_> = self.trip_rules().collect();
 
-        let mut map = serializer.serialize_struct("Snapshot", 21)?;
+        let mut map = serializer.serialize_struct("Snapshot", 22)?;
         map.serialize_field("state", &self.state())?;
         map.serialize_field("forced", &self.is_forced())?;
         map.serialize_field("forced_for_seconds", &seconds(self.forced_for()))?;
+        map.serialize_field("suspected_for_seconds", &seconds(self.suspected_for()))?;
         map.serialize_field("admitted_share", &self.admitted_share())?;
         map.serialize_field("enforcement", &self.enforcement())?;
         map.serialize_field("age_seconds", &self.age().as_secs_f64())?;

@@ -6,6 +6,7 @@ mod as_the_builder;
 mod defaults;
 mod messages;
 mod reconfigure;
+mod saved;
 mod write;
 
 use std::collections::BTreeMap;

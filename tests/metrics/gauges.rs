@@ -172,6 +172,35 @@ async fn forced_circuits_are_counted_by_the_state_that_they_are_held_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspected_circuit_shows_that_and_the_stricter_thresholds_until_it_ends() {
+    let exporter = Exporter::new();
+    let breaker = sensitive().consecutive_failures(5).build().unwrap();
+    let threshold = || {
+        tower_breaker::metrics::refresh();
+        let labels = of_test(&[("rule", "consecutive_failures")]);
+        exporter.scrape().value("circuit_breaker_trip_threshold", &labels)
+    };
+    assert_eq!(threshold(), 5.0);
+    breaker.suspect(SECOND * 10);
+    assert_eq!((threshold(), gauge(&exporter, "suspected")), (3.0, 1.0));
+    advance(SECOND * 10).await;
+    assert_eq!((threshold(), gauge(&exporter, "suspected")), (5.0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_begins_open_because_of_a_saved_state_is_counted_as_opened_by_it() {
+    let exporter = Exporter::new();
+    let former = sensitive().build().unwrap();
+    former.trip();
+    let _breaker = CircuitBreaker::builder("primed").primed(&former.save()).build().unwrap();
+    let labels = [("breaker", "primed"), ("cause", "primed"), ("from", "closed"), ("to", "open")];
+    let scrape = exporter.scrape();
+    assert_eq!(scrape.value("circuit_breaker_transitions_total", &labels), 1.0);
+    let labels = [("breaker", "primed"), ("state", "open")];
+    assert_eq!(scrape.value("circuit_breaker_state", &labels), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_that_is_forced_for_a_time_is_counted_until_that_is_over_although_nobody_calls() {
     let exporter = Exporter::new();
     let breaker = sensitive().build().unwrap();

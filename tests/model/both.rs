@@ -111,6 +111,11 @@ impl Both {
                 self.real.set_enforcement(f64::from(share) / 64.0).expect("a valid share");
                 self.model.set_enforcement(share);
             }
+            Op::Suspect(duration) => {
+                self.real.suspect(duration);
+                self.model.suspect(duration);
+            }
+            Op::Restart(age) => self.restart(age),
             Op::Reconfigure(index) if !self.others.is_empty() => {
                 let settings = self.others[index % self.others.len()].clone();
                 self.reconfigure(settings)?;
@@ -154,6 +159,15 @@ impl Both {
         let expected = self.model.reconfigure(&settings);
         self.settings = settings;
         same(&reconfigured, &expected, "what became of the window")
+    }
+
+    fn restart(&mut self, age: Duration) {
+        let saved = self.real.save();
+        self.settings.enforcement = self.model.enforcement();
+        let builder = self.settings.builder("restarted");
+        self.real = builder.primed(&saved.aged(age)).build().expect("valid settings");
+        self.model = self.model.restarted(age.as_nanos());
+        self.in_flight.iter_mut().for_each(|flight| flight.ticket = None);
     }
 
     fn end(&mut self, which: Which, ending: Ending) -> Option<(usize, Ending)> {
@@ -217,6 +231,7 @@ impl Both {
             Mark::RetryAfter => self.model.look().retry_after.unwrap_or(0),
             Mark::ProbeDeadline => self.model.first_deadline().map_or(0, |end| end - now),
             Mark::ForceEnd => self.model.look().forced_for.unwrap_or(0),
+            Mark::SuspicionEnd => self.model.look().suspected_for.unwrap_or(0),
             Mark::SlowDuration => nanos(self.settings.slow_duration),
             Mark::HungAfter => nanos(self.settings.hung_after),
             Mark::Hung => nanos(self.settings.hung_after).div_ceil(4) * 5,
@@ -235,7 +250,8 @@ impl Both {
         let retry_after = expected.retry_after.map(|nanos| nanos.min(NEVER));
         let seen = seen(&self.real);
         same(&self.real.state(), &seen.state, "`state()` and `snapshot()`")?;
-        same(&seen, &Look { retry_after, ..expected }, "the circuit and the model")?;
+        let suspected_for = expected.suspected_for.map(|nanos| nanos.min(NEVER));
+        same(&seen, &Look { retry_after, suspected_for, ..expected }, "the circuit and the model")?;
         let history = self.real.history();
         let seen: Vec<Change> = history.iter().map(|change| self.seen_change(change)).collect();
         let expected: Vec<Change> = self.model.history().iter().map(capped_change).collect();
@@ -295,6 +311,7 @@ fn seen(circuit: &CircuitBreaker) -> Look {
         retry_after: snapshot.retry_after().map(|d| d.as_nanos().min(NEVER)),
         is_forced: snapshot.is_forced(),
         forced_for: snapshot.forced_for().map(|d| d.as_nanos()),
+        suspected_for: snapshot.suspected_for().map(|d| d.as_nanos().min(NEVER)),
         admitted_share: snapshot.admitted_share(),
         in_flight: snapshot
             .calls_in_flight()

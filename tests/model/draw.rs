@@ -52,6 +52,8 @@ fn story() -> impl Strategy<Value = Vec<Op>> {
         4 => hung().boxed(),
         2 => operator().prop_map(|op| vec![op]).boxed(),
         1 => intervention().boxed(),
+        2 => suspicion().boxed(),
+        1 => restart().boxed(),
     ]
 }
 
@@ -182,6 +184,34 @@ fn intervention() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// The circuit is suspected while some calls end, and later no more.
+fn suspicion() -> impl Strategy<Value = Vec<Op>> {
+    let step = || prop_oneof![3 => step(), 2 => ending().prop_map(Op::Call)];
+    let steps = || prop::collection::vec(step(), 0..=8);
+    let end = edge().prop_map(|edge| Op::Advance(Span::Until(Mark::SuspicionEnd, edge)));
+    (steps(), suspect(), steps(), end, steps()).prop_map(|(before, suspect, steps, end, after)| {
+        [before, vec![suspect], steps, vec![end], after].concat()
+    })
+}
+
+fn suspect() -> impl Strategy<Value = Op> {
+    prop_oneof![1 => Just(Duration::ZERO), 9 => duration()].prop_map(Op::Suspect)
+}
+
+/// Often the circuit is open when it is saved.
+fn restart() -> impl Strategy<Value = Vec<Op>> {
+    let age = prop_oneof![
+        2 => Just(Duration::ZERO),
+        2 => duration(),
+        1 => (299..=301_u64).prop_map(Duration::from_secs),
+    ];
+    (any::<bool>(), age).prop_map(|(trip, age)| {
+        let mut ops = vec![Op::Trip; usize::from(trip)];
+        ops.push(Op::Restart(age));
+        ops
+    })
+}
+
 fn force() -> impl Strategy<Value = Op> {
     let time = || option::of(prop_oneof![1 => Just(Duration::ZERO), 9 => duration()]);
     prop_oneof![time().prop_map(Op::ForceOpen), time().prop_map(Op::ForceClosed)]
@@ -193,6 +223,7 @@ fn operator() -> impl Strategy<Value = Op> {
         3 => Just(Op::Reset),
         2 => force(),
         4 => Just(Op::Resume),
+        2 => suspect(),
         3 => (0..3_usize).prop_map(Op::Reconfigure),
         1 => (0..=64_u32).prop_map(Op::SetEnforcement),
     ]
@@ -240,6 +271,7 @@ fn mark() -> impl Strategy<Value = Mark> {
         4 => Just(Mark::RetryAfter),
         2 => Just(Mark::ProbeDeadline),
         1 => Just(Mark::ForceEnd),
+        1 => Just(Mark::SuspicionEnd),
         1 => Just(Mark::SlowDuration),
         1 => Just(Mark::AbandonedAfter),
         1 => Just(Mark::HungAfter),

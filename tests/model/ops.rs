@@ -21,6 +21,11 @@ pub(crate) enum Op {
     ForceOpen(Option<Duration>),
     ForceClosed(Option<Duration>),
     Resume,
+    /// Suspects the circuit for some time.
+    Suspect(Duration),
+    /// Saves the circuit, drops it, and primes another one with what was saved so long ago. Calls in flight are those of
+    /// a breaker that is gone.
+    Restart(Duration),
     /// Sets the share of rejections that are enforced, in 64ths.
     SetEnforcement(u32),
     /// Changes the settings to others of the run. The index is modulo their number.
@@ -54,6 +59,8 @@ pub(crate) enum Mark {
     ProbeDeadline,
     /// An operator lets go of the circuit.
     ForceEnd,
+    /// The suspicion ends.
+    SuspicionEnd,
     SlowDuration,
     HungAfter,
     /// The time in which a call hangs, whatever the quarter in which it began.

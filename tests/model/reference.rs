@@ -30,6 +30,8 @@ pub(crate) struct Model {
     /// How many results have been recorded.
     recorded: usize,
     last_success: Option<Nanos>,
+    /// Until when the circuit is suspected, if it is.
+    suspected_until: Option<Nanos>,
     /// When the grid of a time window begins.
     grid_start: Nanos,
     /// How much of a rejection has not been enforced so far, in 64ths.
@@ -151,6 +153,10 @@ const NEVER: Nanos = Nanos::MAX;
 
 /// A force that would end later than this never ends: 73 years.
 const LATEST_END: Nanos = 73 * 365 * 24 * 3600 * 1_000_000_000;
+
+/// A longer wait is saved as this.
+const LONGEST_SAVED: Nanos = 365 * 24 * 3600 * 1_000_000_000;
+
 /// The growing share of calls that are admitted while the circuit recovers.
 #[derive(Debug, Clone)]
 struct Ramp {
@@ -255,6 +261,7 @@ pub(crate) struct Look {
     pub(crate) retry_after: Option<Nanos>,
     pub(crate) is_forced: bool,
     pub(crate) forced_for: Option<Nanos>,
+    pub(crate) suspected_for: Option<Nanos>,
     pub(crate) admitted_share: f64,
     pub(crate) in_flight: Option<(usize, Option<usize>)>,
     pub(crate) enforcement: f64,
@@ -295,6 +302,7 @@ impl Model {
             watched_since,
             recorded: 0,
             last_success: None,
+            suspected_until: None,
             grid_start: 0,
             credit: 0,
             asked_until: 0,
@@ -311,6 +319,7 @@ impl Model {
         while let Some(deadline) = self.first_deadline().filter(|deadline| *deadline <= self.now) {
             self.time_out(deadline);
         }
+        self.suspected_until = self.suspected_until.filter(|until| *until > self.now);
         if let Some(end) = self.forced_until().filter(|end| *end <= self.now) {
             self.resume_at(end);
         }
@@ -544,7 +553,46 @@ impl Model {
         }
     }
 
+    pub(crate) fn suspect(&mut self, duration: Duration) {
+        if !duration.is_zero() {
+            let until = self.now + duration.as_nanos();
+            self.suspected_until = self.suspected_until.max(Some(until));
+        }
+    }
+
+    /// Returns the model of a circuit that goes on where this one has ended, so long ago.
+    pub(crate) fn restarted(&self, age: Nanos) -> Self {
+        let mut new = Self {
+            now: self.now,
+            grid_start: self.now,
+            closed_times: vec![self.now],
+            watched_since: Ages::of(&self.settings).map(|_| self.now),
+            admitted: self.admitted,
+            ..Self::new(self.settings.clone())
+        };
+        if age > 300 * 1_000_000_000 {
+            return new;
+        }
+        new.opened = self.opened;
+        let wait = match self.phase {
+            Phase::Closed { ramp: None, .. } => {
+                new.opened = self.remembered(self.now);
+                return new;
+            }
+            Phase::Open { since, wait, .. } => (since + wait).saturating_sub(self.now),
+            Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen { .. } => 0,
+        };
+        let longest = self.settings.wait.longest().max(self.settings.max_retry_after());
+        let wait = wait.min(LONGEST_SAVED).saturating_sub(age).min(longest);
+        new.opened = new.opened.max(1);
+        let (since, shown) = (self.now, Counts::default());
+        let phase = Phase::Open { since, wait, asked: 0, shown };
+        new.enter(phase, since, Cause::Primed, Some(wait));
+        new
+    }
+
     pub(crate) fn reset(&mut self) {
+        self.suspected_until = None;
         match self.phase {
             Phase::ForcedOpen { until, .. } => {
                 self.opened = 0;
@@ -599,6 +647,10 @@ impl Model {
             Phase::ForcedOpen { .. } => self.half_open(at, Cause::Resume),
             _ => {}
         }
+    }
+
+    pub(crate) fn enforcement(&self) -> Option<u32> {
+        self.settings.enforcement
     }
 
     pub(crate) fn set_enforcement(&mut self, share: u32) {
@@ -794,6 +846,7 @@ impl Model {
         // Nothing is counted between two equal times.
         self.closed_times = vec![at; if forced.is_some() { 2 } else { 1 }];
         self.late_success = 0;
+        self.suspected_until = None;
     }
 
     fn open(&mut self, since: Nanos, shown: Counts, cause: Cause) {
@@ -805,10 +858,16 @@ impl Model {
 
     /// Forgets open periods if the circuit is closed and opens at `at`.
     fn forget(&mut self, at: Nanos) {
-        let Phase::Closed { ramp: None, .. } = self.phase else { return };
+        if let Phase::Closed { ramp: None, .. } = self.phase {
+            self.opened = self.remembered(at);
+        }
+    }
+
+    /// Returns how many open periods a closed circuit remembers at this time.
+    fn remembered(&self, at: Nanos) -> u32 {
         let counted = self.closed_times.chunks(2);
         let closed: Nanos = counted.map(|it| it.get(1).unwrap_or(&at).saturating_sub(it[0])).sum();
-        self.opened = match closed.checked_div(self.settings.forget_after()) {
+        match closed.checked_div(self.settings.forget_after()) {
             None => 0,
             Some(0) => self.opened,
             Some(n) => {
@@ -817,7 +876,7 @@ impl Model {
                 let remembered = at_longest.map_or(self.opened, |before| before + 1);
                 remembered.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX))
             }
-        };
+        }
     }
 
     fn half_open(&mut self, at: Nanos, cause: Cause) {
@@ -848,6 +907,7 @@ impl Model {
             retry_after: self.retry_after(),
             is_forced: self.forced_until().is_some(),
             forced_for: self.forced_until().filter(|end| *end != NEVER).map(|end| end - self.now),
+            suspected_for: self.suspected_until.map(|until| until - self.now),
             admitted_share: self.admitted_share(),
             in_flight: self.in_flight(),
             enforcement: f64::from(self.settings.enforcement.unwrap_or(64)) / 64.0,
@@ -976,21 +1036,32 @@ impl Model {
 
     fn trip_rule(&self, counts: Counts, trips_on_request: bool) -> Option<Cause> {
         let streak = counts.consecutive_failures;
-        if self.settings.streak_threshold().is_some_and(|n| streak >= n as usize) {
+        let limit = self.streak_limit();
+        if limit.is_some_and(|n| streak >= n) {
             Some(Cause::ConsecutiveFailures { failures: streak as u64 })
-        } else if let Some(n) =
-            self.settings.streak_threshold().filter(|n| streak + counts.hung >= *n as usize)
-        {
-            Some(Cause::Hung { in_flight: counts.hung as u64, limit: n.into() })
+        } else if let Some(n) = limit.filter(|n| streak + counts.hung >= *n) {
+            Some(Cause::Hung { in_flight: counts.hung as u64, limit: n as u64 })
         } else if trips_on_request {
             Some(Cause::RetryAfter)
         } else if self.settings.failure_count.is_some_and(|n| counts.failures >= n as usize) {
             Some(Cause::FailureCount { failures: counts.failures as u64 })
-        } else if counts.calls >= self.settings.minimum_calls() {
+        } else if counts.calls >= self.minimum_calls() {
             self.rate_rule(counts)
         } else {
             None
         }
+    }
+
+    /// Half of it while the circuit is suspected.
+    fn streak_limit(&self) -> Option<usize> {
+        let limit = self.settings.streak_threshold()? as usize;
+        Some(if self.suspected_until.is_some() { limit.div_ceil(2) } else { limit })
+    }
+
+    /// A quarter of it while the circuit is suspected.
+    fn minimum_calls(&self) -> usize {
+        let minimum = self.settings.minimum_calls();
+        if self.suspected_until.is_some() { minimum.div_ceil(4) } else { minimum }
     }
 
     fn rate_rule(&self, counts: Counts) -> Option<Cause> {
@@ -1008,7 +1079,7 @@ impl Model {
     }
 
     fn rate(&self, part: usize, calls: usize) -> Option<f64> {
-        (calls >= self.settings.minimum_calls()).then(|| part as f64 / calls as f64)
+        (calls >= self.minimum_calls()).then(|| part as f64 / calls as f64)
     }
 
     /// Returns the length of the next open period.

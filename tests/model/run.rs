@@ -68,7 +68,7 @@ pub(crate) async fn admits_no_probe_too_many(run: &Run, both: &mut Both) -> Chec
         let ended = both.apply(*op).await?;
         let is_recovering = both.real.snapshot().admitted_share() > 0.0;
         let is_half_open = both.real.state() == State::HalfOpen && !is_recovering;
-        if !is_half_open || matches!(op, Op::ForceOpen(_)) {
+        if !is_half_open || matches!(op, Op::ForceOpen(_) | Op::Restart(_)) {
             (successes, probes) = (0, Vec::new());
             continue;
         }
@@ -134,8 +134,9 @@ fn ask(real: &CircuitBreaker) -> Result<Permit, Rejected> {
 
 /// Returns for how long the circuit is forced open, from the last step on at most.
 fn forced_open_for(ops: &[Op]) -> Option<Nanos> {
-    let is_about_force =
-        |op: &&Op| matches!(op, Op::ForceOpen(_) | Op::ForceClosed(_) | Op::Resume);
+    let is_about_force = |op: &&Op| {
+        matches!(op, Op::ForceOpen(_) | Op::ForceClosed(_) | Op::Resume | Op::Restart(_))
+    };
     match ops.iter().rfind(is_about_force)? {
         Op::ForceOpen(duration) => Some(duration.unwrap_or(Duration::MAX).as_nanos()),
         _ => None,

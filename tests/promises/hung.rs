@@ -333,3 +333,25 @@ async fn an_outage_by_hanging_is_noticed_when_calls_hang_and_not_when_their_time
     assert!(is_about(seconds[1][1], 16.0), "{rows:?}");
     assert!(is_about(seconds[2][1], 26.0), "{rows:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn results_that_change_nothing_count_for_how_long_a_call_weighs_in_a_longer_window() {
+    let settings = |calls| {
+        CircuitBreaker::builder("test")
+            .failure_rate_threshold(1.0)
+            .slow_call_duration_threshold(100 * SECOND)
+            .slow_in_flight(true)
+            .hung_after(HUNG_AFTER)
+            .minimum_calls(1)
+            .sliding_window(SlidingWindow::count(calls))
+    };
+    let breaker = settings(1).build().unwrap();
+    let _hanging = calls(&breaker, 2);
+    breaker.force_closed();
+    advance(AT_THE_LATEST).await;
+    assert_eq!(breaker.snapshot().hung_calls(), Some(2));
+    // The first result takes the place of the calls that hang, and fills the window. The second changes nothing.
+    (0..2).for_each(|_| permit(&breaker).success());
+    breaker.reconfigure(settings(2)).unwrap();
+    assert_eq!(breaker.snapshot().failure_rate(), Some(0.0));
+}

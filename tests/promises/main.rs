@@ -25,6 +25,8 @@ mod p12_configuration;
 mod ramp;
 mod reconfigure;
 mod remembered_backoff;
+mod saved;
+mod suspected;
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ impl Config {
     /// ```
     #[must_use]
     pub fn of(breaker: &CircuitBreaker) -> Self {
-        Self(fields(&breaker.circuit().view().rules))
+        Self(fields(&breaker.circuit().view().settings))
     }
 }
 

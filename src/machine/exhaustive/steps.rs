@@ -13,6 +13,8 @@ pub(super) const PROBE_TIMEOUT: Nanos = 3 * UNIT;
 pub(super) const PROBES: u32 = 2;
 /// A call that begins at a multiple of [`UNIT`] hangs after 1.25 times this.
 pub(super) const HUNG_AFTER: Nanos = 2 * UNIT;
+/// For how long the circuit is suspected.
+pub(super) const SUSPICION: Nanos = 2 * UNIT;
 /// For how long an operator forces the circuit.
 pub(super) const FORCE: Nanos = 2 * UNIT;
 
@@ -47,6 +49,8 @@ pub(super) enum Fault {
     OpenForEver,
     /// A circuit that is forced for a time is so for ever.
     ForcedForEver,
+    /// A circuit that is suspected is so for ever.
+    SuspectedForEver,
     /// A call that ends is still in flight.
     CallsNeverLeave,
 }
@@ -62,6 +66,8 @@ pub(super) const ACTIONS: [Step; 8] = [
     Step::Operate(OperatorAction::Resume),
     Step::Operate(OperatorAction::SetEnforcement { share: 0.0 }),
 ];
+pub(super) const SUSPECT: Step =
+    Step::Operate(OperatorAction::Suspect { duration: Duration::from_nanos(SUSPICION) });
 /// All reports. Those that are counted come first.
 pub(super) const REPORTS: [Report; 6] = [
     Report::Success,

@@ -1,6 +1,7 @@
 //! A small circuit, its callers and its operators.
 
 mod key;
+mod suspected;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub(super) struct World {
     now: Tick,
     calls: Vec<Call>,
     most_calls: usize,
+    may_be_suspected: bool,
     /// The settings that an operator may change to, the present ones among them.
     all_rules: Vec<Arc<Rules>>,
     /// The settings were changed in this period, so there may be more probes than the present ones permit.
@@ -67,6 +69,7 @@ impl World {
             now,
             calls: Vec::new(),
             most_calls: MOST_CALLS,
+            may_be_suspected: true,
             period: 0,
             successes: 0,
             ramp: None,
@@ -81,6 +84,11 @@ impl World {
         Self { most_calls, ..self }
     }
 
+    /// Returns the same world without anybody who suspects the circuit.
+    pub(super) fn without_suspicion(self) -> Self {
+        Self { may_be_suspected: false, ..self }
+    }
+
     /// Returns the same world with operators who change the settings to these and back.
     pub(super) fn with_other_rules(self, others: &Rules) -> Self {
         let all_rules = vec![self.machine.rules.clone(), Arc::new(*others)];
@@ -90,6 +98,9 @@ impl World {
     /// Returns everything that can happen next. A call hangs if nothing happens to it.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = [&STEPS_OF_TIME[..], &ACTIONS].concat();
+        if self.may_be_suspected {
+            steps.push(SUSPECT);
+        }
         steps.extend((0..self.all_rules.len()).map(Step::Reconfigure));
         if self.calls.len() < self.most_calls {
             steps.extend([Step::Acquire, Step::Reserve]);
@@ -132,6 +143,9 @@ impl World {
             Step::Settle(call, report) => world.settle(call, report)?,
             Step::Pass(time) => world.now += time,
             Step::Reconfigure(index) => world.reconfigure(index)?,
+            Step::Operate(action @ OperatorAction::Suspect { .. }) => {
+                world.change_rules(|machine| machine.operate(action, now))?;
+            }
             Step::Operate(action) => {
                 world.machine.operate(action, now);
                 if action == OperatorAction::Reset {
@@ -142,6 +156,7 @@ impl World {
         world.notice_changes();
         world.check_calls_in_flight()?;
         world.check_probes()?;
+        world.check_suspicion()?;
         world.check_not_stuck()?;
         Ok(world)
     }
@@ -199,17 +214,23 @@ impl World {
         Err(format!("{calls} calls instead of {may_be_admitted} in a ramp: {:?}", self.history))
     }
 
-    /// Changes the settings. Checks that this decides nothing.
     fn reconfigure(&mut self, index: usize) -> Result<(), String> {
-        let before = self.machine.view(self.now);
-        self.machine.reconfigure(self.all_rules[index].clone(), None, self.now);
-        self.notice_changes();
+        let (rules, now) = (self.all_rules[index].clone(), self.now);
+        self.change_rules(|machine| _ = machine.reconfigure(rules, None, now))?;
         self.rules_changed = true;
+        Ok(())
+    }
+
+    /// Changes the rules that the circuit goes by. Checks that this decides nothing.
+    fn change_rules(&mut self, change: impl FnOnce(&mut Machine)) -> Result<(), String> {
+        let before = self.machine.view(self.now);
+        change(&mut self.machine);
+        self.notice_changes();
         let after = self.machine.view(self.now);
         let kept = |view: &View| (view.state, view.forced, view.attempts, view.probes_in_flight);
         let is_longer = after.state == State::Open && after.retry_after > before.retry_after;
         if kept(&before) != kept(&after) || is_longer {
-            return Err(format!("a change of settings had an effect: {:?}", self.history));
+            return Err(format!("a change of the rules had an effect: {:?}", self.history));
         }
         Ok(())
     }
@@ -289,6 +310,10 @@ impl World {
             (self.fault, &mut self.machine.phase)
         {
             *until = Tick::MAX;
+        }
+        if let (Some(Fault::SuspectedForEver), Some(it)) = (self.fault, &mut self.machine.suspicion)
+        {
+            it.until = Tick::MAX;
         }
         if let (Some(Fault::ForcedForEver), Some(until)) = (self.fault, &mut self.machine.forced) {
             *until = (*until).max(Tick::MAX - 1);

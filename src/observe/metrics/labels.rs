@@ -33,13 +33,14 @@ pub(super) const RULES: [&str; 4] =
     ["consecutive_failures", "failure_count", "failure_rate", "slow_call_rate"];
 
 /// All possible transitions, with the [name](crate::Cause::name) of the cause.
-pub(super) const TRANSITIONS: [(State, State, &str); 29] = [
+pub(super) const TRANSITIONS: [(State, State, &str); 30] = [
     (Closed, Open, "consecutive_failures"),
     (Closed, Open, "hung"),
     (Closed, Open, "failure_count"),
     (Closed, Open, "failure_rate"),
     (Closed, Open, "slow_call_rate"),
     (Closed, Open, "retry_after"),
+    (Closed, Open, "primed"),
     (Closed, Open, "trip"),
     (Closed, Open, "force_open"),
     (Open, HalfOpen, "wait_over"),

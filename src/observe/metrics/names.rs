@@ -44,6 +44,8 @@ metrics! { GAUGES:
         "The share of rejections that are enforced, from 0 (shadow mode) to 1.";
     ADMITTED_SHARE = "circuit_breaker_admitted_share":
         "The share of calls that are admitted, from 0 to 1: 1 while closed, and growing while it recovers.";
+    SUSPECTED = "circuit_breaker_suspected":
+        "1 while the circuit is suspected and judges its calls more strictly, else 0.";
     ATTEMPT = "circuit_breaker_attempt":
         "The number of open periods since the circuit was last closed; 0 while it is closed.";
     NEXT_PROBE = "circuit_breaker_next_probe_timestamp_seconds":

@@ -10,11 +10,12 @@ use super::labels::RULES;
 use super::late::Late;
 use super::names::{
     ADMITTED_SHARE, ATTEMPT, CALLS_IN_FLIGHT, CALLS_OVERDUE, CONSECUTIVE_FAILURES, FAILURE_RATE,
-    Labels, Metric, NEXT_PROBE, Registrar, SLOW_CALL_RATE, TRIP_PROGRESS, TRIP_THRESHOLD,
+    Labels, Metric, NEXT_PROBE, Registrar, SLOW_CALL_RATE, SUSPECTED, TRIP_PROGRESS,
+    TRIP_THRESHOLD,
 };
 use crate::machine::{Cause, State, View};
 
-const SERIES: [(Metric, &Labels); 17] = [
+const SERIES: [(Metric, &Labels); 18] = [
     (CONSECUTIVE_FAILURES, &[]),
     (FAILURE_RATE, &[]),
     (SLOW_CALL_RATE, &[]),
@@ -22,6 +23,7 @@ const SERIES: [(Metric, &Labels); 17] = [
     (CALLS_OVERDUE, &[("kind", "slow")]),
     (CALLS_OVERDUE, &[("kind", "hung")]),
     (ADMITTED_SHARE, &[]),
+    (SUSPECTED, &[]),
     (ATTEMPT, &[]),
     (NEXT_PROBE, &[]),
     (TRIP_PROGRESS, &[("rule", RULES[0])]),
@@ -88,6 +90,7 @@ impl Reading {
                 view.in_flight.filter(|_| rules.hung_after.is_some()).map(|it| it.hung as f64),
             ),
             Value::show((rules.ramp > 0).then_some(view.admitted_share)),
+            Value::show(view.suspected_for.map(|_| 1.0)),
             Value::show((!is_closed).then(|| view.attempts.into())),
             Value::show(next_probe),
             p1,

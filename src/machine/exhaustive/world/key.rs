@@ -38,7 +38,7 @@ impl World {
         let phase = match &machine.phase {
             // A streak that is longer than the rule needs can grow only while the circuit is forced closed.
             Phase::Closed { streak, .. } => {
-                let limit = machine.rules.consecutive_failures.unwrap_or(0);
+                let limit = machine.settings().consecutive_failures.unwrap_or(0);
                 (0, (*streak).min(limit), Tally::default())
             }
             Phase::Open { until, .. } => (1, ahead(*until), Tally::default()),
@@ -56,10 +56,12 @@ impl World {
             (young, overdue, it.spent, it.last_success.map(ago))
         });
         let forced = machine.forced.map(|end| if end == NEVER { NEVER } else { ahead(end) });
+        let suspected = machine.suspicion.as_ref().map(|it| ahead(it.until));
         let mut hasher = DefaultHasher::new();
+        suspected.hash(&mut hasher);
         (calls, phase, ramp, in_flight, forced, window, ago(machine.now)).hash(&mut hasher);
         (machine.probes.count(), self.successes, self.rules_changed).hash(&mut hasher);
-        let rules = self.all_rules.iter().position(|rules| *rules == machine.rules);
+        let rules = self.all_rules.iter().position(|rules| *rules == *machine.settings());
         let closed_for = machine.closed_time.total(*now).min(LONG);
         let remembered = machine.attempts.min(machine.rules.open_duration.attempts_to_max());
         (rules, remembered, closed_for).hash(&mut hasher);
