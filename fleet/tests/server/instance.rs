@@ -57,7 +57,8 @@ impl Instance {
         loop {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "an instance has ended");
-            if let Some(report) = line.trim().strip_prefix("report ") {
+            // The test harness begins the line.
+            if let Some((_, report)) = line.trim().split_once("report ") {
                 return Report::read(report);
             }
         }
@@ -94,8 +95,8 @@ impl Report {
 
 /// Is an instance until the test that has started it ends.
 pub(crate) fn play(url: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let runtime = { runtime }.build().unwrap();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
     let _runtime = runtime.enter();
     let breaker = CircuitBreaker::builder("payments")
         .consecutive_failures(6)
