@@ -70,6 +70,7 @@
 //! | Answering rejected calls | [`CircuitBreakerLayer::fallback`], [`Fallback`] |
 //! | Following what happens | [`Listener`], [`Event`], [`CircuitBreaker::subscribe`], [`Transition`], [`Cause`] |
 //! | A page and an API for operators | [`admin`](admin/index.html), with the feature `admin` |
+//! | Testing and tuning settings | [`replay`](replay/index.html), with the feature `replay` |
 //! | Metrics and logs | [`metrics`](metrics/index.html) and `tracing`, with the features of these names |
 //!
 //! # Guides
@@ -80,7 +81,8 @@
 //! | [`docs::http`](docs/http/index.html) | How do I protect HTTP and gRPC clients, and what should count as a failure? (built with the features `grpc` and `keyed`) |
 //! | [`docs::introducing`] | How do I switch a breaker on safely, and change it while it works? |
 //! | [`docs::operators`] | What do operators see, and what can they do? |
-//! | [`docs::testing`] | How do I test code that uses a breaker? |
+//! | [`docs::moving`] | What becomes of a program that uses failsafe, recloser or tower-resilience, and of the settings of resilience4j, Polly and gobreaker? |
+//! | [`docs::testing`] | How do I test code that uses a breaker, and its settings? |
 //! | [`docs::design`] | How does it work inside, and why? |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -116,6 +118,9 @@ pub mod retry;
 
 #[cfg(feature = "admin")]
 pub mod admin;
+
+#[cfg(feature = "replay")]
+pub mod replay;
 
 pub use crate::breaker::{CircuitBreaker, CircuitBreakerError, WeakCircuitBreaker};
 #[cfg(tower_breaker_loom)]
@@ -156,6 +161,21 @@ pub mod docs {
 
     #[doc = include_str!("docs/layers.md")]
     pub mod layers {}
+
+    /// Moving here from another circuit breaker.
+    pub mod moving {
+        #[doc = include_str!("docs/moving/failsafe.md")]
+        pub mod failsafe {}
+
+        #[doc = include_str!("docs/moving/other_languages.md")]
+        pub mod other_languages {}
+
+        #[doc = include_str!("docs/moving/recloser.md")]
+        pub mod recloser {}
+
+        #[doc = include_str!("docs/moving/tower_resilience.md")]
+        pub mod tower_resilience {}
+    }
 
     #[doc = include_str!("docs/operators.md")]
     pub mod operators {}

@@ -17,7 +17,7 @@ mod trip_rule;
 
 use std::time::Duration;
 
-#[cfg(feature = "admin")]
+#[cfg(any(feature = "admin", feature = "replay"))]
 pub(crate) use self::explain::Length;
 pub use self::trip_rule::TripRule;
 use crate::machine::{Cause, State, View};

@@ -182,7 +182,7 @@ impl Machine {
     }
 
     /// Returns what the rules judge: what was recorded, and the calls that are overdue.
-    pub(super) fn judged(&self, now: Tick) -> Tally {
+    pub(crate) fn judged(&self, now: Tick) -> Tally {
         let tally = self.tally(now);
         if self.calls_in_flight.is_none() { tally } else { self.with_overdue(tally, now) }
     }

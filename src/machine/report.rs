@@ -24,7 +24,7 @@ pub(crate) enum Report {
 }
 
 impl Report {
-    pub(super) fn retry_after(self) -> Nanos {
+    pub(crate) fn retry_after(self) -> Nanos {
         match self {
             Self::FailureRetryAfter(retry_after) | Self::SoftFailure { retry_after } => retry_after,
             _ => 0,

@@ -54,7 +54,7 @@ pub(crate) enum Counted {
 }
 
 impl Verdict {
-    pub(super) fn failed(self) -> bool {
+    pub(crate) fn failed(self) -> bool {
         matches!(self.counted, Some(Counted::Failure | Counted::SoftFailure))
     }
 

@@ -11,6 +11,7 @@ use crate::machine::{Counted, Report};
 pub struct Settled {
     ending: Ending,
     duration: Option<Duration>,
+    retry_after: Option<Duration>,
     is_slow: bool,
     is_stale: bool,
     is_shadow: bool,
@@ -29,6 +30,9 @@ impl Settled {
         Self {
             ending,
             duration,
+            retry_after: Some(call.report.retry_after())
+                .filter(|it| *it > 0)
+                .map(Duration::from_nanos),
             is_slow: call.verdict.slow,
             is_stale: call.is_stale,
             is_shadow: call.is_shadow,
@@ -48,6 +52,13 @@ impl Settled {
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         self.duration
+    }
+
+    /// Returns for how long the dependency asked not to be called again, if the call failed and it did. This is what it
+    /// asked for, whatever [`max_retry_after`](crate::CircuitBreakerBuilder::max_retry_after) is.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Returns whether the call was slow: it succeeded or failed, and took at least the

@@ -1,0 +1,45 @@
+#[allow(dead_code, reason = "the recipe has a `main`")]
+#[path = "../../examples/kinds_of_failure.rs"]
+mod recipe;
+
+use http::Request;
+use http_body_util::Empty;
+use tower::ServiceExt;
+use tower_breaker::{Rejected, State};
+use tower_breaker_recipes::{Answer, Backend};
+
+use self::recipe::{HttpClient, breakers, client};
+use crate::dead_port;
+
+async fn get(client: &HttpClient, url: &str) -> Result<u16, tower::BoxError> {
+    let request = Request::get(url).body(Empty::new()).unwrap();
+    Ok(client.clone().oneshot(request).await?.status().as_u16())
+}
+
+#[tokio::test]
+async fn two_refused_connections_trip_the_one_and_say_nothing_to_the_other() {
+    let [connections, answers] = breakers().unwrap();
+    let client = client([connections.clone(), answers.clone()]);
+    let (address, _port) = dead_port();
+    for _ in 0..20 {
+        get(&client, &format!("http://{address}/")).await.unwrap_err();
+    }
+    assert_eq!(connections.state(), State::Open);
+    assert_eq!(answers.state(), State::Closed);
+    assert_eq!(answers.snapshot().calls(), 0);
+}
+
+#[tokio::test]
+async fn ten_bad_answers_trip_the_other_and_say_nothing_to_the_one() {
+    let [connections, answers] = breakers().unwrap();
+    let client = client([connections.clone(), answers.clone()]);
+    let backend = Backend::start("search").await.unwrap();
+    backend.set(Answer::Status(500));
+    for _ in 0..10 {
+        assert_eq!(get(&client, backend.url()).await.unwrap(), 500);
+    }
+    let error = get(&client, backend.url()).await.unwrap_err();
+    assert_eq!(error.downcast::<Rejected>().unwrap().breaker(), "answers");
+    assert_eq!(connections.state(), State::Closed);
+    assert_eq!(connections.snapshot().consecutive_failures(), 0);
+}

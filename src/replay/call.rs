@@ -1,0 +1,46 @@
+//! [`Call`]: a call that is replayed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::{Report, nanos};
+use crate::observe::Ending;
+
+/// Times of a trace beyond this are taken as this, so that times can be added. It is longer than any recording.
+pub(super) const LONGEST: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+
+/// A call of a [`Trace`](super::Trace).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// When the call began, since the beginning of the trace. At most 20 years.
+    pub at: Duration,
+    /// Which circuit the call belongs to. A recorder stores the name of the breaker.
+    pub key: Arc<str>,
+    /// How the call ended, or `None` if nobody knows, because a breaker rejected it.
+    pub ending: Option<Ending>,
+    /// How long the call took. At most 20 years.
+    pub duration: Duration,
+    /// For how long the dependency asked not to be called again, if the call failed and it did.
+    pub retry_after: Option<Duration>,
+}
+
+impl Call {
+    /// Creates a call without a key and without a retry-after.
+    #[must_use]
+    pub fn new(at: Duration, ending: Ending, duration: Duration) -> Self {
+        Self { at, key: Arc::default(), ending: Some(ending), duration, retry_after: None }
+    }
+
+    /// Returns what the machine is told when the call ends.
+    pub(super) fn report(&self) -> Report {
+        let retry_after = self.retry_after.map_or(0, nanos);
+        match self.ending {
+            Some(Ending::Success) => Report::Success,
+            Some(Ending::Failure) if retry_after > 0 => Report::FailureRetryAfter(retry_after),
+            Some(Ending::Failure) => Report::Failure,
+            Some(Ending::SoftFailure) => Report::SoftFailure { retry_after },
+            Some(Ending::Abandoned) => Report::GivenUp,
+            Some(Ending::Ignored) | None => Report::Ignored,
+        }
+    }
+}

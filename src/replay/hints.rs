@@ -1,0 +1,197 @@
+//! [`hints`]: which settings do not fit the traffic.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::call::Call;
+use super::traffic::Traffic;
+use crate::config::{CircuitBreakerBuilder, ConfigError};
+use crate::machine::{Counted, Extent, Rules, Verdict, nanos};
+use crate::observe::Ending;
+use crate::snapshot::Length;
+
+/// A setting that does not fit the traffic. Returned by [`hints`].
+///
+/// `Display` prints a sentence that begins with the name of the setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    setting: &'static str,
+    text: String,
+}
+
+impl Hint {
+    /// Returns the name of the setting: that of the method of the [builder](CircuitBreakerBuilder) and of the setting in a
+    /// file.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.setting, self.text)
+    }
+}
+
+/// Looks for settings that can never matter with this traffic, or that take healthy calls for broken ones.
+///
+/// * A [minimum of calls](CircuitBreakerBuilder::minimum_calls) that the window never holds.
+/// * A failure rate or a slow-call rate of 1.0, which a single good call in the window holds off.
+/// * More [consecutive failures](CircuitBreakerBuilder::consecutive_failures), or more
+///   [failures](CircuitBreakerBuilder::failure_count_threshold), than there ever are.
+/// * A [slow-call duration](CircuitBreakerBuilder::slow_call_duration_threshold) or a
+///   [time to hang](CircuitBreakerBuilder::hung_after) that no call reaches, or that more than one of a hundred good calls
+///   reaches.
+/// * A [probe timeout](CircuitBreakerBuilder::probe_timeout) that is shorter than one of a hundred good calls.
+///
+/// The calls are looked at together, whatever their key. A hint is no error: a rule that never matters in this traffic may
+/// be there for the day on which it does.
+///
+/// # Errors
+/// Returns an error if a setting is invalid.
+///
+/// # Example
+/// ```
+/// use tower_breaker::CircuitBreaker;
+/// use tower_breaker::replay::{Scenario, hints};
+///
+/// let settings = CircuitBreaker::builder("reports").failure_rate_threshold(0.5);
+/// let hints = hints(&settings, &Scenario::one_request_a_minute())?;
+/// assert_eq!(
+///     hints[0].to_string(),
+///     "minimum_calls is 20, and no 30.0s of this traffic have more than 1 call that counts"
+/// );
+/// # Ok::<(), tower_breaker::ConfigError>(())
+/// ```
+pub fn hints(
+    settings: &CircuitBreakerBuilder,
+    traffic: impl Traffic,
+) -> Result<Vec<Hint>, ConfigError> {
+    let rules = settings.rules()?;
+    let workload = traffic.workload();
+    let facts = Facts::of(&rules, &workload.calls);
+    let all = [
+        minimum_calls(&rules, &facts),
+        rate("failure_rate_threshold", rules.failure_rate, "success"),
+        rate("slow_call_rate_threshold", rules.slow_call_rate, "quick call"),
+        streak(&rules, &facts),
+        failure_count(&rules, &facts),
+        never_reached("slow_call_duration_threshold", rules.slow_call_duration, &facts),
+        never_reached("hung_after", rules.hung_after, &facts),
+        reached_by_good("slow_call_duration_threshold", rules.slow_call_duration, &facts),
+        reached_by_good("hung_after", rules.hung_after, &facts),
+        reached_by_good("probe_timeout", Some(rules.probe_timeout), &facts),
+    ];
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// What there is to know about the traffic.
+struct Facts {
+    /// How many calls count in the fullest window, and how many fail.
+    most_calls: u64,
+    most_failures: u64,
+    longest_streak: u64,
+    longest_call: Duration,
+    /// One of a hundred good calls takes at least this long.
+    slow_good_call: Option<Duration>,
+}
+
+impl Facts {
+    fn of(rules: &Rules, calls: &[Call]) -> Self {
+        let mut ended: Vec<(Duration, Verdict)> = calls
+            .iter()
+            .map(|call| {
+                (call.at + call.duration, rules.verdict(call.report(), nanos(call.duration)))
+            })
+            .filter(|(_, verdict)| verdict.counted.is_some())
+            .collect();
+        ended.sort_by_key(|(at, _)| *at);
+
+        let (mut streak, mut longest_streak) = (0, 0);
+        for (_, verdict) in &ended {
+            match verdict.counted {
+                Some(Counted::Success) => streak = 0,
+                Some(Counted::Failure) => streak += 1,
+                Some(Counted::SoftFailure) | None => {}
+            }
+            longest_streak = longest_streak.max(streak);
+        }
+        let failed: Vec<Duration> =
+            ended.iter().filter(|(_, verdict)| verdict.failed()).map(|(at, _)| *at).collect();
+        let all: Vec<Duration> = ended.into_iter().map(|(at, _)| at).collect();
+        Self {
+            most_calls: most_in_window(rules, &all),
+            most_failures: most_in_window(rules, &failed),
+            longest_streak,
+            longest_call: calls.iter().map(|call| call.duration).max().unwrap_or_default(),
+            slow_good_call: slow_good_call(calls),
+        }
+    }
+}
+
+fn slow_good_call(calls: &[Call]) -> Option<Duration> {
+    let good = calls.iter().filter(|call| call.ending == Some(Ending::Success));
+    let mut durations: Vec<Duration> = good.map(|call| call.duration).collect();
+    let rank = durations.len().checked_sub(1)? * 99 / 100;
+    Some(*durations.select_nth_unstable(rank).1)
+}
+
+/// Returns how many of these times the window holds at most.
+fn most_in_window(rules: &Rules, times: &[Duration]) -> u64 {
+    let most = match rules.window.map(|window| window.extent) {
+        None => 0,
+        Some(Extent::Calls(calls)) => times.len().min(calls as usize),
+        Some(Extent::Time(length)) => {
+            let held = times
+                .iter()
+                .enumerate()
+                .map(|(i, start)| times[i..].partition_point(|at| *at - *start < length));
+            held.max().unwrap_or(0)
+        }
+    };
+    most as u64
+}
+
+fn minimum_calls(rules: &Rules, facts: &Facts) -> Option<Hint> {
+    let judges_rates = rules.failure_rate.is_some() || rules.slow_call_rate.is_some();
+    let (least, most) = (rules.minimum_calls, facts.most_calls);
+    let calls =
+        if most == 1 { "1 call that counts".into() } else { format!("{most} calls that count") };
+    let text = match rules.window?.extent {
+        Extent::Time(length) => {
+            format!("is {least}, and no {} of this traffic have more than {calls}", Length(length))
+        }
+        Extent::Calls(_) => format!("is {least}, and this traffic has {calls}"),
+    };
+    (judges_rates && most < least).then_some(Hint { setting: "minimum_calls", text })
+}
+
+fn rate(setting: &'static str, rate: Option<f64>, good: &str) -> Option<Hint> {
+    let text = format!("is 1: a single {good} in the window keeps the circuit closed");
+    (rate == Some(1.0)).then_some(Hint { setting, text })
+}
+
+fn streak(rules: &Rules, facts: &Facts) -> Option<Hint> {
+    let (limit, longest) = (rules.consecutive_failures?, facts.longest_streak);
+    let text = format!("is {limit}, and at most {longest} calls of this traffic fail in a row");
+    (longest < limit).then_some(Hint { setting: "consecutive_failures", text })
+}
+
+fn failure_count(rules: &Rules, facts: &Facts) -> Option<Hint> {
+    let (limit, most) = (rules.failure_count?, facts.most_failures);
+    let text = format!("is {limit}, and the window never holds more than {most} failures");
+    (most < limit).then_some(Hint { setting: "failure_count_threshold", text })
+}
+
+fn never_reached(setting: &'static str, limit: Option<u64>, facts: &Facts) -> Option<Hint> {
+    let (limit, longest) = (Duration::from_nanos(limit?), facts.longest_call);
+    let text = format!("is {limit:?}, and the longest call of this traffic takes {longest:?}");
+    (longest < limit).then_some(Hint { setting, text })
+}
+
+fn reached_by_good(setting: &'static str, limit: Option<u64>, facts: &Facts) -> Option<Hint> {
+    let (limit, slow) = (Duration::from_nanos(limit?), facts.slow_good_call?);
+    let text = format!("is {limit:?}, and 1 of 100 calls that succeed takes {slow:?} or longer");
+    (slow >= limit).then_some(Hint { setting, text })
+}
