@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tower_breaker::EventKind;
 use tower_breaker_fleet::MemoryStore;
 
-use crate::{MS, SECOND, fleet, pass, payments, settle};
+use crate::{MS, fleet, pass, payments, settle};
 
 #[tokio::test(start_paused = true)]
 async fn listeners_of_the_circuit_learn_who_suspects_it_and_why() {
@@ -33,6 +33,8 @@ async fn listeners_of_the_circuit_learn_who_suspects_it_and_why() {
 #[test]
 fn metrics_show_the_connection_the_instances_and_what_was_done() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use crate::SECOND;
 
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
