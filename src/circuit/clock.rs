@@ -13,10 +13,6 @@ use crate::machine::nanos;
 /// time before the anchor: each paused runtime has a clock of its own, and they share one anchor.
 const MIDDLE: Tick = 1 << 61;
 
-/// The clock stops after so many seconds: 317 years.
-#[cfg(not(tower_breaker_loom))]
-const CENTURIES: u64 = 10_000_000_000;
-
 static ANCHOR: OnceLock<Instant> = OnceLock::new();
 
 /// Returns the current time. All circuits of the process share one time line.
@@ -25,11 +21,7 @@ pub(crate) fn now() -> Tick {
     let now = Instant::now();
     let anchor = *ANCHOR.get_or_init(|| now);
     match now.checked_duration_since(anchor) {
-        Some(after) => {
-            // Without the 128 bits that `as_nanos` needs (`cargo bench --bench instructions`, "time window").
-            let seconds = after.as_secs().min(CENTURIES);
-            MIDDLE + seconds * 1_000_000_000 + u64::from(after.subsec_nanos())
-        }
+        Some(after) => MIDDLE.saturating_add(nanos(after)),
         None => MIDDLE.saturating_sub(nanos(anchor - now)),
     }
 }

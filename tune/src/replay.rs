@@ -15,6 +15,9 @@ use crate::settings::{Format, SettingsFile};
 use crate::text::{length, parse_duration, percent};
 use crate::traffic::{Traffic, TrafficSource};
 
+/// More problems than this are only counted.
+const MOST_PROBLEMS: usize = 20;
+
 /// Tells what the settings of a file would have done with a trace
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -121,6 +124,11 @@ impl Assertions {
         }
         if problems.is_empty() {
             return Ok(());
+        }
+        let more = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        if more > 0 {
+            problems.push(format!("and {more} more"));
         }
         problems.extend(hints.iter().map(|hint| format!("hint: {hint}")));
         Err(Failure::Finding(problems.join("\n  ")))
