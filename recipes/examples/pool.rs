@@ -3,28 +3,35 @@
 //! `cargo run -p tower-breaker-recipes --example pool`
 //!
 //! A full pool says that this program has too many queries at a time, so its timeout does not count. A row that is not
-//! there or not unique shows that the database is well. This is with sqlx and SQLite, and its rules fit PostgreSQL, too.
+//! there or not unique shows that the database is well. A query without an answer has failed after a time limit, which
+//! begins when it has a connection. This is with sqlx and SQLite, and its rules fit PostgreSQL, too.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use sqlx::Error;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 use tower_breaker::{CircuitBreaker, CircuitBreakerError, Outcome};
 
-/// Runs a query if the circuit admits it. The query takes its connection from the pool.
+/// Runs a query on a connection of the pool, if the circuit admits it.
 pub async fn query<T>(
     breaker: &CircuitBreaker,
     pool: &SqlitePool,
-    query: impl Future<Output = Result<T, Error>>,
+    query: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, Error>,
 ) -> Result<T, CircuitBreakerError<Error>> {
-    let classify = |result: &Result<T, Error>| match result {
-        Ok(_) => Outcome::Success,
-        Err(error) => outcome(pool, error),
+    let query = async {
+        let mut connection = pool.acquire().await?;
+        let result = tokio::time::timeout(Duration::from_secs(1), query(&mut connection)).await;
+        result.unwrap_or_else(|_| {
+            // In the pool, the connection would still be busy. The database may carry out the query later.
+            drop(connection.detach());
+            Err(Error::Io(ErrorKind::TimedOut.into()))
+        })
     };
-    breaker.call_with(query, classify).await
+    breaker.call_with(query, |result| outcome(pool, result)).await
 }
 
-fn outcome(pool: &SqlitePool, error: &Error) -> Outcome {
+fn outcome<T>(pool: &SqlitePool, result: &Result<T, Error>) -> Outcome {
+    let Err(error) = result else { return Outcome::Success };
     match error {
         // All connections are in use. If there is room for one that could not be opened, the database is down: sqlx
         // tries to connect until the pool's timeout ends, and returns this error, too.
@@ -56,17 +63,17 @@ fn is_trouble(code: &str) -> bool {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(Duration::from_millis(100))
-        .connect_with(SqliteConnectOptions::new().in_memory(true))
-        .await?;
+    let options = SqlitePoolOptions::new().max_connections(1);
+    let options = options.acquire_timeout(Duration::from_millis(100));
+    let pool = options.connect("sqlite::memory:").await?;
     let breaker = CircuitBreaker::builder("database").consecutive_failures(1).build()?;
+    let select = async |it: &mut SqliteConnection| sqlx::query("SELECT 1").execute(it).await;
+    let mistake = async |it: &mut SqliteConnection| sqlx::query("SELEKT").execute(it).await;
 
     let connection = pool.acquire().await?; // somebody uses the only one
-    println!("{:?}", query(&breaker, &pool, sqlx::query("SELECT 1").execute(&pool)).await);
+    println!("{:?}", query(&breaker, &pool, select).await);
     drop(connection);
-    println!("{:?}", query(&breaker, &pool, sqlx::query("SELEKT").execute(&pool)).await);
+    println!("{:?}", query(&breaker, &pool, mistake).await);
     println!("{}", breaker.snapshot());
     Ok(())
 }

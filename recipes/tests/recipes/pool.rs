@@ -56,7 +56,7 @@ async fn insert(
     name: &str,
 ) -> Result<(), CircuitBreakerError<Error>> {
     let insert = sqlx::query("INSERT INTO users VALUES (?)").bind(name.to_owned());
-    query(breaker, pool, insert.execute(pool)).await.map(drop)
+    query(breaker, pool, async |connection| insert.execute(connection).await).await.map(drop)
 }
 
 #[tokio::test]
@@ -78,9 +78,13 @@ async fn mistakes_of_queries_do_not_trip_the_circuit() {
     let (breaker, pool) = (breaker(), database.pool(1).await);
     for _ in 0..3 {
         insert(&breaker, &pool, "ada").await.unwrap_err(); // not unique
-        query(&breaker, &pool, sqlx::query("SELEKT").execute(&pool)).await.unwrap_err();
+        let mistake = sqlx::query("SELEKT");
+        query(&breaker, &pool, async |it| mistake.execute(it).await).await.unwrap_err();
         let none = sqlx::query("SELECT name FROM users WHERE name = 'bob'");
-        let error = query(&breaker, &pool, none.fetch_one(&pool)).await.map(drop).unwrap_err();
+        let error = query(&breaker, &pool, async |it| none.fetch_one(it).await)
+            .await
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, CircuitBreakerError::Inner(Error::RowNotFound)), "{error}");
     }
     assert_eq!(breaker.state(), State::Closed);
@@ -103,6 +107,27 @@ async fn a_database_that_is_locked_by_somebody_trips_the_circuit_until_it_is_fre
     wait_until_it_probes(&breaker).await;
     insert(&breaker, &pool, "bob").await.unwrap();
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_trips_the_circuit_although_it_keeps_all_connections_busy() {
+    let mut database = Database::create("hanging").await;
+    database.options = database.options.clone().busy_timeout(Duration::from_secs(600));
+    let (breaker, pool) = (breaker(), database.pool(1).await);
+    let mut other = sqlx::SqliteConnection::connect_with(&database.options).await.unwrap();
+    other.execute("BEGIN EXCLUSIVE").await.unwrap();
+    let _second = {
+        // Two at a time, so that one of them finds the pool full.
+        let (breaker, pool) = (breaker.clone(), pool.clone());
+        tokio::spawn(async move { insert(&breaker, &pool, "cyd").await })
+    };
+    let calls = async {
+        while breaker.state() == State::Closed {
+            let error = insert(&breaker, &pool, "bob").await.unwrap_err();
+            assert!(error.rejected().is_none(), "{error}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), calls).await.expect("it trips");
 }
 
 #[tokio::test]
