@@ -19,7 +19,7 @@ mod shutdown;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower_breaker::{CircuitBreaker, HalfOpen};
 
 /// Trips after two failures in a row, waits for two seconds, and closes after one successful probe. The wait is long enough
@@ -54,4 +54,19 @@ fn dead_port() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     (socket.local_addr().unwrap(), socket)
+}
+
+/// A port to which no connection succeeds and none is refused: its queue of connections that nobody accepts is full.
+async fn deaf_port() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let (address, mut queue) = (listener.local_addr().unwrap(), Vec::new());
+    while let Ok(connection) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        queue.push(connection.unwrap());
+        assert!(queue.len() < 100, "the queue is never full");
+    }
+    (address, (listener, queue))
 }
