@@ -2,14 +2,14 @@
 //!
 //! `cargo run -p tower-breaker-recipes --example shutdown`
 //!
-//! A task that waits for a circuit holds nothing, so it can be told to stop. A call in flight ends as ever. What
-//! was not sent is returned, to be saved.
+//! A task that waits for a circuit holds nothing, so it can be told to stop. Calls in flight and open connections have a
+//! time limit. What was not sent is returned, to be saved.
 
 use std::{collections::VecDeque, time::Duration};
 
 use axum::{Router, routing::get};
-use reqwest::Client;
-use tokio::net::TcpListener;
+use reqwest::{Client, StatusCode};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tower_breaker::CircuitBreaker;
 use tower_breaker_recipes::{Answer, Backend};
@@ -18,55 +18,52 @@ pub struct Sender {
     pub breaker: CircuitBreaker,
     pub client: Client,
     pub url: String,
+    pub messages: VecDeque<String>,
+    pub refused: Vec<String>,
 }
 
 impl Sender {
-    /// Sends messages until all are sent or it is told to stop. Returns those that were not sent.
-    async fn send_all(
-        &self,
-        mut messages: VecDeque<String>,
-        stop: CancellationToken,
-    ) -> VecDeque<String> {
-        while let Some(message) = messages.front() {
+    /// Sends messages until none is left or it is told to stop. See `consumer` for those that fail each time.
+    async fn send_all(&mut self, stop: &CancellationToken) {
+        while let Some(message) = self.messages.front() {
             let permit = tokio::select! {
                 biased; // no new call after the signal
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
                 permit = self.breaker.acquire() => permit,
             };
-            // From here on the call ends by itself. Its timeout limits how long a shutdown takes.
             let request = self.client.post(&self.url).timeout(Duration::from_secs(1));
-            let answer = request.body(message.clone()).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                permit.success();
-                messages.pop_front();
-            } else {
-                permit.failure();
+            match request.body(message.clone()).send().await.map(|answer| answer.status()) {
+                Err(_) | Ok(StatusCode::TOO_MANY_REQUESTS) => permit.failure(),
+                Ok(status) if status.is_server_error() => permit.failure(),
+                Ok(status) => {
+                    permit.success();
+                    let message = self.messages.pop_front();
+                    self.refused.extend(message.filter(|_| !status.is_success()));
+                }
             }
         }
-        messages
     }
 }
 
-/// Serves and sends until it is told to stop. Returns the messages that were not sent.
-pub async fn run(
-    listener: TcpListener,
-    sender: Sender,
-    messages: VecDeque<String>,
-    stop: CancellationToken,
-) -> std::io::Result<VecDeque<String>> {
-    let server = axum::serve(listener, Router::new().route("/", get("hello")));
-    let server = server.with_graceful_shutdown(stop.clone().cancelled_owned());
-    let (served, left) = tokio::join!(server, sender.send_all(messages, stop));
-    served.map(|()| left)
+/// Serves and sends until it is told to stop. Connections that are still open after a while end with the program.
+pub async fn run(listener: TcpListener, app: Router, sender: &mut Sender, stop: CancellationToken) {
+    let stopped = stop.clone().cancelled_owned();
+    let server = axum::serve(listener, app).with_graceful_shutdown(stopped);
+    let server = tokio::spawn(server.into_future());
+    sender.send_all(&stop).await;
+    stop.cancelled().await;
+    if timeout(Duration::from_secs(1), server).await.is_err() {
+        eprintln!("connections are still open");
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = Backend::start("reports").await?;
     backend.set(Answer::Status(503));
-    let breaker = CircuitBreaker::new("reports");
-    let sender = Sender { breaker, client: Client::new(), url: backend.url().to_owned() };
+    let (breaker, url) = (CircuitBreaker::new("reports"), backend.url().to_owned());
     let messages = (1..=3).map(|number| format!("report {number}")).collect();
+    let mut sender = Sender { breaker, client: Client::new(), url, messages, refused: Vec::new() };
     let stop = CancellationToken::new();
     let signal = stop.clone();
     tokio::spawn(async move {
@@ -74,6 +71,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         signal.cancel();
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("not sent: {:?}", run(listener, sender, messages, stop).await?);
+    run(listener, Router::new().route("/", get("hello")), &mut sender, stop).await;
+    println!("not sent: {:?}, refused: {:?}", sender.messages, sender.refused);
     Ok(())
 }

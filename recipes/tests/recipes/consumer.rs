@@ -3,11 +3,12 @@
 mod recipe;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use tokio::sync::mpsc;
-use tower_breaker::State;
+use tower_breaker::{CircuitBreaker, State};
 use tower_breaker_recipes::serve;
 
 use self::recipe::Consumer;
@@ -17,6 +18,8 @@ use crate::{breaker, eventually};
 #[derive(Clone, Default)]
 struct Mailer {
     down: Arc<Mutex<bool>>,
+    /// How many requests it turns away, because there are too many.
+    busy: Arc<Mutex<u32>>,
     requests: Arc<Mutex<Vec<String>>>,
     sent: Arc<Mutex<Vec<String>>>,
 }
@@ -37,8 +40,15 @@ impl Mailer {
         if *self.down.lock().unwrap() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        if message == "nonsense" {
-            return StatusCode::BAD_REQUEST;
+        let mut busy = self.busy.lock().unwrap();
+        if *busy > 0 {
+            *busy -= 1;
+            return StatusCode::TOO_MANY_REQUESTS;
+        }
+        match &*message {
+            "nonsense" => return StatusCode::BAD_REQUEST,
+            "poison" => return StatusCode::INTERNAL_SERVER_ERROR,
+            _ => {}
         }
         self.sent.lock().unwrap().push(message);
         StatusCode::OK
@@ -83,6 +93,33 @@ async fn a_message_that_the_service_refuses_is_set_aside_and_trips_nothing() {
     assert_eq!(consumer.run(queue).await, ["nonsense"; 3]);
     assert_eq!(*mailer.sent.lock().unwrap(), ["a", "b"]);
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn a_message_that_fails_each_time_is_set_aside_after_ten_calls_and_the_next_one_is_sent() {
+    let (mailer, mut consumer) = Mailer::start().await;
+    let breaker = CircuitBreaker::builder("test").consecutive_failures(2);
+    consumer.breaker = breaker.open_duration(Duration::from_millis(1)).build().unwrap();
+    let (sender, queue) = mpsc::channel(10);
+    for message in ["poison", "a"] {
+        sender.send(message.to_owned()).await.unwrap();
+    }
+    drop(sender);
+    let run = tokio::time::timeout(Duration::from_secs(20), consumer.run(queue));
+    assert_eq!(run.await.expect("it ends"), ["poison"]);
+    assert_eq!(*mailer.sent.lock().unwrap(), ["a"]);
+    assert_eq!(mailer.requests.lock().unwrap().len(), 10 + 1);
+}
+
+#[tokio::test]
+async fn a_message_that_comes_too_soon_for_the_service_is_sent_again() {
+    let (mailer, consumer) = Mailer::start().await;
+    *mailer.busy.lock().unwrap() = 1;
+    let (sender, queue) = mpsc::channel(10);
+    sender.send("a".to_owned()).await.unwrap();
+    drop(sender);
+    assert_eq!(consumer.run(queue).await, [""; 0]);
+    assert_eq!(*mailer.sent.lock().unwrap(), ["a"]);
 }
 
 #[tokio::test]
