@@ -106,6 +106,10 @@ impl Assertions {
         let mut problems = Vec::new();
         if is_asserted && report.incidents().is_empty() {
             problems.push("there is no incident in the traffic".into());
+        } else if self.assert_recovers_within.is_some()
+            && report.incidents().iter().all(|incident| incident.ended.is_none())
+        {
+            problems.push("no incident in the traffic has an end, so no recovery is seen".into());
         }
         for incident in report.incidents() {
             problems.extend(self.opens_late(incident));

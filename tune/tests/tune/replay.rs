@@ -132,3 +132,18 @@ fn an_assertion_that_does_not_hold_is_exit_code_1_and_says_why() {
     let error = tune(&format!("replay {good} {calm} --assert-opens-within 1s")).failed_with(1);
     assert!(error.contains("there is no incident in the traffic"), "{error}");
 }
+
+#[test]
+fn a_recovery_is_not_asserted_by_incidents_that_do_not_end() {
+    let settings = file("no_end.toml", "consecutive_failures = 5\nopen_duration = '1s'\n");
+    let mut trace = "at_us,key,outcome,duration_us\n".to_owned();
+    for second in 0..30 {
+        let outcome = if second < 10 { "success" } else { "failure" };
+        trace += &format!("{},,{outcome},1000\n", second * 1_000_000);
+    }
+    let trace = file("no_end.csv", trace);
+    tune(&format!("replay {settings} {trace} --assert-opens-within 5s")).succeeded();
+    let error =
+        tune(&format!("replay {settings} {trace} --assert-recovers-within 5s")).failed_with(1);
+    assert!(error.contains("no incident in the traffic has an end"), "{error}");
+}
