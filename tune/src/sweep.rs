@@ -96,6 +96,12 @@ fn sweep(
     shed_costs: f64,
 ) -> Result<Ranking> {
     let base = traffic.replay(base).map_err(Failure::bad)?;
+    if base.incidents().is_empty() {
+        // Every time to open would be 0, and settings that never open would be the best ones.
+        return Err(Failure::bad(
+            "there is no incident in the traffic, so no settings are better than others",
+        ));
+    }
     let progress = progress_bar(combinations.valid.len());
     let tried = combinations.valid.par_iter().enumerate().map(|(number, (values, config))| {
         let report = traffic.replay(config)?;

@@ -48,7 +48,7 @@ fn optional_seconds<S: serde::Serializer>(
 }
 
 impl Tried {
-    /// `base` has the incidents that are looked at.
+    /// `base` has the incidents that are looked at, at least one.
     pub(super) fn new(
         number: usize,
         values: Vec<String>,
@@ -71,7 +71,7 @@ impl Tried {
             number,
             values,
             config,
-            time_to_open: mean(&times_to_open).unwrap_or_default(),
+            time_to_open: mean(&times_to_open).expect("there is an incident"),
             missed,
             time_to_close: mean(&times_to_close),
             sent_bad: report.sent_bad(),
@@ -102,44 +102,64 @@ fn mean(times: &[Duration]) -> Option<Duration> {
 }
 
 /// The transitions of each circuit.
-struct Circuits<'a>(HashMap<&'a str, Vec<&'a Transition>>);
+struct Circuits<'a>(HashMap<&'a str, Circuit<'a>>);
+
+#[derive(Default)]
+struct Circuit<'a> {
+    transitions: Vec<&'a Transition>,
+    /// When it opened, and when it closed. There may be as many incidents as transitions, so neither is looked for in all
+    /// of them.
+    opened: Vec<Duration>,
+    closed: Vec<Duration>,
+}
+
+impl Circuit<'_> {
+    fn state(&self, at: Duration) -> State {
+        let before = self.transitions.partition_point(|transition| transition.at <= at);
+        before.checked_sub(1).map_or(State::Closed, |last| self.transitions[last].to)
+    }
+}
+
+/// The first of these times that is later than `at`. They are sorted.
+fn next(times: &[Duration], at: Duration) -> Option<Duration> {
+    times.get(times.partition_point(|time| *time <= at)).copied()
+}
 
 impl<'a> Circuits<'a> {
     fn new(report: &'a Report) -> Self {
-        let mut circuits: HashMap<&str, Vec<&Transition>> = HashMap::new();
+        let mut circuits: HashMap<&str, Circuit<'_>> = HashMap::new();
         for transition in report.transitions() {
-            circuits.entry(&*transition.key).or_default().push(transition);
+            let circuit = circuits.entry(&*transition.key).or_default();
+            circuit.transitions.push(transition);
+            match transition.to {
+                State::Open => circuit.opened.push(transition.at),
+                State::Closed => circuit.closed.push(transition.at),
+                _ => {}
+            }
         }
         Self(circuits)
     }
 
-    /// The transitions of the circuit after this time, and the state that it has then.
-    fn from(&self, key: &str, at: Duration) -> (State, &[&'a Transition]) {
-        let all = self.0.get(key).map(Vec::as_slice).unwrap_or_default();
-        let (before, after) = all.split_at(all.partition_point(|transition| transition.at <= at));
-        (before.last().map_or(State::Closed, |transition| transition.to), after)
-    }
-
     /// The same as [`Incident::opened_after`], for an incident of another replay.
     fn opened_after(&self, incident: &Incident) -> Option<Duration> {
-        let (state, after) = self.from(&incident.key, incident.began);
-        // A trip at the very beginning is before `after`.
-        if state != State::Closed {
+        let circuit = self.0.get(&*incident.key)?;
+        // A trip at the very beginning is not after it.
+        if circuit.state(incident.began) != State::Closed {
             return Some(Duration::ZERO);
         }
-        let opened = after.iter().find(|it| it.to == State::Open)?;
-        let is_within = incident.ended.is_none_or(|ended| opened.at < ended);
-        is_within.then(|| opened.at - incident.began)
+        let opened = next(&circuit.opened, incident.began)?;
+        let is_within = incident.ended.is_none_or(|ended| opened < ended);
+        is_within.then(|| opened - incident.began)
     }
 
     /// The same as [`Incident::recovered_after`], for an incident of another replay.
     fn closed_after(&self, incident: &Incident) -> Option<Duration> {
         let ended = incident.ended?;
-        let (state, after) = self.from(&incident.key, ended);
-        if state == State::Closed {
+        let Some(circuit) = self.0.get(&*incident.key) else { return Some(Duration::ZERO) };
+        if circuit.state(ended) == State::Closed {
             return Some(Duration::ZERO);
         }
-        after.iter().find(|it| it.to == State::Closed).map(|closed| closed.at - ended)
+        next(&circuit.closed, ended).map(|closed| closed - ended)
     }
 }
 
@@ -247,16 +267,21 @@ mod tests {
 
     #[test]
     fn the_times_of_the_same_settings_are_those_of_the_library() {
-        let config: Config =
-            toml::from_str("consecutive_failures = 3\nopen_duration = '1s'").unwrap();
         let scenario = Scenario::flapping(10, Duration::from_secs(4));
         let trace = scenario.trace();
-        let report = tower_breaker::replay::run(&config.builder(""), &trace).unwrap();
-        assert!(report.incidents().len() > 5);
-        let circuits = Circuits::new(&report);
-        for incident in report.incidents() {
-            assert_eq!(circuits.opened_after(incident), incident.opened_after);
-            assert_eq!(circuits.closed_after(incident), incident.recovered_after);
+        // With an hour, the circuit never closes again.
+        for open_duration in ["1s", "1h"] {
+            let config = format!(
+                "consecutive_failures = 3\nopen_duration = {{ initial = '{open_duration}', max = '1h' }}"
+            );
+            let config: Config = toml::from_str(&config).unwrap();
+            let report = tower_breaker::replay::run(&config.builder(""), &trace).unwrap();
+            assert!(!report.incidents().is_empty());
+            let circuits = Circuits::new(&report);
+            for incident in report.incidents() {
+                assert_eq!(circuits.opened_after(incident), incident.opened_after);
+                assert_eq!(circuits.closed_after(incident), incident.recovered_after);
+            }
         }
     }
 }

@@ -93,8 +93,12 @@ fn a_trace_of_one_call_or_of_no_time_can_be_drawn() {
         ("unknown", "0,,rejected,0\n0,,rejected,0\n"),
         ("long", "0,,success,0\n630720000000000,,failure,630720000000000\n"),
     ] {
-        let trace = file(&format!("{name}.csv"), format!("at_us,key,outcome,duration_us\n{calls}"));
+        let head = "at_us,key,outcome,duration_us\n";
+        let trace = file(&format!("{name}.csv"), format!("{head}{calls}"));
         check(&page(&format!("replay {settings} {trace}"), &format!("{name}.html")));
+        // A sweep needs an incident.
+        let calls = "0,,failure,0\n".repeat(3) + calls;
+        let trace = file(&format!("{name}_incident.csv"), format!("{head}{calls}"));
         let line = format!("sweep {settings} {trace} --vary minimum_calls=1,2");
         check(&page(&line, &format!("{name}_sweep.html")));
     }

@@ -103,6 +103,18 @@ fn what_cannot_be_swept_is_exit_code_2() {
 }
 
 #[test]
+fn traffic_without_an_incident_is_exit_code_2_and_nothing_is_written() {
+    let settings = file("sweep_calm.toml", "");
+    let calm = file("sweep_calm.csv", "at_us,key,outcome,duration_us\n0,,success,1\n");
+    let tuned = scratch("sweep_calm_tuned.toml");
+    _ = std::fs::remove_file(&tuned); // of an earlier run
+    let line = format!("sweep {settings} {calm} {VARY} --write {}", tuned.to_str().unwrap());
+    let error = tune(&line).failed_with(2);
+    assert!(error.contains("there is no incident in the traffic"), "{error}");
+    assert!(!tuned.exists());
+}
+
+#[test]
 fn no_progress_is_printed_where_nobody_watches_and_the_number_of_threads_changes_nothing() {
     let settings = file("sweep_threads.toml", "");
     let line = format!("sweep {settings} {} {VARY} --top 3", recorded("outage.csv"));
