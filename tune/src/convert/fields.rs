@@ -71,6 +71,38 @@ pub(super) fn split(line: &str) -> Vec<Field<'_>> {
     }
 }
 
+/// Divides a line of Envoy into fields. Envoy escapes nothing, so a quote in a path or a user agent is no end of a field. A
+/// path has no space. From the user agent on, all fields are quoted, up to the field with the number `last`, and of these
+/// only the user agent can have what looks like an end. A line that is not like this is divided as others are.
+pub(super) fn split_envoy(line: &str, last: usize) -> Vec<Field<'_>> {
+    split_default_envoy(line, last).unwrap_or_else(|| split(line))
+}
+
+fn split_default_envoy(line: &str, last: usize) -> Option<Vec<Field<'_>>> {
+    let field = |text| Field { text: Cow::Borrowed(text), column: column(line, text) };
+    let (time, rest) = line.strip_prefix('[')?.split_once("] \"")?;
+    let (end, _) = rest.match_indices(' ').nth(2)?;
+    let request = rest[..end].strip_suffix('"')?;
+    let (words, quoted) = rest[end + 1..].split_once(" \"")?;
+    let mut fields: Vec<_> =
+        [time, request].into_iter().chain(words.split(' ')).map(field).collect();
+    let quoted = quoted.strip_suffix('"')?;
+    let mut parts: Vec<&str> = quoted.split("\" \"").collect();
+    let too_many = (fields.len() + parts.len()).saturating_sub(last);
+    if too_many > 0 {
+        let agent = column(quoted, parts.get(1)?) - 1;
+        let end = column(quoted, parts.get(1 + too_many)?) - 1 + parts[1 + too_many].len();
+        parts.splice(1..=1 + too_many, [&quoted[agent..end]]);
+    }
+    fields.extend(parts.into_iter().map(field));
+    Some(fields)
+}
+
+/// Where a part of a line begins, from 1 on.
+fn column(line: &str, part: &str) -> usize {
+    part.as_ptr().addr() - line.as_ptr().addr() + 1
+}
+
 /// The text between quotes. A backslash escapes a quote.
 fn quoted(text: &str) -> (&str, usize) {
     let mut is_escaped = false;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tower_breaker::Ending;
 
-use super::fields::{Field, Problem, named, split};
+use super::fields::{Field, Problem, named, split, split_envoy};
 use super::time::{Unit, duration, time};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,6 +46,9 @@ enum TimeIs {
     Start,
     End,
 }
+
+/// The number of the last field in Envoy's default format: the host of the upstream.
+const LAST_OF_ENVOY: usize = 13;
 
 /// Where the fields of a line are.
 pub(super) struct Layout {
@@ -104,7 +107,10 @@ impl Layout {
             })?;
             return self.read(|name| named(&object, name)).map(Some);
         }
-        let mut fields = split(line);
+        let mut fields = match self.format {
+            FormatName::Envoy => split_envoy(line, self.last_field().max(LAST_OF_ENVOY)),
+            _ => split(line),
+        };
         if self.format == FormatName::Openstack {
             if !line.contains("\" status: ") {
                 return Ok(None);
@@ -123,6 +129,12 @@ impl Layout {
         let mut request = self.read(take)?;
         request.ending = flags.flatten().and_then(|flags| envoy_ending(&flags));
         Ok(Some(request))
+    }
+
+    /// The highest number of the fields that are read.
+    fn last_field(&self) -> usize {
+        let names = [&self.time, &self.status, &self.duration].into_iter().chain(&self.key);
+        names.filter_map(|number| number.parse().ok()).max().unwrap_or(0)
     }
 
     fn read<'a>(&self, field: impl Fn(&str) -> Option<Field<'a>>) -> Result<Request<'a>, Problem> {
@@ -185,7 +197,8 @@ mod tests {
 
     use super::*;
 
-    const PIECES: [&str; 16] = [
+    const PIECES: [&str; 17] = [
+        "[2026-11-26T16:40:00.250Z] \"GET / HTTP/1.1\" 200 - 0 1 2 3 \"-\" \"",
         "127.0.0.1 - - [26/Nov/2026:16:39:51 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\" 0.001",
         "[2026-11-26T16:40:00.250Z] \"GET / HTTP/1.1\" 200 DC 0 512 35 34 \"-\" \"-\" \"-\" \"a\" \"b\"",
         "{\"time\":1,\"status\":200,\"duration\":0}",

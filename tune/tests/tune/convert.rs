@@ -41,16 +41,34 @@ at_us,key,outcome,duration_us,retry_after_us
 
 #[test]
 fn the_time_of_an_envoy_line_is_that_of_its_start() {
+    // Ten lines of Envoy 1.40. One path and one user agent have quotes in them.
     let expected = "\
 at_us,key,outcome,duration_us,retry_after_us
-0,items.internal,failure,1000000,
-150000,items.internal,success,35000,
-900000,search.internal,abandoned,300000,
-1400000,search.internal,rejected,0,
+0,items.internal,success,26000,
+55000,items.internal,success,307000,
+371000,items.internal,failure,55000,
+457000,items.internal,soft_failure,49000,
+542000,items.internal,success,0,
+561000,items.internal,failure,501000,
+1082000,items.internal,abandoned,315000,
+1398000,items.internal,failure,0,
+1426000,items.internal,rejected,0,
+1450000,items.internal,success,4000,
 ";
     assert_eq!(convert("--format envoy", "envoy.log"), expected);
     let by_host = convert("--format envoy --key-field 13", "envoy.log");
-    assert!(by_host.contains("\n150000,10.0.1.4:8080,success,35000,\n"), "{by_host}");
+    assert!(by_host.contains("\n457000,127.0.0.1:18081,soft_failure,49000,\n"), "{by_host}");
+}
+
+#[test]
+fn a_caller_of_envoy_does_not_decide_the_circuit_by_quotes_in_its_user_agent() {
+    let log = br#"[2026-11-26T16:40:00.250Z] "GET /a"b" HTTP/1.1" 200 - 0 1 35 34 "-" "x" "y" "forged" "10.9.9.9" z" "id" "items" "10.0.0.1:80""#;
+    let trace = tune_with("convert --format envoy", log).succeeded();
+    assert!(trace.ends_with("\n0,items,success,35000,\n"), "{trace}");
+    // Somebody has appended a field to the format.
+    let log = [&log[..], b" \"items-cluster\"\n"].concat();
+    let trace = tune_with("convert --format envoy --key-field 14", &log).succeeded();
+    assert!(trace.ends_with("\n0,items-cluster,success,35000,\n"), "{trace}");
 }
 
 #[test]
