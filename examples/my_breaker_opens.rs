@@ -16,6 +16,23 @@ fn settings() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("payments").consecutive_failures(8).failure_rate_threshold(0.5)
 }
 
+fn main() -> Result<(), Box<dyn Error>> {
+    let timeout = Duration::from_secs(1);
+    for scenario in [
+        Scenario::black_hole(50, timeout),
+        Scenario::black_hole(1, timeout),
+        Scenario::brown_out(50, 0.3),
+        Scenario::one_lost_connection(50, 5),
+        Scenario::overload(90, 100, timeout),
+    ] {
+        println!("{}", replay::run(&settings(), &scenario)?);
+        for hint in replay::hints(&settings(), &scenario)? {
+            println!("hint: {hint}\n");
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use tower_breaker::replay::{
@@ -44,21 +61,4 @@ mod tests {
     fn my_breaker_does_not_mind_a_lost_connection() {
         assert_sheds_at_most(&settings(), Scenario::one_lost_connection(50, 5), 0.0);
     }
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let timeout = Duration::from_secs(1);
-    for scenario in [
-        Scenario::black_hole(50, timeout),
-        Scenario::black_hole(1, timeout),
-        Scenario::brown_out(50, 0.3),
-        Scenario::one_lost_connection(50, 5),
-        Scenario::overload(90, 100, timeout),
-    ] {
-        println!("{}", replay::run(&settings(), &scenario)?);
-        for hint in replay::hints(&settings(), &scenario)? {
-            println!("hint: {hint}\n");
-        }
-    }
-    Ok(())
 }

@@ -82,6 +82,7 @@
 //! | [`docs::introducing`] | How do I switch a breaker on safely, and change it while it works? |
 //! | [`docs::operators`] | What do operators see, and what can they do? |
 //! | [`docs::moving`] | What becomes of a program that uses failsafe, recloser or tower-resilience, and of the settings of resilience4j, Polly and gobreaker? |
+//! | [`docs::compile_errors`] | It does not compile. What does the message mean, and what do I change? |
 //! | [`docs::testing`] | How do I test code that uses a breaker, and its settings? |
 //! | [`docs::design`] | How does it work inside, and why? |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -149,6 +150,9 @@ pub use crate::snapshot::{Snapshot, TripRule};
 /// Guides.
 #[cfg(any(doc, doctest))]
 pub mod docs {
+    #[doc = include_str!("docs/compile_errors.md")]
+    pub mod compile_errors {}
+
     #[doc = include_str!("docs/design.md")]
     pub mod design {}
 

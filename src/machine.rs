@@ -26,7 +26,7 @@
 //!
 //! Time changes three things. A probe that has not reported within its time has failed at that moment, and an idle
 //! slot becomes free. An operator who holds the circuit for some time lets go of it when that time is over, and a
-//! [suspicion](suspicion) ends.
+//! [`suspicion`] ends.
 //! [`Machine::advance`] applies this before anything else is decided, so the result does not depend on when it is
 //! noticed.
 

@@ -1,6 +1,7 @@
 //! The arguments and the plan that they describe.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
@@ -18,6 +19,7 @@ Options:
                            refuse   refuses connections
                            slow     answers after 100 ms
                            cold     takes little load at first, and falls over if it gets more
+  --record <FILE>        write the calls of the bare client as a trace; needs the feature `replay`
   --help                 print this help
 
 The default is --phases healthy=1,error=1.5,healthy=3,hang=2,healthy=3,slow=2,healthy=3,refuse=1.5,\
@@ -76,11 +78,18 @@ pub(crate) struct Plan {
     /// Calls per second.
     pub(crate) rate: u32,
     pub(crate) phases: Vec<Phase>,
+    /// Where the calls of the bare client are recorded.
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl Plan {
     pub(crate) fn calls_in(&self, phase: &Phase) -> u32 {
         (f64::from(self.rate) * phase.length.as_secs_f64()).round().max(1.0) as u32
+    }
+
+    #[cfg(feature = "replay")]
+    pub(crate) fn calls(&self) -> u32 {
+        self.phases.iter().map(|phase| self.calls_in(phase)).sum()
     }
 
     pub(crate) fn length(&self) -> Duration {
@@ -93,6 +102,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, 
     let mut rate = 100;
     let mut seconds = None;
     let mut phases = None;
+    let mut record = None;
     let mut args = args;
     while let Some(arg) = args.next() {
         // Accepts both `--rate 50` and `--rate=50`.
@@ -111,9 +121,13 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, 
                 seconds = Some(parse_seconds(name, &value("seconds, 0.1 to 60")?)?);
             }
             "--phases" => phases = Some(value("a list such as `healthy=1,error=2,healthy=2`")?),
+            "--record" if cfg!(feature = "replay") => {
+                record = Some(value("the name of a file")?.into());
+            }
+            "--record" => return Err("`--record` needs `--features replay`".into()),
             _ => {
                 return Err(format!(
-                    "unknown argument `{arg}` (allowed: --rate, --phase-seconds, --phases, --help)"
+                    "unknown argument `{arg}` (allowed: --rate, --phase-seconds, --phases, --record, --help)"
                 ));
             }
         }
@@ -125,7 +139,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, 
             .collect::<Result<_, _>>()?,
         None => default_phases(seconds),
     };
-    Ok(Some(Plan { rate, phases }))
+    Ok(Some(Plan { rate, phases, record }))
 }
 
 /// The backend is healthy or cold for a while after each outage, so that the recovery can be seen.

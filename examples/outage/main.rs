@@ -20,6 +20,8 @@ mod checks;
 mod client;
 mod cold;
 mod load;
+#[cfg(feature = "replay")]
+mod record;
 mod report;
 mod run;
 mod terminal;

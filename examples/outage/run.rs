@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::BoxError;
+#[cfg(feature = "replay")]
+use tower_breaker::replay::Trace;
 use tower_breaker::{Cause, State, Transition};
 
 use crate::args::{Mode, Plan};
 use crate::backend::Backend;
 use crate::load::{Call, End, Load};
+#[cfg(feature = "replay")]
+use crate::record;
 use crate::terminal::Terminal;
 use crate::{client, report};
 
@@ -74,11 +78,14 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
                 .push((at, transition.clone()));
         }
     })?;
-    let clients = [
-        client::bare(),
-        client::protected(client::simple_breaker()?),
-        client::protected(breaker.clone()),
-    ];
+    let bare = client::bare();
+    #[cfg(feature = "replay")]
+    let (bare, trace) = match &plan.record {
+        Some(_) => record::recorded(bare, plan.calls())?,
+        None => (bare, Trace::default()),
+    };
+    let clients =
+        [bare, client::protected(client::simple_breaker()?), client::protected(breaker.clone())];
     let mut loads = std::array::from_fn::<_, 3, _>(|number| {
         Load::new(clients[number].clone(), backends[number].uri(), start)
     });
@@ -120,6 +127,10 @@ pub(crate) async fn run(terminal: Terminal, plan: Plan) -> Result<Run, BoxError>
     let [bare, simple, protected] =
         sides.try_into().unwrap_or_else(|_| unreachable!("each load becomes a side"));
 
+    #[cfg(feature = "replay")]
+    if let Some(file) = &plan.record {
+        record::write(file, &trace)?;
+    }
     let transitions = transitions.lock().expect("nothing panics while it holds the lock").clone();
     Ok(Run { plan, phases, bare, simple, protected, transitions, last_state: breaker.state() })
 }

@@ -1,8 +1,8 @@
 //! Puts circuits under load with faults, aborts, panics and operators, and then checks every call.
 //!
 //! ```sh
-//! cargo run --release --features http --example soak -- --seconds 60
-//! cargo run --release --features http --example soak -- --help
+//! cargo run --release --features http,replay --example soak -- --seconds 60
+//! cargo run --release --features http,replay --example soak -- --help
 //! ```
 //!
 //! Hundreds of clients call a real HTTP backend through nine circuits. The backend fails, hangs, breaks
@@ -28,7 +28,8 @@ mod settings;
 mod stacks;
 mod watch;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower_breaker::State;
+use tower_breaker::replay::Recorder;
 
 use crate::args::Plan;
 use crate::backend::{Backend, Fault};
@@ -47,6 +49,8 @@ use crate::protected::Panics;
 use crate::report::Run;
 use crate::settings::LONGEST_WAIT;
 
+/// How many calls are recorded.
+const RECORDED: usize = 1000;
 /// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -85,13 +89,15 @@ async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
     let mut backend = Backend::new(ledgers.clone())?;
     backend.start()?;
 
+    let (recorder, trace) = Recorder::new(RECORDED);
+    let recorder = plan.record.is_some().then_some(recorder);
     let panics = Panics::default();
     panics.every(199);
     scene.wild.store(true, Ordering::Relaxed);
     let mut clients = JoinSet::new();
     let mut operators = JoinSet::new();
     for ledger in &*ledgers.0 {
-        let caller = stacks::build(ledger, &panics);
+        let caller = stacks::build(ledger, &panics, recorder.as_ref());
         for number in 0..plan.clients as usize / ledgers.0.len() {
             let dice = Dice::new(plan.seed, (ledger.name, number));
             let (scene, caller, ledger) = (scene.clone(), caller.clone(), ledger.clone());
@@ -119,6 +125,9 @@ async fn run(plan: Plan, scene: &Arc<Scene>) -> io::Result<Run> {
     clients.join_all().await;
     auditor.abort();
     ledgers.0.iter().for_each(|ledger| ledger.audit(true));
+    if let Some(file) = plan.record {
+        trace.write_csv(BufWriter::new(File::create(file)?))?;
+    }
     Ok(Run { ledgers, closed_after, resident })
 }
 

@@ -9,6 +9,7 @@ use tower::retry::Policy;
 use tower::util::BoxCloneService;
 use tower::{BoxError, ServiceBuilder};
 use tower_breaker::http::HttpClassifier;
+use tower_breaker::replay::Recorder;
 use tower_breaker::{CircuitBreakerLayer, Event, Outcome, Rejected};
 
 use crate::ledger::Ledger;
@@ -46,18 +47,21 @@ pub(crate) fn is_service(name: &str) -> bool {
 }
 
 /// Builds the circuit of a ledger and the stack around it. `panics` causes panics in user code: inner services,
-/// classifiers and listeners.
-pub(crate) fn build(ledger: &Arc<Ledger>, panics: &Panics) -> Caller {
+/// classifiers and listeners. `recorder` records the calls.
+pub(crate) fn build(ledger: &Arc<Ledger>, panics: &Panics, recorder: Option<&Recorder>) -> Caller {
     let name = ledger.name;
     let listener = {
         let panics = panics.clone();
         move |_: &Event<'_>| panics.maybe()
     };
-    let recorder = {
+    let follow = {
         let ledger = ledger.clone();
         move |event: &Event<'_>| ledger.on_event(event)
     };
-    let mut builder = settings::builder(name, ledger.circuit).on_event(listener).on_event(recorder);
+    let mut builder = settings::builder(name, ledger.circuit).on_event(listener).on_event(follow);
+    if let Some(recorder) = recorder {
+        builder = builder.listener(recorder.clone());
+    }
     if name == "timeout outside" {
         builder = builder.abandoned_after(ABANDONED_AFTER);
     }

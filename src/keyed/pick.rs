@@ -38,6 +38,11 @@ use crate::keyed::CircuitBreakerRegistry;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot pick a circuit for requests `{Request}`",
+    label = "the picker does not fit the requests",
+    note = "a closure that fits is `|request: &{Request}| -> Key`, with its type written out"
+)]
 pub trait PickCircuit<Request> {
     /// The type of the registry's keys.
     type Key;
@@ -54,6 +59,8 @@ pub trait PickCircuit<Request> {
     ) -> Result<Permit, Rejected>;
 }
 
+// Without this attribute, the compiler says of a picker for other requests that it is no closure.
+#[diagnostic::do_not_recommend]
 impl<F, Request, K> PickCircuit<Request> for F
 where
     F: Fn(&Request) -> K,

@@ -28,6 +28,12 @@ use crate::circuit::{Outcome, Permit};
 /// );
 /// # let _ = layer;
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot classify the results of the inner service, which are `Result<{Response}, {Error}>`",
+    label = "the classifier does not fit the inner service",
+    note = "a closure that fits is `|result: Result<&{Response}, &{Error}>| -> Outcome`, with its types written out",
+    note = "the guide `docs::compile_errors` has examples"
+)]
 pub trait Classifier<Response, Error> {
     /// The response that the breaker returns. This is usually the response of the inner service.
     type Response;
@@ -39,6 +45,8 @@ pub trait Classifier<Response, Error> {
     fn error(&self, error: &Error, permit: Permit);
 }
 
+// Without this attribute, the compiler says of a classifier for other types that it is no closure.
+#[diagnostic::do_not_recommend]
 impl<F, Response, Error> Classifier<Response, Error> for F
 where
     F: Fn(Result<&Response, &Error>) -> Outcome + ?Sized,

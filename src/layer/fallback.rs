@@ -39,6 +39,11 @@ use crate::circuit::Rejected;
 /// assert_eq!(service.oneshot(7).await.unwrap(), "replica 7");
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer requests `{Request}` as the inner service does, with `Result<{Response}, CircuitBreakerError<{Error}>>`",
+    label = "the fallback does not fit the inner service",
+    note = "the guide `docs::compile_errors` has examples"
+)]
 pub trait Fallback<Request, Response, Error> {
     /// The future of the answer.
     type Future: Future<Output = Result<Response, CircuitBreakerError<Error>>>;

@@ -48,6 +48,17 @@ async fn a_recorder_records_when_a_call_began_and_how_it_ended() {
 }
 
 #[test]
+fn a_recorder_and_its_clones_fill_one_trace() {
+    let (recorder, trace) = Recorder::new(3);
+    for name in ["payments", "search"] {
+        let breaker = CircuitBreaker::builder(name).listener(recorder.clone()).build().unwrap();
+        breaker.try_acquire().unwrap().success();
+    }
+    let keys: Vec<_> = trace.calls().iter().map(|call| call.key.clone()).collect();
+    assert_eq!(keys, ["payments".into(), "search".into()]);
+}
+
+#[test]
 fn what_a_recorder_has_no_room_for_is_counted() {
     let (recorder, trace) = Recorder::new(3);
     let breaker = CircuitBreaker::builder("payments").listener(recorder).build().unwrap();

@@ -41,9 +41,9 @@ enum Command {
     },
     /// Prints the manual page of a command, or of the program
     #[command(after_help = "Example:\n  tower-breaker-tune man > tower-breaker-tune.1\n  \
-        tower-breaker-tune man sweep > tower-breaker-tune-sweep.1")]
+        tower-breaker-tune man scenario run > tower-breaker-tune-scenario-run.1")]
     Man {
-        command: Option<String>,
+        command: Vec<String>,
     },
 }
 
@@ -56,7 +56,7 @@ impl Cli {
             Command::Explain(command) => command.run(),
             Command::Convert(command) => command.run(),
             Command::Completions { shell } => completions(shell),
-            Command::Man { command } => man(command.as_deref()),
+            Command::Man { command } => man(&command),
         }
     }
 }
@@ -67,21 +67,15 @@ fn completions(shell: Shell) -> Result<()> {
     output::print(&String::from_utf8_lossy(&text))
 }
 
-fn man(command: Option<&str>) -> Result<()> {
-    let mut program = Cli::command();
-    program.build();
-    let page = match command {
-        None => program,
-        Some(name) => {
-            let found = program.find_subcommand(name).cloned();
-            let known = || program.get_subcommands().map(|it| it.get_name()).collect::<Vec<_>>();
-            let unknown =
-                || format!("there is no command `{name}` (there are: {})", known().join(", "));
-            found.ok_or_else(|| Failure::Bad(unknown()))?
-        }
-    };
+fn man(command: &[String]) -> Result<()> {
+    let mut page = Cli::command();
+    page.build();
+    for name in command {
+        let names: Vec<&str> = page.get_subcommands().map(|it| it.get_name()).collect();
+        let unknown = format!("there is no command `{name}` (there are: {})", names.join(", "));
+        page = page.find_subcommand(name).cloned().ok_or(Failure::Bad(unknown))?;
+    }
     let mut text = Vec::new();
-    let rendered = clap_mangen::Man::new(page).render(&mut text);
-    rendered.map_err(Failure::bad)?;
+    clap_mangen::Man::new(page).render(&mut text).map_err(Failure::bad)?;
     output::print(&String::from_utf8_lossy(&text))
 }

@@ -31,7 +31,7 @@ use crate::traffic::open;
 Formats, with the fields that are read (a field is a word, \"quoted\" or [in brackets]; the first has the number 1):
   nginx      combined with $request_time at its end: time 4, status 6, duration 10. The time is that of the end, either
              [$time_local] or $msec, which is finer
-  envoy      Envoy's default: time 1, status 3, duration 7 (in ms), key 13 (the authority). The time is that of the start.
+  envoy      Envoy's default: time 1, status 3, duration 7 (in ms), key 12 (the authority). The time is that of the start.
              The flag DC (the caller went away) is abandoned, and UO (Envoy did not make the call) is rejected
   json       JSON lines: time, status, duration, by name (a.b is b in a). The time is that of the end
   openstack  OpenStack's nova-api. Lines of other services are skipped. Tried on the sample of LogHub
@@ -53,8 +53,6 @@ pub(crate) struct Convert {
     /// The file to write
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    #[command(flatten)]
-    layout: formats::Overrides,
     /// The key of all calls, instead of a field
     #[arg(long, conflicts_with = "key_field")]
     key: Option<String>,
@@ -64,6 +62,8 @@ pub(crate) struct Convert {
     /// Skip lines that are not in the format, and count them
     #[arg(long)]
     skip_bad_lines: bool,
+    #[command(flatten)]
+    layout: formats::Overrides,
 }
 
 /// A log may be a little out of order. A line that is earlier than another one by more than this is an error.
@@ -91,7 +91,8 @@ impl Convert {
             .convert(lines, self.skip_bad_lines)
             .map_err(|problem| Failure::in_file(&name, problem))?;
         if skipped > 0 {
-            note(format_args!("{name}: {skipped} lines were skipped"));
+            let were = if skipped == 1 { "line was" } else { "lines were" };
+            note(format_args!("{name}: {skipped} {were} skipped"));
         }
         if calls.is_empty() {
             return Err(Failure::in_file(name, "has no calls"));
@@ -120,15 +121,14 @@ impl Converter {
     ) -> Result<(Vec<Call>, u64), String> {
         let (mut calls, mut skipped) = (Vec::new(), 0);
         loop {
-            let number = lines.number() + 1;
-            let line = match lines.next() {
+            let (number, line) = match lines.next() {
                 Ok(None) => break,
                 Ok(Some(line)) => line,
                 Err(problem) if skip_bad_lines && problem.is_about_line() => {
                     skipped += 1;
                     continue;
                 }
-                Err(problem) => return Err(problem.at_line(number)),
+                Err(problem) => return Err(problem.at_line(lines.number())),
             };
             match self.layout.request(line).and_then(|request| match request {
                 Some(request) => self.call(&request).map(Some),

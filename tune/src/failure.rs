@@ -4,6 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::text::visible;
+
+/// Of a longer line, only the beginning is printed.
+const LONGEST_LINE: usize = 500;
+
 /// Why the program ends without success.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -46,7 +51,11 @@ impl Failure {
     }
 }
 
-/// Prints a line to standard error, if there is anybody who reads it.
-pub(crate) fn note(line: impl fmt::Display) {
-    _ = writeln!(io::stderr(), "{line}");
+/// Prints text to standard error, if there is anybody who reads it. What is in it may come from a file: it does not move the
+/// cursor of a terminal, and long lines are cut.
+pub(crate) fn note(text: impl fmt::Display) {
+    for line in text.to_string().lines() {
+        let line: String = line.chars().take(LONGEST_LINE).map(visible).collect();
+        _ = writeln!(io::stderr(), "{line}");
+    }
 }

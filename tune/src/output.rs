@@ -31,14 +31,11 @@ impl Output {
     ) -> Result<()> {
         if let Some(file) = &self.html {
             write(file, |out| out.write_all(html().as_bytes()))?;
+            if is_standard(file) {
+                return Ok(());
+            }
         }
-        if self.json {
-            print(&as_json(json))
-        } else if self.html.as_deref() == Some(Path::new("-")) {
-            Ok(()) // standard output is the page
-        } else {
-            print(table)
-        }
+        if self.json { print(&as_json(json)) } else { print(table) }
     }
 }
 
@@ -58,7 +55,7 @@ pub(crate) fn write(
     file: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let result = if file == Path::new("-") {
+    let result = if is_standard(file) {
         let mut out = BufWriter::new(io::stdout().lock());
         content(&mut out).and_then(|()| out.flush())
     } else {
@@ -70,10 +67,12 @@ pub(crate) fn write(
     result.map_err(|error| Failure::writing(name(file), &error))
 }
 
+/// Whether the file is standard input or output.
+pub(crate) fn is_standard(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 /// What a file is called in messages.
 pub(crate) fn name(file: &Path) -> String {
-    match file.to_str() {
-        Some("-") => "standard input or output".into(),
-        _ => file.display().to_string(),
-    }
+    if is_standard(file) { "standard input or output".into() } else { file.display().to_string() }
 }

@@ -11,6 +11,7 @@ use tower_breaker::Config;
 use tower_breaker::replay::{Call, Report};
 
 use self::timeline::Timeline;
+use crate::text::visible;
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -124,11 +125,4 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
-}
-
-/// Replaces what cannot be seen, or turns the direction of the text.
-pub(crate) fn visible(c: char) -> char {
-    let is_invisible = c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    if is_invisible { '\u{fffd}' } else { c }
 }

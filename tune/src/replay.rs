@@ -15,6 +15,9 @@ use crate::settings::{Format, SettingsFile};
 use crate::text::{length, parse_duration, percent};
 use crate::traffic::{Traffic, TrafficSource};
 
+/// More problems than this are only counted.
+const MOST_PROBLEMS: usize = 20;
+
 /// Tells what the settings of a file would have done with a trace
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -122,37 +125,43 @@ impl Assertions {
         if problems.is_empty() {
             return Ok(());
         }
+        let more = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        if more > 0 {
+            problems.push(format!("and {more} more"));
+        }
         problems.extend(hints.iter().map(|hint| format!("hint: {hint}")));
         Err(Failure::Finding(problems.join("\n  ")))
     }
 
     fn opens_late(&self, incident: &Incident) -> Option<String> {
         let within = self.assert_opens_within?;
-        let late = match incident.opened_after {
+        let what = match incident.opened_after {
             Some(after) if after <= within => return None,
-            Some(after) => format!("opened only {} after the incident", length(after)),
-            None => "did not open in the incident".into(),
+            Some(after) => format!("it opened after {}", length(after)),
+            None => "it stayed closed".into(),
         };
-        Some(finding(incident, &late, within))
+        let problem = format!("did not open within {} of the incident", length(within));
+        Some(finding(incident, &problem, &what))
     }
 
     fn recovers_late(&self, incident: &Incident) -> Option<String> {
         let within = self.assert_recovers_within?;
         incident.ended?;
-        let late = match incident.recovered_after {
+        let what = match incident.recovered_after {
             Some(after) if after <= within => return None,
-            Some(after) => format!("closed only {} after the end of the incident", length(after)),
-            None => "did not close after the incident".into(),
+            Some(after) => format!("it closed after {}", length(after)),
+            None => "it did not close".into(),
         };
-        Some(finding(incident, &late, within))
+        let problem =
+            format!("was not closed within {} of the end of the incident", length(within));
+        Some(finding(incident, &problem, &what))
     }
 }
 
-fn finding(incident: &Incident, late: &str, within: Duration) -> String {
-    let circuit = if incident.key.is_empty() {
-        "the circuit".into()
-    } else {
-        format!("the circuit {:?}", incident.key)
-    };
-    format!("{circuit} {late} at {}, not within {}", length(incident.began), length(within))
+fn finding(incident: &Incident, problem: &str, what: &str) -> String {
+    let Incident { key, began, .. } = incident;
+    let circuit =
+        if key.is_empty() { "the circuit".into() } else { format!("the circuit {key:?}") };
+    format!("{circuit} {problem} at {}: {what}", length(*began))
 }

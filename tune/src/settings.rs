@@ -12,8 +12,9 @@ use tower_breaker::Config;
 use crate::failure::{Failure, Result};
 use crate::output;
 
-/// A larger file is an error, because it is hardly one of settings.
-const LARGEST_FILE: u64 = 1 << 20;
+/// A larger file is an error, because it is hardly one of settings. Reading nested YAML takes a time that grows with the square
+/// of its length.
+const LARGEST_FILE: u64 = 64 << 10;
 
 /// Whose settings are tried.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ pub(crate) enum Format {
 impl Format {
     /// Returns the format that the extension names. Standard input and output are TOML.
     pub(crate) fn of(file: &Path) -> Result<Self> {
-        if file == Path::new("-") {
+        if output::is_standard(file) {
             return Ok(Self::Toml);
         }
         match file.extension().and_then(|extension| extension.to_str()) {
@@ -107,7 +108,7 @@ impl Format {
 /// Reads a small file.
 pub(crate) fn read_text(file: &Path) -> Result<String> {
     let mut bytes = Vec::new();
-    let read = if file == Path::new("-") {
+    let read = if output::is_standard(file) {
         io::stdin().take(LARGEST_FILE + 1).read_to_end(&mut bytes)
     } else {
         File::open(file).and_then(|it| it.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
@@ -115,7 +116,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String> {
     let in_file = |problem: String| Failure::in_file(output::name(file), problem);
     let read = read.map_err(|error| in_file(format!("cannot be read: {error}")))?;
     if read as u64 > LARGEST_FILE {
-        return Err(in_file("is larger than 1 MiB".into()));
+        return Err(in_file("is larger than 64 KiB".into()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

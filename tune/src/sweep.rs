@@ -24,7 +24,8 @@ use crate::traffic::{Traffic, TrafficSource};
 /// Two numbers say how good settings are: the time from the beginning of an incident to open, on average over the incidents, and
 /// how many calls are shed that would have succeeded. An incident in which the circuit does not open counts with its whole length.
 /// Settings are on the Pareto front if no other settings are better in one of the two and not worse in the other. Of these, the
-/// chosen ones have the smallest sum of the calls that are sent and fail, and the good calls that are shed.
+/// chosen ones have the smallest sum of the calls that are sent and fail, and the good calls that are shed. Of equal ones, those
+/// with the values that come first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,6 +80,9 @@ impl Sweep {
         if let (Some(file), Some(format)) = (&self.write, format) {
             let text = format.text(&result.ranking.chosen().config);
             output::write(file, |out| out.write_all(text.as_bytes()))?;
+            if output::is_standard(file) {
+                return Ok(());
+            }
         }
         result.show(&self.output)
     }

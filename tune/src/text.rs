@@ -1,4 +1,4 @@
-//! Numbers and durations for people.
+//! Text for people: numbers, durations, and what strangers wrote.
 
 use std::time::Duration;
 
@@ -28,4 +28,11 @@ pub(crate) fn count(n: u64, what: &str) -> String {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}, in a duration such as `1m 30s`"))
+}
+
+/// Replaces what cannot be seen, or turns the direction of the text.
+pub(crate) fn visible(c: char) -> char {
+    let is_invisible = c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if is_invisible { '\u{fffd}' } else { c }
 }

@@ -59,7 +59,7 @@ fn with_source(error: &dyn std::error::Error) -> String {
 
 /// Opens a file, or standard input if it is called `-`.
 pub(crate) fn open(file: &Path) -> Result<Box<dyn BufRead>> {
-    if file == Path::new("-") {
+    if output::is_standard(file) {
         return Ok(Box::new(io::stdin().lock()));
     }
     let opened = File::open(file);

@@ -32,7 +32,7 @@ async fn rejections_are_503_with_retry_after_timeouts_504_and_other_errors_502()
     assert_eq!(breaker.state(), State::Open);
     let response = get("orders/7").await;
     assert_eq!(response.status(), 503);
-    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(response.headers()["retry-after"], "2");
     assert_eq!(backend.hits(), 3);
 
     backend.set(Answer::Status(200));

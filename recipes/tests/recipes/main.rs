@@ -22,11 +22,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpSocket;
 use tower_breaker::{CircuitBreaker, HalfOpen};
 
-/// Trips after two failures in a row, waits for 200 ms, and closes after one successful probe.
+/// Trips after two failures in a row, waits for two seconds, and closes after one successful probe. The wait is long enough
+/// for a busy machine to see it.
 fn breaker() -> CircuitBreaker {
     CircuitBreaker::builder("test")
         .consecutive_failures(2)
-        .open_duration(Duration::from_millis(200))
+        .open_duration(Duration::from_secs(2))
         .half_open(HalfOpen::consecutive_successes(1))
         .build()
         .unwrap()

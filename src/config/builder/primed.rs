@@ -11,7 +11,7 @@ impl CircuitBreakerBuilder {
     /// circuit waits for no longer than the new ones could make it. Unless it begins closed, listeners are notified of a
     /// transition with the cause [`Primed`](crate::Cause::Primed), and history and metrics have it as well.
     ///
-    /// This is no setting. [`reconfigure`](CircuitBreaker::reconfigure) ignores it, and so does a
+    /// This is no setting. [`reconfigure`](crate::CircuitBreaker::reconfigure) ignores it, and so does a
     /// [registry](keyed/index.html), because it says nothing about each of its circuits. Two breakers that are built from
     /// clones of this builder both begin so.
     ///

@@ -76,9 +76,9 @@ impl Overrides {
     pub(super) fn over(self, format: FormatName) -> Layout {
         let (time, status, duration, key, unit) = match format {
             FormatName::Nginx => ("4", "6", "10", None, Unit::S),
-            FormatName::Envoy => ("1", "3", "7", Some("13"), Unit::Ms),
+            FormatName::Envoy => ("1", "3", "7", Some("12"), Unit::Ms),
             FormatName::Json => ("time", "status", "duration", None, Unit::S),
-            FormatName::Openstack => ("2", "11", "15", None, Unit::S),
+            FormatName::Openstack => ("2", "10", "14", None, Unit::S),
         };
         Layout {
             format,
@@ -98,9 +98,6 @@ impl Overrides {
 impl Layout {
     /// Reads a line. Returns `None` if it is about something else.
     pub(super) fn request<'a>(&self, line: &'a str) -> Result<Option<Request<'a>>, Problem> {
-        if line.trim().is_empty() {
-            return Ok(None);
-        }
         if self.format == FormatName::Json {
             let object: Value = serde_json::from_str(line).map_err(|error| {
                 Problem::at(error.column().max(1), format_args!("is no JSON: {error}"))
@@ -179,5 +176,57 @@ fn envoy_ending(flags: &str) -> Option<Option<Ending>> {
         Some(Some(Ending::Abandoned))
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PIECES: [&str; 16] = [
+        "127.0.0.1 - - [26/Nov/2026:16:39:51 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\" 0.001",
+        "[2026-11-26T16:40:00.250Z] \"GET / HTTP/1.1\" 200 DC 0 512 35 34 \"-\" \"-\" \"-\" \"a\" \"b\"",
+        "{\"time\":1,\"status\":200,\"duration\":0}",
+        "x 2026-11-26 16:40:00.250 1 INFO a [r] 1 \"GET /\" status: 200 len: 1 time: 0.25",
+        "\" status: ",
+        "\"",
+        "\\",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        " ",
+        "\u{e9}",
+        "99999999999999999999",
+        "-1e308",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn no_line_makes_a_reader_panic(
+            pieces in prop::collection::vec(prop_oneof![prop::sample::select(&PIECES[..]).prop_map(String::from), ".{0,6}"], 0..8),
+            cut in any::<prop::sample::Index>(),
+            number in 0..20_usize,
+        ) {
+            let line = pieces.concat();
+            let cuts: Vec<usize> = (0..=line.len()).filter(|i| line.is_char_boundary(*i)).collect();
+            let line = &line[..*cut.get(&cuts)];
+            for format in FormatName::value_variants() {
+                let none = Overrides {
+                    time_field: None,
+                    status_field: None,
+                    duration_field: None,
+                    key_field: Some(number.to_string()),
+                    unit: None,
+                    time_is: None,
+                };
+                _ = none.over(*format).request(line);
+            }
+        }
     }
 }

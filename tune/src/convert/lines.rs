@@ -23,14 +23,20 @@ impl Lines {
         self.number
     }
 
-    /// Returns the next line that is not empty.
-    pub(super) fn next(&mut self) -> Result<Option<&str>, Problem> {
-        if !self.read()? {
-            return Ok(None);
+    /// Returns the next line that is not empty, and its number.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, Problem> {
+        while self.read()? {
+            if !self.line.trim_ascii().is_empty() {
+                return self.text().map(|line| Some((self.number, line)));
+            }
         }
+        Ok(None)
+    }
+
+    fn text(&self) -> Result<&str, Problem> {
         let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
         match std::str::from_utf8(line) {
-            Ok(line) => Ok(Some(line)),
+            Ok(line) => Ok(line),
             Err(error) => Err(Problem::at(error.valid_up_to() + 1, "this is not UTF-8")),
         }
     }

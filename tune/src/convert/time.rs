@@ -28,7 +28,7 @@ pub(super) fn time(text: &str) -> Option<i64> {
 /// Parses seconds since 1970. As text, because an `f64` does not have a microsecond of today.
 fn seconds(text: &str) -> Option<i64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    if whole.is_empty() || decimals.contains('.') {
+    if whole.is_empty() || decimals.is_empty() || decimals.contains('.') {
         return None;
     }
     let micros: i64 = format!("{decimals:0<6}")[..6].parse().ok()?;

@@ -16,10 +16,10 @@ pub(super) fn all(settings: &Settings) -> Vec<String> {
     let idle = checks.into_iter().filter(|(name, is_used, _)| settings.is_given(name) && !is_used);
     let mut all: Vec<String> =
         idle.map(|(name, _, why)| format!("{name} has no effect: {why}")).collect();
-    if let (Some(minimum), Some(calls)) =
-        (settings.number("minimum_calls"), settings.number("sliding_window.calls"))
-    {
-        if judges_rates && settings.is_given("minimum_calls") && minimum > calls {
+    // The settings that a breaker has are already limited.
+    let minimum = settings.given.get("minimum_calls").and_then(|minimum| minimum.as_u64());
+    if let (Some(minimum), Some(calls)) = (minimum, settings.number("sliding_window.calls")) {
+        if judges_rates && minimum > calls {
             all.push(format!("minimum_calls is {minimum}, but the window has room for {calls} calls, so {calls} is the minimum"));
         }
     }

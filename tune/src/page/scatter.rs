@@ -1,5 +1,6 @@
 //! The trade-off of all tried settings, as points.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use plotters::prelude::*;
@@ -47,9 +48,19 @@ impl Scatter {
                 .label_style(FONT)
                 .draw()?;
             area.draw(&Text::new("% of the good calls shed", (4, 4), FONT))?;
+            // One point is enough for those that would be drawn on top of each other.
+            let (x_end, y_end) = (axis(unit.value(longest)).end, axis(most).end);
+            let cell = |point: &&Point| {
+                let (x, y) = at(point);
+                let cell = |value: f64, end: f64| (value / end * 400.0) as u32;
+                (cell(x, x_end), cell(y, y_end), point.is_on_front)
+            };
+            let mut seen = HashSet::new();
+            let points: Vec<&Point> =
+                self.points.iter().filter(|point| seen.insert(cell(point))).collect();
             // The front is drawn last, so that it is on top.
             for is_on_front in [false, true] {
-                let points = self.points.iter().filter(|point| point.is_on_front == is_on_front);
+                let points = points.iter().filter(|point| point.is_on_front == is_on_front);
                 let (size, colour) = if is_on_front { (4, BLUE) } else { (3, GREY) };
                 chart.draw_series(points.map(|it| Circle::new(at(it), size, colour.filled())))?;
             }

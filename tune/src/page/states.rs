@@ -1,5 +1,6 @@
 //! The states of the circuits over time, as bars.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use tower_breaker::State;
 use tower_breaker::replay::{Call, Report};
 
 use super::chart::{Area, BELOW, Drawn, FONT, GREEN, LEFT, RED, Unit, YELLOW, axis};
-use super::visible;
+use crate::text::visible;
 
 pub(super) const STATES: [(&str, RGBColor); 3] =
     [("closed", GREEN), ("half-open", YELLOW), ("open", RED)];
+
+/// Into how many columns the time is divided. In each, the state is shown that lasted longest.
+const COLUMNS: usize = 800;
 
 /// More circuits than this are only counted.
 const MOST_CIRCUITS: usize = 12;
@@ -19,8 +23,8 @@ const MOST_CIRCUITS: usize = 12;
 /// The states of one circuit.
 pub(super) struct Bar {
     name: String,
-    /// When each state began and ended.
-    states: Vec<(Duration, Duration, State)>,
+    /// The first column of each state, the column after its last one, and the state.
+    runs: Vec<(usize, usize, usize)>,
 }
 
 /// Returns a bar for each circuit that changed its state, or for the first one if none did.
@@ -38,15 +42,49 @@ pub(super) fn bars(report: &Report, calls: &[Call]) -> Vec<Bar> {
 }
 
 fn bar(key: &Arc<str>, report: &Report) -> Bar {
-    let mut states = Vec::new();
+    let own = report.transitions().iter().filter(|it| it.key == *key);
+    let mut lengths = vec![[Duration::ZERO; STATES.len()]; COLUMNS];
     let (mut since, mut state) = (Duration::ZERO, State::Closed);
-    for transition in report.transitions().iter().filter(|it| it.key == *key) {
-        states.push((since, transition.at, state));
+    for transition in own {
+        add(&mut lengths, report.duration(), since..transition.at, state);
         (since, state) = (transition.at, transition.to);
     }
-    states.push((since, report.duration().max(since), state));
+    add(&mut lengths, report.duration(), since..report.duration().max(since), state);
+    let longest = |lengths: &[Duration; STATES.len()]| {
+        // Of equal ones, the last: an open circuit is what one looks for.
+        (0..STATES.len()).max_by_key(|state| lengths[*state]).unwrap_or_default()
+    };
+    let columns: Vec<usize> = lengths.iter().map(longest).collect();
+    let mut end = 0;
+    let runs = columns.chunk_by(|a, b| a == b).map(|run| {
+        let start = end;
+        end += run.len();
+        (start, end, run[0])
+    });
     let name: String = key.chars().take(40).map(visible).collect();
-    Bar { name, states }
+    Bar { name, runs: runs.collect() }
+}
+
+/// Adds a time in a state to the columns that it is in.
+fn add(
+    columns: &mut [[Duration; STATES.len()]],
+    whole: Duration,
+    time: Range<Duration>,
+    state: State,
+) {
+    let state = match state {
+        State::Closed => 0,
+        State::HalfOpen => 1,
+        State::Open => 2,
+    };
+    let width = (whole / COLUMNS as u32).max(Duration::from_nanos(1));
+    let column = |at: Duration| ((at.as_nanos() / width.as_nanos()) as usize).min(COLUMNS - 1);
+    let (first, last) = (column(time.start), column(time.end));
+    for (column, i) in columns[first..=last].iter_mut().zip(first..) {
+        let start = time.start.max(width * i as u32);
+        let end = if i == last { time.end } else { time.end.min(width * (i as u32 + 1)) };
+        column[state] += end.saturating_sub(start);
+    }
 }
 
 /// The height of the bars, in pixels.
@@ -77,15 +115,10 @@ pub(super) fn draw(bars: &[Bar], area: &Area<'_>, unit: Unit, length: Duration) 
     let thickness = if has_names(bars) { 0.5 } else { 0.9 };
     for (i, bar) in bars.iter().rev().enumerate() {
         let bottom = i as f64;
-        chart.draw_series(bar.states.iter().map(|(from, to, state)| {
-            let colour = STATES[match state {
-                State::Closed => 0,
-                State::HalfOpen => 1,
-                State::Open => 2,
-            }]
-            .1;
-            let corners = [(unit.value(*from), bottom), (unit.value(*to), bottom + thickness)];
-            Rectangle::new(corners, colour.filled())
+        let x = |column: usize| unit.value(length) * column as f64 / COLUMNS as f64;
+        chart.draw_series(bar.runs.iter().map(|(start, end, state)| {
+            let corners = [(x(*start), bottom), (x(*end), bottom + thickness)];
+            Rectangle::new(corners, STATES[*state].1.filled())
         }))?;
         let at = (0.0, bottom + 0.95);
         chart.draw_series([Text::new(bar.name.clone(), at, FONT)])?;

@@ -20,8 +20,8 @@ pub(super) const CALLS: [(&str, RGBColor); 5] = [
     ("shed, would have failed, or unknown", GREY),
 ];
 
-/// Into how many columns the time is divided.
-const COLUMNS: usize = 150;
+/// Into how many columns the time is divided at most.
+const MOST_COLUMNS: usize = 150;
 
 pub(super) struct Timeline {
     /// How many calls began in each column, by what became of them.
@@ -37,11 +37,13 @@ pub(super) struct Timeline {
 impl Timeline {
     pub(super) fn new(settings: &Config, report: &Report, calls: &[Call]) -> Self {
         let length = report.duration();
-        let mut columns = vec![[0; CALLS.len()]; COLUMNS];
-        let mut ended = vec![(0, 0); COLUMNS];
+        // With few calls in each column, the picture would show where the columns begin rather than the traffic.
+        let n = (calls.len() / 8).clamp(20, MOST_COLUMNS);
+        let mut columns = vec![[0; CALLS.len()]; n];
+        let mut ended = vec![(0, 0); n];
         for (call, fate) in calls.iter().zip(report.fates()) {
             let share = call.at.as_secs_f64() / length.as_secs_f64().max(f64::MIN_POSITIVE);
-            let column = ((share * COLUMNS as f64) as usize).min(COLUMNS - 1);
+            let column = ((share * n as f64) as usize).min(n - 1);
             let is_good = call.ending == Some(Ending::Success);
             let is_bad = matches!(call.ending, Some(Ending::Failure | Ending::SoftFailure));
             let row = match (*fate == Fate::Shed, is_good, is_bad) {
@@ -81,12 +83,12 @@ impl Timeline {
 
     /// The left and the right side of a column.
     fn sides(&self, column: usize, unit: Unit) -> (f64, f64) {
-        let width = unit.value(self.length) / COLUMNS as f64;
+        let width = unit.value(self.length) / self.columns.len() as f64;
         (column as f64 * width, (column + 1) as f64 * width)
     }
 
     fn draw_calls(&self, area: &Area<'_>, unit: Unit) -> Drawn {
-        let seconds = self.length.as_secs_f64().max(1e-9) / COLUMNS as f64;
+        let seconds = self.length.as_secs_f64().max(1e-9) / self.columns.len() as f64;
         let all = |column: &[u32; CALLS.len()]| f64::from(column.iter().sum::<u32>()) / seconds;
         let most = self.columns.iter().map(all).fold(0.0, f64::max);
         let mut chart = ChartBuilder::on(area)

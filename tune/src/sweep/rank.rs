@@ -85,6 +85,17 @@ impl Tried {
     }
 }
 
+impl Tried {
+    /// Whether other settings made the same of the traffic.
+    pub(crate) fn does_the_same(&self, other: &Self) -> bool {
+        let numbers = |it: &Self| {
+            let times = (it.time_to_open, it.time_to_close);
+            (times, it.missed, it.sent_bad, it.shed_bad, it.shed_good, it.openings, it.flaps)
+        };
+        numbers(self) == numbers(other)
+    }
+}
+
 fn mean(times: &[Duration]) -> Option<Duration> {
     let sum: Duration = times.iter().sum();
     (!times.is_empty()).then(|| sum.div_f64(times.len() as f64))
@@ -166,6 +177,8 @@ fn compare(a: &Tried, b: &Tried, shed_costs: f64) -> Ordering {
         .then(cost(a).total_cmp(&cost(b)))
         .then(a.time_to_open.cmp(&b.time_to_open))
         .then(close(a).cmp(&close(b)))
+        .then(a.shed_bad.cmp(&b.shed_bad))
+        .then(a.openings.cmp(&b.openings))
         .then(a.flaps.cmp(&b.flaps))
         .then(a.number.cmp(&b.number))
 }

@@ -35,18 +35,21 @@ impl Sweep<'_> {
         let tried = count(self.ranking.tried.len() as u64, "combination");
         let mut text = format!("{tried} of settings. Chosen: {}.\n", self.ranking.rule);
         if let Some((number, why)) = &self.combinations.invalid {
-            _ = writeln!(text, "{number} more are not valid, the first because of {why}");
+            let are = if *number == 1 { "is" } else { "are" };
+            _ = writeln!(text, "{number} more {are} not valid: {why}");
         }
         text
     }
 
     fn head(&self) -> Vec<String> {
-        let fixed = ["opens after", "missed", "good shed", "closes after", "openings"];
+        let fixed = ["opens after", "missed", "good shed", "closes after", "openings", "the same"];
         let varied = self.combinations.settings.iter().cloned();
         varied.chain(fixed.map(String::from)).collect()
     }
 
-    fn row(tried: &Tried) -> Vec<String> {
+    /// Settings that do the same share a row.
+    fn row(same: &[Tried]) -> Vec<String> {
+        let tried = &same[0];
         let mut row = tried.values.clone();
         row.extend([
             length(tried.time_to_open),
@@ -54,6 +57,7 @@ impl Sweep<'_> {
             percent(tried.shed_share),
             tried.time_to_close.map_or("never".into(), length),
             tried.openings.to_string(),
+            format!("+{}", same.len() - 1),
         ]);
         row
     }
@@ -61,8 +65,10 @@ impl Sweep<'_> {
     fn table(&self) -> String {
         let mut text = self.introduction();
         let head = self.head();
-        let shown = &self.ranking.tried[..self.ranking.tried.len().min(self.top)];
-        let rows: Vec<Vec<String>> = shown.iter().map(Self::row).collect();
+        // Settings that do the same are next to each other.
+        let all: Vec<&[Tried]> = self.ranking.tried.chunk_by(Tried::does_the_same).collect();
+        let shown = &all[..all.len().min(self.top)];
+        let rows: Vec<Vec<String>> = shown.iter().map(|same| Self::row(same)).collect();
         let width = |i: usize| {
             rows.iter().map(|row| row[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0)
         };
@@ -72,14 +78,14 @@ impl Sweep<'_> {
             cells.collect::<String>()
         };
         _ = writeln!(text, "\n   {}", line(&head));
-        for (i, (tried, row)) in shown.iter().zip(&rows).enumerate() {
+        for (i, (same, row)) in shown.iter().zip(&rows).enumerate() {
             let chosen = if i == 0 { '>' } else { ' ' };
-            let front = if tried.is_on_front { '*' } else { ' ' };
+            let front = if same[0].is_on_front { '*' } else { ' ' };
             _ = writeln!(text, "{chosen}{front} {}", line(row));
         }
-        match self.ranking.tried.len() - shown.len() {
-            0 => {}
-            more => _ = writeln!(text, "   and {more} more"),
+        let more: usize = all[shown.len()..].iter().map(|same| same.len()).sum();
+        if more > 0 {
+            _ = writeln!(text, "   and {more} more combinations");
         }
         text += "\n> chosen   * on the Pareto front: no other opens sooner without shedding more good calls\n\n";
         text + &self.settings()
@@ -125,7 +131,8 @@ impl Sweep<'_> {
         page.replay(&self.ranking.chosen().config, report, &self.traffic.calls(report));
         page.text(&report.to_string());
         page.heading("The Pareto front");
-        let front = self.ranking.tried.iter().filter(|tried| tried.is_on_front);
+        let front =
+            self.ranking.tried.chunk_by(Tried::does_the_same).filter(|same| same[0].is_on_front);
         page.table(&self.head(), front.take(MOST_ROWS).map(Self::row));
         page.finish()
     }
@@ -136,14 +143,9 @@ impl Sweep<'_> {
             shed: tried.shed_share,
             is_on_front: tried.is_on_front,
         };
-        let mut points: Vec<Point> = self.ranking.tried.iter().map(point).collect();
-        // Many settings do the same, and one point is enough for them.
-        points.sort_by(|a, b| {
-            (a.time_to_open, a.shed)
-                .partial_cmp(&(b.time_to_open, b.shed))
-                .expect("a share is a number")
-        });
-        points.dedup_by(|a, b| (a.time_to_open, a.shed) == (b.time_to_open, b.shed));
-        Scatter { points, chosen: point(self.ranking.chosen()) }
+        Scatter {
+            points: self.ranking.tried.iter().map(point).collect(),
+            chosen: point(self.ranking.chosen()),
+        }
     }
 }
