@@ -70,7 +70,7 @@
 //! When it closes, the vote is withdrawn, and for one time to live the instance does not listen to votes about this
 //! circuit: it has just seen for itself that the dependency works.
 //!
-//! A quorum is a [share](FleetBuilder::quorum_share) of the instances, a quarter by default, and never fewer than two votes
+//! A quorum is a [share](FleetBuilder::quorum_share) of the instances, a tenth by default, and never fewer than two votes
 //! of others. So an instance that lies, or whose own network is broken, changes nothing. A majority that lies makes the
 //! others suspect a dependency that works, and they stay closed as long as it does. There is one vote for each name of an
 //! instance, but whoever can write to the server can vote under many names. The worst that comes of it is the same
