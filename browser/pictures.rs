@@ -85,13 +85,10 @@ async fn tune() {
     let browser = Browser::start_with(1280, 720).await;
     browser.hide_scrollbars().await;
     browser.client.goto(&format!("file://{}", page.display())).await.expect("the page is there");
-    for (index, name) in ["outage", "sweep"].into_iter().enumerate() {
-        let show = format!(
-            "[...document.querySelectorAll('svg')].filter((it) => it.clientWidth > 300)[{index}].scrollIntoView()"
-        );
-        browser.run(&show).await;
-        take(&browser, name).await;
-    }
+    // The page begins with the trade-off. What the chosen settings would have done comes after it.
+    take(&browser, "sweep").await;
+    browser.run("[...document.querySelectorAll('h2')].at(-1).scrollIntoView()").await;
+    take(&browser, "outage").await;
     browser.quit().await;
     for file in [settings, page] {
         std::fs::remove_file(file).expect("it was written");
