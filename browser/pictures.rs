@@ -62,7 +62,7 @@ async fn admin() {
     example.kill().await.expect("it was running");
 }
 
-/// The page of a sweep over a recorded outage. Its first picture is the outage, and its second the trade-off.
+/// The page of a sweep over a recorded outage.
 async fn tune() {
     let settings = std::env::temp_dir().join(format!("settings-{}.toml", std::process::id()));
     let page = settings.with_extension("html");
@@ -87,7 +87,7 @@ async fn tune() {
     browser.client.goto(&format!("file://{}", page.display())).await.expect("the page is there");
     // The page begins with the trade-off. What the chosen settings would have done comes after it.
     take(&browser, "sweep").await;
-    browser.run("[...document.querySelectorAll('h2')].at(-1).scrollIntoView()").await;
+    browser.run("[...document.querySelectorAll('h2')].at(-2).scrollIntoView()").await;
     take(&browser, "outage").await;
     browser.quit().await;
     for file in [settings, page] {
