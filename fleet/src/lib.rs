@@ -134,6 +134,7 @@
 //! | `redis`, on by default | `RedisStore` |
 //! | `metrics` | the metrics above |
 //! | `tracing` | the log |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod circuits;
 mod fleet;
