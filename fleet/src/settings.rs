@@ -60,7 +60,8 @@ impl<S: Store> FleetBuilder<S> {
     /// Sets for how long a vote and a suspicion last (1 s to 10 min, by default 10 s).
     ///
     /// It bounds what a fleet can do wrong: whatever others say and however they vanish, an instance is back to its plain
-    /// local behaviour after this time. An instance renews its votes, and looks at those of the others, every quarter of
+    /// local behaviour after this time if the server is lost, and after twice this time otherwise, because a vote can be
+    /// read just before it expires. An instance renews its votes, and looks at those of the others, every quarter of
     /// it. So a shorter time means more exchanges. All instances should have the same.
     pub fn time_to_live(mut self, d: Duration) -> Self {
         self.time_to_live = d;

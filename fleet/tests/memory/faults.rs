@@ -192,9 +192,9 @@ struct Nonsense;
 impl Store for Nonsense {
     async fn exchange(&self, exchange: &Exchange) -> Result<Answer, StoreError> {
         Ok(match exchange.circuits.len() {
-            0 => Answer { instances: 0, others: vec![u64::MAX; 5] },
-            _ if fastrand_like() => Answer { instances: u64::MAX, others: Vec::new() },
-            n => Answer { instances: 0, others: vec![u64::MAX; n] },
+            0 => Answer::new(0, vec![u64::MAX; 5]),
+            _ if fastrand_like() => Answer::new(u64::MAX, Vec::new()),
+            n => Answer::new(0, vec![u64::MAX; n]),
         })
     }
 
@@ -260,7 +260,7 @@ struct Panicking(AtomicU64);
 impl Store for Panicking {
     async fn exchange(&self, _: &Exchange) -> Result<Answer, StoreError> {
         assert!(self.0.fetch_add(1, Ordering::Relaxed) < 2, "as planned");
-        Ok(Answer { instances: 1, others: Vec::new() })
+        Ok(Answer::new(1, Vec::new()))
     }
 
     async fn hint(&self, _: &str) -> Hint {
