@@ -87,7 +87,7 @@
 //! | it is slower than the [timeout](FleetBuilder::timeout) | The same as if it were down. |
 //! | half of the instances cannot reach it | They go on by themselves. The others are a smaller fleet after one time to live. |
 //! | a clock is wrong | Nothing. An instance sends durations only, and the server compares times of its own. If its clock is set back, former votes are dropped; if it is set forward, they expire. |
-//! | somebody floods the channel or the keys | Hints are taken at most 640 times a second, and only as a reason to look at a circuit that the instance has. |
+//! | somebody floods the channel or the keys | Hints are taken at most 640 times a second, and only as a reason to look at a circuit that the instance has. An instance that reads more slowly than the flood comes is disconnected by the server, and connects again. |
 //!
 //! # What leaves the process
 //!
