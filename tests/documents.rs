@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 const DOCS_RS: &str = "https://docs.rs/tower-breaker/latest/tower_breaker/";
 
-/// All Markdown files that people read in the repository. The guides in `src/docs` are part of the documentation, whose
-/// links rustdoc checks.
+/// All Markdown files that people read in the repository. The guides are part of the documentation: rustdoc checks their
+/// links to items, and the last test here the others.
 fn documents() -> Vec<PathBuf> {
     let mut documents = Vec::new();
     let mut folders = vec![PathBuf::from(".")];
@@ -26,14 +26,14 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
+/// Returns a Markdown text without its blocks of code.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
 /// Returns the targets of the links and pictures in a text, without those in code.
 fn links(text: &str) -> Vec<String> {
-    let mut prose = String::new();
-    for (i, part) in text.split("```").enumerate() {
-        if i % 2 == 0 {
-            prose.push_str(part);
-        }
-    }
+    let prose = prose(text);
     let inline = prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let attributes = ["src=\"", "srcset=\""].into_iter().flat_map(|attribute| {
         prose.split(attribute).skip(1).filter_map(|rest| rest.split('"').next())
@@ -43,7 +43,8 @@ fn links(text: &str) -> Vec<String> {
 
 /// Returns the anchors of the headings in a Markdown text.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let prose = prose(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {
         let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
         text.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
@@ -144,6 +145,58 @@ fn the_readme_has_a_row_for_every_feature_and_every_example() {
         // The soak test is for those who change the crate.
         if is_program && name != "soak" {
             assert!(text.contains(&format!("[`{name}`](examples/")), "{name}");
+        }
+    }
+}
+
+/// Guides are built without features as well, so they name the items of a feature by their page, which rustdoc does not
+/// check.
+#[test]
+fn the_guides_link_to_pages_that_exist() {
+    let mut guides: Vec<PathBuf> = Vec::new();
+    for folder in ["src/docs", "src/docs/moving"] {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        guides.extend(files.filter(|path| path.is_file()));
+    }
+    let mut pages = 0;
+    for guide in guides {
+        let text = fs::read_to_string(&guide).unwrap();
+        let definitions = text.lines().filter_map(|line| line.split_once("]: "));
+        let targets = links(&text).into_iter().chain(definitions.map(|(_, to)| to.to_owned()));
+        // The page of a guide is `docs/testing/index.html`.
+        let folder = guide.strip_prefix("src").unwrap().with_extension("");
+        for link in targets.filter(|link| link.contains(".html") && !link.contains("://")) {
+            let page = link.split('#').next().unwrap();
+            let mut path: Vec<&str> = folder.iter().map(|part| part.to_str().unwrap()).collect();
+            for part in page.split('/') {
+                match part {
+                    ".." => _ = path.pop().expect("a page of this crate"),
+                    part => path.push(part),
+                }
+            }
+            let name = path.pop().unwrap();
+            assert!(is_documented(&path, name), "{}: {link}", guide.display());
+            pages += 1;
+        }
+    }
+    assert!(pages > 5);
+}
+
+/// Whether the module has this page: its own, or that of an item.
+fn is_documented(module: &[&str], page: &str) -> bool {
+    let module_file = match module {
+        [] => "src/lib.rs".into(),
+        ["docs", guide @ ..] => format!("src/docs/{}.md", guide.join("/")),
+        ["metrics"] => "src/observe/metrics.rs".into(),
+        path => format!("src/{}.rs", path.join("/")),
+    };
+    let Ok(module) = fs::read_to_string(module_file) else { return false };
+    match page.trim_end_matches(".html").split_once('.') {
+        None => page == "index.html",
+        // It is exported there.
+        Some((kind, item)) => {
+            let is_kind = ["struct", "enum", "trait", "fn", "type"].contains(&kind);
+            is_kind && module.split(|c: char| !c.is_alphanumeric() && c != '_').any(|it| it == item)
         }
     }
 }

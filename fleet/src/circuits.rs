@@ -69,6 +69,10 @@ impl Circuits {
             }
             !entry.breakers.is_empty()
         });
+        if gone > 0 {
+            // Otherwise a circuit of the same name that comes later would be due twice.
+            self.due.retain(|key| self.by_key.contains_key(key));
+        }
         gone
     }
 
@@ -98,7 +102,6 @@ impl Circuits {
         let mut taken = Vec::new();
         while taken.len() < MOST_OF_AN_EXCHANGE {
             let Some(key) = self.due.pop_front() else { break };
-            // It may be gone by now.
             if let Some(entry) = self.by_key.get_mut(&key) {
                 entry.is_due = false;
                 let action = entry.action();
@@ -205,4 +208,28 @@ fn is_evidence(snapshot: &Snapshot) -> bool {
         && waits
         && !snapshot.is_forced()
         && snapshot.cause() != Some(Cause::Primed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circuits_that_come_and_go_are_due_once_while_nothing_is_exchanged() {
+        let mut circuits = Circuits::default();
+        let now = Instant::now();
+        for _ in 0..100 {
+            let breakers: Vec<CircuitBreaker> =
+                (0..10).map(|i| CircuitBreaker::new(format!("circuit {i}"))).collect();
+            for breaker in &breakers {
+                circuits.add(breaker.name().into(), breaker.downgrade());
+            }
+            circuits.look(now, Duration::ZERO);
+            circuits.make_all_due();
+            assert_eq!(circuits.due.len(), 10);
+            drop(breakers);
+            assert_eq!(circuits.look(now, Duration::ZERO), 10);
+            assert_eq!((circuits.by_key.len(), circuits.due.len()), (0, 0));
+        }
+    }
 }

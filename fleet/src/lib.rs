@@ -70,11 +70,12 @@
 //! When it closes, the vote is withdrawn, and for one time to live the instance does not listen to votes about this
 //! circuit: it has just seen for itself that the dependency works.
 //!
-//! A quorum is a [share](FleetBuilder::quorum_share) of the instances, a quarter by default, and never fewer than two votes
+//! A quorum is a [share](FleetBuilder::quorum_share) of the instances, a tenth by default, and never fewer than two votes
 //! of others. So an instance that lies, or whose own network is broken, changes nothing. A majority that lies makes the
 //! others suspect a dependency that works, and they stay closed as long as it does. There is one vote for each name of an
-//! instance, but whoever can write to the server can vote under many names. The worst that comes of it is the same
-//! suspicion.
+//! instance, but whoever can write to the server can vote under many names, and can be many instances that do not vote.
+//! The first leads to the same suspicion, and the second raises the quorum until nobody is suspected, which is how it would
+//! be without a fleet. Both use the server's memory. So give the fleet a user of its own on a server that others use.
 //!
 //! # When the server is gone
 //!
@@ -86,7 +87,7 @@
 //! | it is slower than the [timeout](FleetBuilder::timeout) | The same as if it were down. |
 //! | half of the instances cannot reach it | They go on by themselves. The others are a smaller fleet after one time to live. |
 //! | a clock is wrong | Nothing. An instance sends durations only, and the server compares times of its own. If its clock is set back, former votes are dropped; if it is set forward, they expire. |
-//! | somebody floods the channel or the keys | Hints are taken at most 640 times a second, and only as a reason to look at a circuit that the instance has. |
+//! | somebody floods the channel or the keys | Hints are taken at most 640 times a second, and only as a reason to look at a circuit that the instance has. An instance that reads more slowly than the flood comes is disconnected by the server, and connects again. |
 //!
 //! # What leaves the process
 //!
@@ -114,7 +115,7 @@
 //! | `circuit_breaker_fleet_instances` | gauge | how many instances there are, this one included |
 //! | `circuit_breaker_fleet_exchanges_total` | counter | exchanges that succeeded |
 //! | `circuit_breaker_fleet_failed_exchanges_total` | counter | exchanges that failed |
-//! | `circuit_breaker_fleet_dropped_hints_total` | counter | hints that came too fast or made no sense |
+//! | `circuit_breaker_fleet_dropped_hints_total` | counter | hints that came too fast, made no sense, or were about circuits that this instance does not have |
 //! | `circuit_breaker_fleet_suspicions_total` | counter | how many times a circuit was suspected, or was so for longer |
 //!
 //! [`Fleet::status`] has the same numbers. With the feature `tracing`, the log has one line at `WARN` when the server is
@@ -133,6 +134,7 @@
 //! | `redis`, on by default | `RedisStore` |
 //! | `metrics` | the metrics above |
 //! | `tracing` | the log |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod circuits;
 mod fleet;

@@ -17,7 +17,8 @@ pub struct Status {
     pub exchanges: u64,
     /// How many exchanges failed.
     pub failed_exchanges: u64,
-    /// How many hints were dropped, because they came too fast or made no sense.
+    /// How many hints were dropped, because they came too fast, made no sense, or were about circuits that this
+    /// instance does not have.
     pub dropped_hints: u64,
     /// How many times a circuit was suspected, or was so for longer.
     pub suspicions: u64,

@@ -17,7 +17,7 @@ pub(crate) const LONGEST_TIME_TO_LIVE: Duration = Duration::from_secs(600);
 /// | setting | default |
 /// |---|---|
 /// | [`time_to_live`](Self::time_to_live) | 10 s |
-/// | [`quorum_share`](Self::quorum_share) | 0.25, and two votes at least |
+/// | [`quorum_share`](Self::quorum_share) | 0.1, and two votes at least |
 /// | [`timeout`](Self::timeout) | 1 s, or a quarter of the time to live if that is shorter |
 /// | [`instance`](Self::instance) | drawn at random |
 /// | [`hide_names`](Self::hide_names) | names are sent as they are |
@@ -50,7 +50,7 @@ impl<S: Store> FleetBuilder<S> {
             name,
             store,
             time_to_live: Duration::from_secs(10),
-            quorum_share: 0.25,
+            quorum_share: 0.1,
             timeout: None,
             instance: None,
             names: Names::Plain,
@@ -60,15 +60,19 @@ impl<S: Store> FleetBuilder<S> {
     /// Sets for how long a vote and a suspicion last (1 s to 10 min, by default 10 s).
     ///
     /// It bounds what a fleet can do wrong: whatever others say and however they vanish, an instance is back to its plain
-    /// local behaviour after this time. An instance renews its votes, and looks at those of the others, every quarter of
+    /// local behaviour after this time if the server is lost, and after twice this time otherwise, because a vote can be
+    /// read just before it expires. An instance renews its votes, and looks at those of the others, every quarter of
     /// it. So a shorter time means more exchanges. All instances should have the same.
     pub fn time_to_live(mut self, d: Duration) -> Self {
         self.time_to_live = d;
         self
     }
 
-    /// Sets which share of the instances (0 < share <= 1, by default 0.25) has to vote before a circuit of the others is
+    /// Sets which share of the instances (0 < share <= 1, by default 0.1) has to vote before a circuit of the others is
     /// suspected. However small it is, two votes are needed.
+    ///
+    /// A small share is quick: where few instances make many calls, these are all that see an outage early. It needs few who
+    /// lie or are broken to make a circuit suspected, which costs little, because only its own failures open it.
     ///
     /// The instances are those that have made an exchange within their time to live.
     pub fn quorum_share(mut self, share: f64) -> Self {

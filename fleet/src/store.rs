@@ -80,11 +80,21 @@ pub enum Action {
 
 /// What a [`Store`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The number of instances that have made an exchange within their time to live, this one included.
     pub instances: u64,
     /// For each circuit of the exchange, how many *other* instances vote for it.
     pub others: Vec<u64>,
+}
+
+impl Answer {
+    /// Creates an answer from the number of instances and, for each circuit of the exchange, the number of others that
+    /// vote for it.
+    #[must_use]
+    pub fn new(instances: u64, others: Vec<u64>) -> Self {
+        Self { instances, others }
+    }
 }
 
 /// What a [`Store`] passes on while nobody asks it.

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use crate::server::Instance;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Usually it takes a tenth of this, but the machine may be busy.
+const SOON: Duration = Duration::from_secs(5);
 /// Short, so that the tests are.
 const TIME_TO_LIVE: Duration = Duration::from_secs(2);
 

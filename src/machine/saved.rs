@@ -25,7 +25,7 @@ use super::{Cause, Machine, Nanos, Opening, Phase, State, Tally, Tick, nanos};
 /// [suspicion](crate::CircuitBreaker::suspect) and a changed [enforcement](crate::CircuitBreaker::set_enforcement).
 ///
 /// # As JSON
-/// With the feature `serde`, it serializes as a map, in any format:
+/// With the feature `serde`, it serializes as a map, in every format that has names of fields, such as JSON, TOML or YAML:
 ///
 /// ```json
 /// { "state": "open", "wait": "4s 200ms", "attempt": 2 }
@@ -37,7 +37,7 @@ use super::{Cause, Machine, Nanos, Opening, Phase, State, Tally, Tick, nanos};
 /// * `attempt` is the number of open periods that the backoff remembers, and 0 if it is absent.
 /// * `age` is the sum of what [`aged`](Self::aged) was given, a duration. It is absent if it is zero.
 ///
-/// Reading it back is an error if a value is missing or out of range, or if there is a field with another name. So a
+/// Reading it back is an error if there is no `state`, if a value is out of range, or if there is a field with another name. So a
 /// version of this crate that saves more than another one is not misunderstood. Whoever cannot read a saved state does
 /// without it, and begins closed.
 ///

@@ -17,9 +17,9 @@ use crate::snapshot::Length;
 /// looked like at that time, and which settings do not fit the traffic:
 ///
 /// ```text
-/// the circuit did not open within 5s of the incident at 1m 0s (a black hole of 60s: 1 call per second, each fails after 1s)
-///   then: closed for 1m 5s: failure rate not judged yet (28 of 50 calls)
-///   hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count
+/// the circuit did not open within 10s of the incident at 1m 0s (a black hole of 60s: 1 call per second, each fails after 1s)
+///   then: closed for 1m 10s: failure rate not judged yet (28 of 50 calls)
+///   hint: minimum_calls is 50, and no circuit counts more than 31 calls in any 30.0s of this traffic
 /// ```
 ///
 /// # Example
@@ -31,7 +31,7 @@ use crate::snapshot::Length;
 /// // In 30 s there are only 30 calls.
 /// let settings = CircuitBreaker::builder("search").failure_rate_threshold(0.5).minimum_calls(50);
 /// let outage = Scenario::black_hole(1, Duration::from_secs(1));
-/// assert_opens_within(&settings, &outage, Duration::from_secs(5));
+/// assert_opens_within(&settings, &outage, Duration::from_secs(10));
 /// ```
 #[track_caller]
 pub fn assert_opens_within(
@@ -49,13 +49,16 @@ pub fn assert_opens_within(
 /// Asserts that after each [incident](Report::incidents) of the traffic the circuit is closed within this time.
 ///
 /// # Panics
-/// Panics as [`assert_opens_within`] does. An incident that has no end in the traffic is not looked at.
+/// Panics as [`assert_opens_within`] does, and if no incident ends within the traffic. One that has no end is not looked at.
 #[track_caller]
 pub fn assert_recovers_within(
     settings: &CircuitBreakerBuilder,
     traffic: impl Traffic,
     within: Duration,
 ) {
+    let report = run_or_panic(settings, &traffic);
+    let has_end = report.incidents().iter().any(|incident| incident.ended.is_some());
+    assert!(has_end, "no incident ends within {}", report.name);
     check_incidents(settings, &traffic, |incident| {
         let ended = incident.ended?;
         let is_late = incident.recovered_after.is_none_or(|after| after > within);
@@ -68,9 +71,10 @@ pub fn assert_recovers_within(
 /// [`Report::shed_share`].
 ///
 /// # Panics
-/// Panics if more is shed, or if a setting is invalid.
+/// Panics if more is shed, if the share is none, and if a setting is invalid.
 #[track_caller]
 pub fn assert_sheds_at_most(settings: &CircuitBreakerBuilder, traffic: impl Traffic, share: f64) {
+    assert!((0.0..=1.0).contains(&share), "a share of {share} (allowed: 0.0 to 1.0)");
     let report = run_or_panic(settings, &traffic);
     if report.shed_share() > share {
         panic!(

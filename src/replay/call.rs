@@ -10,7 +10,20 @@ use crate::observe::Ending;
 pub(super) const LONGEST: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// A call of a [`Trace`](super::Trace).
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::Ending;
+/// use tower_breaker::replay::Call;
+///
+/// let call = Call::new(Duration::from_secs(1), Ending::Failure, Duration::from_millis(20))
+///     .with_key("payments")
+///     .with_retry_after(Duration::from_secs(5));
+/// assert_eq!(&*call.key, "payments");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Call {
     /// When the call began, since the beginning of the trace. At most 20 years.
     pub at: Duration,
@@ -29,6 +42,25 @@ impl Call {
     #[must_use]
     pub fn new(at: Duration, ending: Ending, duration: Duration) -> Self {
         Self { at, key: Arc::default(), ending: Some(ending), duration, retry_after: None }
+    }
+
+    /// Creates a call that a breaker rejected, so that nobody knows how it would have ended. It has no key.
+    #[must_use]
+    pub fn rejected(at: Duration) -> Self {
+        let duration = Duration::ZERO;
+        Self { at, key: Arc::default(), ending: None, duration, retry_after: None }
+    }
+
+    /// Returns the same call with a [key](Self::key).
+    #[must_use]
+    pub fn with_key(self, key: impl Into<Arc<str>>) -> Self {
+        Self { key: key.into(), ..self }
+    }
+
+    /// Returns the same call with a [retry-after](Self::retry_after).
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 
     /// Returns what the machine is told when the call ends.

@@ -11,13 +11,14 @@ use super::call::Call;
 use super::traffic::Queue;
 use crate::circuit::Escaped;
 use crate::machine::{
-    Admission, Cause, Change, Machine, Nanos, Occurrence, Rules, State, Tick, Ticket, nanos,
+    Admission, Cause, Change, Extent, Machine, Nanos, Occurrence, Rules, State, Tick, Ticket, nanos,
 };
 use crate::snapshot::Snapshot;
 
 /// What became of a call in a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Fate {
     /// The circuit was closed, or recovering, and admitted the call.
     Admitted,
@@ -95,6 +96,8 @@ pub(super) struct ReplayedCircuit {
     /// Since when the circuit has been closed although the failure rate is above its threshold.
     above_threshold_since: Option<Tick>,
     longest_above_threshold: Nanos,
+    /// When that was looked at last.
+    last_look: Tick,
 }
 
 impl ReplayedCircuit {
@@ -106,6 +109,7 @@ impl ReplayedCircuit {
             transitions: Vec::new(),
             above_threshold_since: None,
             longest_above_threshold: 0,
+            last_look: START,
         }
     }
 
@@ -198,11 +202,20 @@ impl ReplayedCircuit {
             && counts.failures as f64 / counts.calls as f64 >= threshold
     }
 
+    /// What was seen last holds until now, but for no longer than a time window does.
     fn note_time_above_threshold(&mut self, now: Tick, is_above: bool) {
-        let since = *self.above_threshold_since.get_or_insert(now);
-        self.longest_above_threshold = self.longest_above_threshold.max(now - since);
-        if !is_above {
-            self.above_threshold_since = None;
+        let window = self.machine.rules().window.map(|window| window.extent);
+        let held = match window {
+            Some(Extent::Time(length)) => now.min(self.last_look + nanos(length)),
+            Some(Extent::Calls(_)) | None => now,
+        };
+        if let Some(since) = self.above_threshold_since {
+            self.longest_above_threshold = self.longest_above_threshold.max(held - since);
         }
+        self.above_threshold_since = match self.above_threshold_since {
+            Some(since) if is_above && held == now => Some(since),
+            _ => is_above.then_some(now),
+        };
+        self.last_look = now;
     }
 }

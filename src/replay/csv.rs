@@ -129,6 +129,11 @@ impl TraceError {
         Self { line, column, problem, source: None }
     }
 
+    fn io(line: u64, error: io::Error) -> Self {
+        let problem = "the file cannot be read".into();
+        Self { line, column: None, problem, source: Some(error) }
+    }
+
     /// Returns the number of the line, from 1 on.
     #[must_use]
     pub fn line(&self) -> u64 {
@@ -184,13 +189,11 @@ impl<R: BufRead> Records<R> {
     }
 
     fn next(&mut self) -> Result<Option<Record<'_>>, TraceError> {
+        self.skip_line_ends()?;
         let line = self.reader.line();
         let (mut text_len, mut ends_len) = (0, 0);
         loop {
-            let input = self.file.fill_buf().map_err(|error| TraceError {
-                source: Some(error),
-                ..TraceError::at(line, None, "the file cannot be read".into())
-            })?;
+            let input = self.file.fill_buf().map_err(|error| TraceError::io(line, error))?;
             let (text, ends) = (&mut self.text[text_len..], &mut self.ends[ends_len..]);
             let (result, read, written, ended) = self.reader.read_record(input, text, ends);
             self.file.consume(read);
@@ -209,6 +212,23 @@ impl<R: BufRead> Records<R> {
                 }
             };
             return Err(TraceError::at(line, None, problem));
+        }
+    }
+}
+
+impl<R: BufRead> Records<R> {
+    /// Reads what ends the line before, and blank lines, so that the next record begins on the line that is counted.
+    fn skip_line_ends(&mut self) -> Result<(), TraceError> {
+        loop {
+            let line = self.reader.line();
+            let input = self.file.fill_buf().map_err(|error| TraceError::io(line, error))?;
+            let ends = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if ends == 0 {
+                return Ok(());
+            }
+            let (_, read, ..) =
+                self.reader.read_record(&input[..ends], &mut self.text, &mut self.ends);
+            self.file.consume(read);
         }
     }
 }

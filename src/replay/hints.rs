@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::call::Call;
-use super::traffic::Traffic;
+use super::traffic::{Traffic, Workload};
 use crate::config::{CircuitBreakerBuilder, ConfigError};
 use crate::machine::{Counted, Extent, Rules, Verdict, nanos};
 use crate::observe::Ending;
@@ -45,7 +45,8 @@ impl fmt::Display for Hint {
 ///   reaches.
 /// * A [probe timeout](CircuitBreakerBuilder::probe_timeout) that is shorter than one of a hundred good calls.
 ///
-/// The calls are looked at together, whatever their key. A hint is no error: a rule that never matters in this traffic may
+/// What a circuit counts is looked at for each [key](super::Call::key), and the hint is about the one that counts most. A
+/// hint is no error: a rule that never matters in this traffic may
 /// be there for the day on which it does.
 ///
 /// # Errors
@@ -60,7 +61,7 @@ impl fmt::Display for Hint {
 /// let hints = hints(&settings, &Scenario::one_request_a_minute())?;
 /// assert_eq!(
 ///     hints[0].to_string(),
-///     "minimum_calls is 20, and no 30.0s of this traffic have more than 1 call that counts"
+///     "minimum_calls is 20, and no circuit counts more than 1 call in any 30.0s of this traffic"
 /// );
 /// # Ok::<(), tower_breaker::ConfigError>(())
 /// ```
@@ -69,8 +70,9 @@ pub fn hints(
     traffic: impl Traffic,
 ) -> Result<Vec<Hint>, ConfigError> {
     let rules = settings.rules()?;
-    let workload = traffic.workload();
-    let facts = Facts::of(&rules, &workload.calls);
+    let mut workload = traffic.workload();
+    workload.serve_all();
+    let facts = Facts::of(&rules, &workload);
     let all = [
         minimum_calls(&rules, &facts),
         rate("failure_rate_threshold", rules.failure_rate, "success"),
@@ -86,7 +88,8 @@ pub fn hints(
     Ok(all.into_iter().flatten().collect())
 }
 
-/// What there is to know about the traffic.
+/// What there is to know about the traffic. The first three are those of the circuit that has most.
+#[derive(Default)]
 struct Facts {
     /// How many calls count in the fullest window, and how many fail.
     most_calls: u64,
@@ -98,35 +101,41 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(rules: &Rules, calls: &[Call]) -> Self {
+    fn of(rules: &Rules, workload: &Workload<'_>) -> Self {
+        let calls = &workload.calls;
+        let mut facts = Self {
+            longest_call: calls.iter().map(|call| call.duration).max().unwrap_or_default(),
+            slow_good_call: slow_good_call(calls),
+            ..Self::default()
+        };
+        for (_, numbers) in workload.by_key() {
+            facts.add_circuit(rules, numbers.iter().map(|&number| &calls[number]));
+        }
+        facts
+    }
+
+    fn add_circuit<'a>(&mut self, rules: &Rules, calls: impl Iterator<Item = &'a Call>) {
+        let verdict = |call: &Call| rules.verdict(call.report(), nanos(call.duration));
         let mut ended: Vec<(Duration, Verdict)> = calls
-            .iter()
-            .map(|call| {
-                (call.at + call.duration, rules.verdict(call.report(), nanos(call.duration)))
-            })
+            .map(|call| (call.at + call.duration, verdict(call)))
             .filter(|(_, verdict)| verdict.counted.is_some())
             .collect();
         ended.sort_by_key(|(at, _)| *at);
 
-        let (mut streak, mut longest_streak) = (0, 0);
+        let mut streak = 0;
         for (_, verdict) in &ended {
             match verdict.counted {
                 Some(Counted::Success) => streak = 0,
                 Some(Counted::Failure) => streak += 1,
                 Some(Counted::SoftFailure) | None => {}
             }
-            longest_streak = longest_streak.max(streak);
+            self.longest_streak = self.longest_streak.max(streak);
         }
         let failed: Vec<Duration> =
             ended.iter().filter(|(_, verdict)| verdict.failed()).map(|(at, _)| *at).collect();
         let all: Vec<Duration> = ended.into_iter().map(|(at, _)| at).collect();
-        Self {
-            most_calls: most_in_window(rules, &all),
-            most_failures: most_in_window(rules, &failed),
-            longest_streak,
-            longest_call: calls.iter().map(|call| call.duration).max().unwrap_or_default(),
-            slow_good_call: slow_good_call(calls),
-        }
+        self.most_calls = self.most_calls.max(most_in_window(rules, &all));
+        self.most_failures = self.most_failures.max(most_in_window(rules, &failed));
     }
 }
 
@@ -156,14 +165,14 @@ fn most_in_window(rules: &Rules, times: &[Duration]) -> u64 {
 fn minimum_calls(rules: &Rules, facts: &Facts) -> Option<Hint> {
     let judges_rates = rules.failure_rate.is_some() || rules.slow_call_rate.is_some();
     let (least, most) = (rules.minimum_calls, facts.most_calls);
-    let calls =
-        if most == 1 { "1 call that counts".into() } else { format!("{most} calls that count") };
-    let text = match rules.window?.extent {
-        Extent::Time(length) => {
-            format!("is {least}, and no {} of this traffic have more than {calls}", Length(length))
-        }
-        Extent::Calls(_) => format!("is {least}, and this traffic has {calls}"),
+    let s = if most == 1 { "" } else { "s" };
+    let within = match rules.window?.extent {
+        Extent::Time(length) => format!("any {} of", Length(length)),
+        Extent::Calls(_) => "all of".into(),
     };
+    let text = format!(
+        "is {least}, and no circuit counts more than {most} call{s} in {within} this traffic"
+    );
     (judges_rates && most < least).then_some(Hint { setting: "minimum_calls", text })
 }
 
@@ -174,7 +183,9 @@ fn rate(setting: &'static str, rate: Option<f64>, good: &str) -> Option<Hint> {
 
 fn streak(rules: &Rules, facts: &Facts) -> Option<Hint> {
     let (limit, longest) = (rules.consecutive_failures?, facts.longest_streak);
-    let text = format!("is {limit}, and at most {longest} calls of this traffic fail in a row");
+    let text = format!(
+        "is {limit}, and at most {longest} calls of a circuit fail in a row in this traffic"
+    );
     (longest < limit).then_some(Hint { setting: "consecutive_failures", text })
 }
 

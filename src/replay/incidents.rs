@@ -87,32 +87,47 @@ pub(super) fn find<'a>(
     found
 }
 
+/// The transitions of a circuit, in the order in which they happened.
+pub(super) struct Course<'a> {
+    transitions: &'a [Transition],
+    openings: Vec<Duration>,
+    closings: Vec<Duration>,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn of(transitions: &'a [Transition]) -> Self {
+        let times_to =
+            |state| transitions.iter().filter(|it| it.to == state).map(|it| it.at).collect();
+        Self { transitions, openings: times_to(State::Open), closings: times_to(State::Closed) }
+    }
+
+    fn state_at(&self, at: Duration) -> State {
+        let before = self.transitions.partition_point(|transition| transition.at <= at);
+        before.checked_sub(1).map_or(State::Closed, |last| self.transitions[last].to)
+    }
+}
+
+/// Returns the first of these times that is not before `at`.
+fn first_from(times: &[Duration], at: Duration) -> Option<Duration> {
+    times.get(times.partition_point(|time| *time < at)).copied()
+}
+
 impl Incident {
     /// Says what the circuit made of an incident. `calls` returns those of the circuit that begin in a time.
     pub(super) fn new<C: Iterator<Item = Fate>>(
         key: &Arc<str>,
         (began, ended): (Duration, Option<Duration>),
-        transitions: &[Transition],
+        course: &Course<'_>,
         calls: impl Fn(Range<Duration>) -> C,
     ) -> Self {
         let end = ended.unwrap_or(Duration::MAX);
-        // A circuit makes transitions in the order of their time.
-        let state_at = |at| {
-            let before = transitions.partition_point(|transition| transition.at <= at);
-            before.checked_sub(1).map_or(State::Closed, |last| transitions[last].to)
-        };
-        let first = |to: State, within: Range<Duration>| {
-            let start = transitions.partition_point(|it| it.at < within.start);
-            let mut later = transitions[start..].iter().take_while(|it| it.at < within.end);
-            later.find(|it| it.to == to).map(|it| it.at)
-        };
-        let opened = match state_at(began) {
-            State::Closed => first(State::Open, began..end),
+        let opened = match course.state_at(began) {
+            State::Closed => first_from(&course.openings, began).filter(|opened| *opened < end),
             State::Open | State::HalfOpen => Some(began),
         };
-        let closed = ended.and_then(|ended| match state_at(ended) {
+        let closed = ended.and_then(|ended| match course.state_at(ended) {
             State::Closed => Some(ended),
-            State::Open | State::HalfOpen => first(State::Closed, ended..Duration::MAX),
+            State::Open | State::HalfOpen => first_from(&course.closings, ended),
         });
         let sent = calls(began..opened.unwrap_or(end)).filter(|fate| *fate != Fate::Shed);
         Self {

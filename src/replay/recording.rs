@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use self::names::Names;
-use super::call::Call;
+use super::call::{Call, LONGEST};
 use crate::circuit::clock;
 use crate::machine::{NEVER, Tick, nanos};
 use crate::observe::Ending;
@@ -71,7 +71,8 @@ impl Recording {
         };
         slot.ended.store(ended, Ordering::Relaxed);
         slot.took.store(nanos(took), Ordering::Relaxed);
-        slot.retry_after.store(retry_after.map_or(NEVER, nanos), Ordering::Relaxed);
+        slot.retry_after
+            .store(retry_after.map_or(NEVER, |wait| nanos(wait.min(LONGEST))), Ordering::Relaxed);
         slot.name.store(name, Ordering::Relaxed);
         let index = ENDINGS.iter().position(|it| *it == ending).unwrap_or(0);
         slot.ending.store(index as u64 + 1, Ordering::Release);

@@ -4,7 +4,6 @@ mod display;
 #[cfg(feature = "serde")]
 mod serialize;
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::circuit::{Fate, ReplayedCircuit, Transition};
-use super::incidents::{Incident, find};
+use super::incidents::{Course, Incident, find};
 use super::traffic::{Traffic, Workload};
 use crate::config::{CircuitBreakerBuilder, ConfigError};
 use crate::machine::{Rules, State};
@@ -204,7 +203,8 @@ impl Report {
 
     /// Returns the longest time for which a circuit was closed although the failure rate in its window was at or above the
     /// threshold, because the window held fewer than
-    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) calls. The rate is looked at whenever a call begins or ends.
+    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) calls. The rate is looked at whenever a call begins or ends, and
+    /// holds until the next time, but for no longer than the length of a time window.
     ///
     /// Returns `None` if there is no rule for the failure rate.
     #[must_use]
@@ -254,7 +254,7 @@ impl<'a> Replay<'a> {
         seed: u64,
     ) -> Result<Self, ConfigError> {
         let rules = Arc::new(settings.rules()?);
-        let keys = by_key(&workload.calls);
+        let keys = workload.by_key();
         Ok(Self { rules, workload, keys, seed })
     }
 
@@ -307,7 +307,8 @@ impl<'a> Replay<'a> {
             Some(incident) => vec![(incident.start, Some(incident.end))],
             None => find(&self.rules, numbers.iter().map(|&number| &calls[number])),
         };
-        let new = |incident| Incident::new(key, incident, &circuit.transitions, fates_within);
+        let course = Course::of(&circuit.transitions);
+        let new = |incident| Incident::new(key, incident, &course, fates_within);
         let incidents: Vec<Incident> = incidents.into_iter().map(new).collect();
         report.incidents.extend(incidents);
         if let Some(longest) = &mut report.longest_above_threshold {
@@ -357,24 +358,4 @@ impl Report {
         }
         self.times[state as usize] += self.duration.saturating_sub(since);
     }
-}
-
-/// Returns the numbers of the calls of each key, the keys in the order in which they come first.
-fn by_key(calls: &[Call]) -> Vec<(Arc<str>, Vec<usize>)> {
-    let mut keys: Vec<(Arc<str>, Vec<usize>)> = Vec::new();
-    let mut index_of = HashMap::new();
-    let mut last = None;
-    for (number, call) in calls.iter().enumerate() {
-        // Often the key is that of the call before.
-        let index = match last {
-            Some((key, index)) if Arc::ptr_eq(key, &call.key) => index,
-            _ => *index_of.entry(&*call.key).or_insert_with(|| {
-                keys.push((call.key.clone(), Vec::new()));
-                keys.len() - 1
-            }),
-        };
-        keys[index].1.push(number);
-        last = Some((&call.key, index));
-    }
-    keys
 }

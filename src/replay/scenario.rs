@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::call::Call;
+use super::call::{Call, LONGEST};
 use super::trace::Trace;
 use super::traffic::{Private, Queue, Workload};
 use crate::observe::Ending;
@@ -19,8 +19,11 @@ const HEALTHY_CALL: Duration = Duration::from_millis(20);
 /// [`lasting`](Self::lasting), [`healthy_before`](Self::healthy_before) or [`healthy_after`](Self::healthy_after) is used.
 /// Everything about a scenario is fixed, so that it gives the same result each time.
 ///
+/// A time or a duration of more than 20 years is taken as 20 years, such as a call that is never answered.
+///
 /// # Panics
-/// The constructors panic if a rate is 0 or higher than a million calls per second.
+/// The constructors panic if a rate is 0 or higher than a million calls per second, and if a share is not from 0.0 to 1.0.
+/// Whoever uses a scenario panics if it has more than 100 million calls.
 ///
 /// # Example
 /// ```
@@ -56,6 +59,9 @@ enum Kind {
 
 const SECOND: u64 = 1_000_000_000;
 
+/// So many take seven gigabytes.
+const MOST_CALLS: u128 = 100_000_000;
+
 impl Scenario {
     /// Every call of the incident fails after 20 ms.
     ///
@@ -74,6 +80,7 @@ impl Scenario {
     /// In the incident, a share of the calls fails, from 0.0 to 1.0. A fixed sequence decides which ones, as if by chance.
     #[must_use]
     pub fn brown_out(rate: u32, share: f64) -> Self {
+        assert!((0.0..=1.0).contains(&share), "a share of {share} (allowed: 0.0 to 1.0)");
         Self::new(rate, Kind::BrownOut { share })
     }
 
@@ -93,9 +100,7 @@ impl Scenario {
     /// A breaker had better ignore that.
     #[must_use]
     pub fn one_lost_connection(rate: u32, calls: u32) -> Self {
-        let scenario = Self::new(rate, Kind::OneLostConnection { calls });
-        let (nanos, n) = scenario.interval;
-        scenario.lasting(Duration::from_nanos(nanos * u64::from(calls) / n))
+        Self::new(rate, Kind::OneLostConnection { calls })
     }
 
     /// One call per minute, for 30 minutes each before, in and after the incident, in which each call fails.
@@ -120,35 +125,31 @@ impl Scenario {
         Self::new(rate, Kind::Overload { capacity, timeout }).lasting(Duration::from_secs(10))
     }
 
-    /// Sets how long the incident lasts.
+    /// Sets how long the incident lasts. A [lost connection](Self::one_lost_connection) lasts as long as its calls, so this
+    /// changes nothing about it.
     #[must_use]
     pub fn lasting(self, incident: Duration) -> Self {
-        Self { incident, ..self }
+        Self { incident: incident.min(LONGEST), ..self }
     }
 
     /// Sets how long the dependency is well before the incident.
     #[must_use]
     pub fn healthy_before(self, before: Duration) -> Self {
-        Self { before, ..self }
+        Self { before: before.min(LONGEST), ..self }
     }
 
     /// Sets how long the dependency is well after the incident.
     #[must_use]
     pub fn healthy_after(self, after: Duration) -> Self {
-        Self { after, ..self }
+        Self { after: after.min(LONGEST), ..self }
     }
 
     /// Returns the calls, as they end if none is shed.
     #[must_use]
     pub fn trace(&self) -> Trace {
-        let mut queue = self.queue();
-        let mut calls = self.calls();
-        if let Some(queue) = &mut queue {
-            for call in &mut calls {
-                queue.serve(call);
-            }
-        }
-        calls.into_iter().collect()
+        let mut workload = self.workload();
+        workload.serve_all();
+        workload.calls.into_owned().into_iter().collect()
     }
 
     fn new(rate: u32, kind: Kind) -> Self {
@@ -159,12 +160,19 @@ impl Scenario {
     }
 
     fn incident(&self) -> Range<Duration> {
-        self.before..self.before.saturating_add(self.incident)
+        let (nanos, n) = self.interval;
+        let length = match self.kind {
+            Kind::OneLostConnection { calls } => Duration::from_nanos(nanos * u64::from(calls) / n),
+            _ => self.incident,
+        };
+        self.before..self.before + length
     }
 
     fn calls(&self) -> Vec<Call> {
         let (nanos, n) = self.interval;
-        let end = self.incident().end.saturating_add(self.after);
+        let end = self.incident().end + self.after;
+        let count = end.as_nanos() * u128::from(n) / u128::from(nanos);
+        assert!(count <= MOST_CALLS, "{self}: {count} calls (allowed: {MOST_CALLS})");
         let times = (0..).map(|i| Duration::from_nanos(i * nanos / n));
         times
             .take_while(|at| *at < end)
@@ -182,9 +190,9 @@ impl Scenario {
         }
         match self.kind {
             Kind::AlwaysFailing => failed,
-            Kind::BlackHole { timeout } => Call { duration: timeout, ..failed },
+            Kind::BlackHole { timeout } => Call { duration: timeout.min(LONGEST), ..failed },
             Kind::BrownOut { share } if drawn(i) < share => failed,
-            Kind::Slow { duration } => Call { duration, ..well },
+            Kind::Slow { duration } => Call { duration: duration.min(LONGEST), ..well },
             Kind::Flapping { period } if is_down(at - incident.start, period) => failed,
             Kind::OneLostConnection { .. } => Call { duration: incident.end - at, ..failed },
             Kind::BrownOut { .. } | Kind::Flapping { .. } | Kind::Overload { .. } => well,
@@ -194,6 +202,7 @@ impl Scenario {
     fn queue(&self) -> Option<Queue> {
         let Kind::Overload { capacity, timeout } = self.kind else { return None };
         let service = Duration::from_secs(1) / capacity;
+        let timeout = timeout.min(LONGEST);
         Some(Queue { service, timeout, stalled: self.incident(), busy_until: Duration::ZERO })
     }
 }

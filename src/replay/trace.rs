@@ -61,8 +61,8 @@ impl Trace {
     }
 }
 
-/// Sorts the calls by the time at which they began. Calls that began at the same time keep their order. Times beyond 20
-/// years are taken as 20 years.
+/// Sorts the calls by the time at which they began. Calls that began at the same time keep their order. Times and
+/// durations beyond 20 years are taken as 20 years.
 impl FromIterator<Call> for Trace {
     fn from_iter<I: IntoIterator<Item = Call>>(calls: I) -> Self {
         Self(Source::Calls(sorted(calls.into_iter().collect())))
@@ -73,6 +73,7 @@ fn sorted(mut calls: Vec<Call>) -> Vec<Call> {
     for call in &mut calls {
         call.at = call.at.min(LONGEST);
         call.duration = call.duration.min(LONGEST);
+        call.retry_after = call.retry_after.map(|wait| wait.min(LONGEST));
     }
     calls.sort_by_key(|call| call.at);
     calls

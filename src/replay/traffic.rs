@@ -1,8 +1,10 @@
 //! [`Traffic`]: what can be replayed.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Call;
@@ -30,6 +32,35 @@ pub struct Workload<'a> {
     pub(super) incident: Option<Range<Duration>>,
     /// What decides how calls end, if they do not end as it was recorded.
     pub(super) queue: Option<Queue>,
+}
+
+impl Workload<'_> {
+    /// Lets all calls end as they do if none is shed.
+    pub(super) fn serve_all(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            self.calls.to_mut().iter_mut().for_each(|call| queue.serve(call));
+        }
+    }
+
+    /// Returns the numbers of the calls of each key, the keys in the order in which they come first.
+    pub(super) fn by_key(&self) -> Vec<(Arc<str>, Vec<usize>)> {
+        let mut keys: Vec<(Arc<str>, Vec<usize>)> = Vec::new();
+        let mut index_of = HashMap::new();
+        let mut last = None;
+        for (number, call) in self.calls.iter().enumerate() {
+            // Often the key is that of the call before.
+            let index = match last {
+                Some((key, index)) if Arc::ptr_eq(key, &call.key) => index,
+                _ => *index_of.entry(&*call.key).or_insert_with(|| {
+                    keys.push((call.key.clone(), Vec::new()));
+                    keys.len() - 1
+                }),
+            };
+            keys[index].1.push(number);
+            last = Some((&call.key, index));
+        }
+        keys
+    }
 }
 
 impl fmt::Debug for Workload<'_> {

@@ -51,7 +51,7 @@ fn a_window_that_never_fills_does_not_open() {
         "the circuit did not open within 10s of the incident at 1m 0s \
          (a black hole of 60s: 1 call per second, each fails after 1s)\n  \
          then: closed for 1m 10s: failure rate not judged yet (28 of 50 calls)\n  \
-         hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count"
+         hint: minimum_calls is 50, and no circuit counts more than 31 calls in any 30.0s of this traffic"
     );
 }
 
@@ -137,6 +137,23 @@ fn traffic_without_an_incident_is_no_proof() {
     let healthy = Scenario::always_failing(50).lasting(Duration::ZERO).trace();
     let message = message(move || assert_opens_within(&settings(), &healthy, secs(10)));
     assert_eq!(message, "there is no incident in the trace");
+}
+
+#[test]
+fn an_incident_that_does_not_end_is_no_proof_of_recovery() {
+    let outage = Scenario::always_failing(50).healthy_after(Duration::ZERO).trace();
+    let message = message(move || assert_recovers_within(&settings(), &outage, secs(10)));
+    assert_eq!(message, "no incident ends within the trace");
+}
+
+#[test]
+fn a_percentage_is_no_share() {
+    for share in [5.0, -0.1, f64::NAN] {
+        let message = message(|| {
+            assert_sheds_at_most(&settings(), Scenario::one_lost_connection(50, 3), share);
+        });
+        assert_eq!(message, format!("a share of {share} (allowed: 0.0 to 1.0)"));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Traces as files, of which some come from strangers.
 
 use std::io::{self, BufReader, Read, repeat};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tower_breaker::Ending;
@@ -27,18 +28,9 @@ fn a_trace_has_a_line_for_each_call() {
     let trace = read(&format!(
         "{HEADER}0,\"a, \"\"b\"\"\",soft_failure,20000,5000000\n250000.5,,rejected,0,\n"
     ));
-    let first = Call {
-        key: "a, \"b\"".into(),
-        retry_after: Some(secs(5)),
-        ..Call::new(ms(0), Ending::SoftFailure, ms(20))
-    };
-    let second = Call {
-        at: std::time::Duration::from_nanos(250_000_500),
-        key: "".into(),
-        ending: None,
-        duration: ms(0),
-        retry_after: None,
-    };
+    let first = Call::new(ms(0), Ending::SoftFailure, ms(20));
+    let first = first.with_key("a, \"b\"").with_retry_after(secs(5));
+    let second = Call::rejected(Duration::from_nanos(250_000_500));
     assert_eq!(*trace.unwrap().calls(), [first, second]);
 }
 
@@ -109,6 +101,32 @@ fn an_error_names_the_line_and_the_column() {
         "line 1, column 1 (at_us): \"time\" is not `at_us`: \
          the file needs the header `at_us,key,outcome,duration_us,retry_after_us`"
     );
+}
+
+#[test]
+fn lines_are_counted_whatever_ends_them() {
+    for (file, line) in [
+        ("at_us,key,outcome,duration_us\r\n0,a,failed,1\r\n", 2),
+        ("at_us,key,outcome,duration_us\n\n\n0,a,failed,1\n", 4),
+        ("at_us,key,outcome,duration_us\r\n\r\n0,a,success,1\r\n\r\n0,a,failed,1\r\n", 5),
+        ("at_us,key,outcome,duration_us\n0,\"a\nb\",success,1\n0,a,failed,1", 4),
+    ] {
+        assert_eq!(Trace::read_csv(file.as_bytes()).unwrap_err().line(), line, "{file:?}");
+        let byte_by_byte = BufReader::with_capacity(1, file.as_bytes());
+        assert_eq!(Trace::read_csv(byte_by_byte).unwrap_err().line(), line, "{file:?}");
+    }
+}
+
+#[test]
+fn what_a_server_asked_for_can_always_be_read_back() {
+    let century = secs(100 * 365 * 24 * 3600);
+    let trace: Trace =
+        [Call::new(ms(0), Ending::Failure, ms(1)).with_retry_after(century)].into_iter().collect();
+    let mut file = Vec::new();
+    trace.write_csv(&mut file).unwrap();
+    let read = Trace::read_csv(&file[..]).unwrap();
+    assert_eq!(read.calls(), trace.calls());
+    assert_eq!(read.calls()[0].retry_after, Some(century / 5));
 }
 
 #[test]

@@ -21,7 +21,8 @@ pub(crate) struct Settings {
     slow_in_flight: bool,
     hung_after: Option<Duration>,
     abandoned_after: Option<Duration>,
-    window: SlidingWindow,
+    /// The window, and its length if that is a time.
+    window: (SlidingWindow, Option<Duration>),
     minimum_calls: u32,
     open_duration: Backoff,
     half_open: u32,
@@ -40,7 +41,7 @@ impl Settings {
             HalfOpen::consecutive_successes(self.half_open)
         };
         let mut builder = CircuitBreaker::builder(name)
-            .sliding_window(self.window)
+            .sliding_window(self.window.0)
             .minimum_calls(self.minimum_calls)
             .open_duration(self.open_duration)
             .half_open(half_open.ramp(self.ramp))
@@ -66,6 +67,11 @@ impl Settings {
             builder = builder.abandoned_after(duration);
         }
         builder
+    }
+
+    /// Returns the length of the window, if that is a time.
+    pub(crate) fn window_length(&self) -> Option<Duration> {
+        self.window.1
     }
 
     /// Whether calls count before they have ended.
@@ -113,9 +119,10 @@ fn rate() -> impl Strategy<Value = f64> {
 
 pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let window = prop_oneof![
-        (5..=30_u32).prop_map(SlidingWindow::count),
-        (longer_than_zero(), 1..=10_u32)
-            .prop_map(|(length, buckets)| SlidingWindow::time(4 * length).buckets(buckets)),
+        (5..=30_u32).prop_map(|calls| (SlidingWindow::count(calls), None)),
+        (longer_than_zero(), 1..=10_u32).prop_map(|(length, buckets)| {
+            (SlidingWindow::time(4 * length).buckets(buckets), Some(4 * length))
+        }),
     ];
     let wait = prop_oneof![
         longer_than_zero().prop_map(Backoff::constant),
@@ -188,8 +195,9 @@ fn call() -> impl Strategy<Value = (Duration, u32, Call)> {
     let key = prop_oneof![3 => Just("a"), 1 => Just("b")];
     (pause, 0..8_u32, key, ending, took, weighted(0.1, longer_than_zero())).prop_map(
         |(pause, chance, key, ending, duration, retry_after)| {
-            let at = Duration::ZERO;
-            (pause, chance, Call { at, key: key.into(), ending, duration, retry_after })
+            let mut call = Call::rejected(Duration::ZERO).with_key(key);
+            (call.ending, call.duration, call.retry_after) = (ending, duration, retry_after);
+            (pause, chance, call)
         },
     )
 }

@@ -47,10 +47,13 @@ struct Circuit {
     probes: Arc<AtomicU64>,
     above_threshold_since: Option<Instant>,
     longest_above_threshold: Duration,
+    last_look: Instant,
+    /// The length of a time window.
+    window: Option<Duration>,
 }
 
 impl Circuit {
-    fn new(builder: CircuitBreakerBuilder, start: Instant) -> Self {
+    fn new(builder: CircuitBreakerBuilder, start: Instant, window: Option<Duration>) -> Self {
         let steps = Arc::new(Mutex::new(Vec::new()));
         let seen = steps.clone();
         let breaker = builder.on_transition(move |it: &Transition| {
@@ -67,6 +70,8 @@ impl Circuit {
             probes,
             above_threshold_since: None,
             longest_above_threshold: Duration::ZERO,
+            last_look: start,
+            window,
         }
     }
 
@@ -79,12 +84,21 @@ impl Circuit {
             }
             _ => false,
         });
+        let is_above = is_above && snapshot.state() == State::Closed;
         let now = Instant::now();
-        let time = now - *self.above_threshold_since.get_or_insert(now);
-        self.longest_above_threshold = self.longest_above_threshold.max(time);
-        if !is_above || snapshot.state() != State::Closed {
+        // What was seen last holds until the window is empty.
+        let is_empty = self.window.is_some_and(|length| now > self.last_look + length);
+        let until = if is_empty { self.last_look + self.window.unwrap() } else { now };
+        if let Some(since) = self.above_threshold_since {
+            self.longest_above_threshold = self.longest_above_threshold.max(until - since);
+        }
+        if is_empty || !is_above {
             self.above_threshold_since = None;
         }
+        if is_above {
+            self.above_threshold_since.get_or_insert(now);
+        }
+        self.last_look = now;
     }
 }
 
@@ -121,7 +135,7 @@ pub(crate) async fn make_with(
         .into_iter()
         .map(|key| {
             let builder = with(&key, settings.builder(&key));
-            (key, Circuit::new(builder, start))
+            (key, Circuit::new(builder, start, settings.window_length()))
         })
         .collect();
     let mut in_flight: BTreeMap<(Duration, usize), Permit> = BTreeMap::new();
@@ -164,8 +178,7 @@ pub(crate) async fn make_with(
 
 /// A call of no circuit, before which all others end.
 fn last() -> Call {
-    let key = "after the last".into();
-    Call { key, ..Call::new(Duration::from_secs(1_000_000), Ending::Success, Duration::ZERO) }
+    Call::rejected(Duration::from_secs(1_000_000)).with_key("after the last")
 }
 
 fn steps_of(report: &replay::Report, key: &str) -> Vec<Step> {

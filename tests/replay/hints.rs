@@ -33,7 +33,7 @@ fn the_minimum_of_calls_may_never_be_reached() {
     let in_time = settings().failure_rate_threshold(0.5).minimum_calls(31);
     assert_eq!(
         hint(&in_time, &trace(100, 100), "minimum_calls").unwrap(),
-        "minimum_calls is 31, and no 30.0s of this traffic have more than 30 calls that count"
+        "minimum_calls is 31, and no circuit counts more than 30 calls in any 30.0s of this traffic"
     );
     assert_eq!(hint(&in_time.minimum_calls(30), &trace(100, 100), "minimum_calls"), None);
     let of_calls = settings()
@@ -42,7 +42,7 @@ fn the_minimum_of_calls_may_never_be_reached() {
         .minimum_calls(201);
     assert_eq!(
         hint(&of_calls, &trace(100, 100), "minimum_calls").unwrap(),
-        "minimum_calls is 201, and this traffic has 200 calls that count"
+        "minimum_calls is 201, and no circuit counts more than 200 calls in all of this traffic"
     );
     assert_eq!(hint(&of_calls.minimum_calls(200), &trace(100, 100), "minimum_calls"), None);
 }
@@ -58,7 +58,7 @@ fn a_streak_may_never_be_long_enough() {
     let settings = settings().consecutive_failures(4);
     assert_eq!(
         hint(&settings, &trace(10, 3), "consecutive_failures").unwrap(),
-        "consecutive_failures is 4, and at most 3 calls of this traffic fail in a row"
+        "consecutive_failures is 4, and at most 3 calls of a circuit fail in a row in this traffic"
     );
     assert_eq!(hint(&settings, &trace(10, 4), "consecutive_failures"), None);
 }
@@ -99,4 +99,25 @@ fn a_probe_may_need_longer_than_it_has() {
         hint(&settings, &trace(100, 10), "probe_timeout").unwrap(),
         "probe_timeout is 15ms, and 1 of 100 calls that succeed takes 20ms or longer"
     );
+}
+
+#[test]
+fn what_a_circuit_counts_is_looked_at_for_each_key() {
+    let of_key =
+        |key: u64| (0..40).map(move |i| (key, Call::new(secs(10 * i), Ending::Failure, ms(1))));
+    let calls = (0..100).flat_map(of_key).map(|(key, call)| call.with_key(key.to_string()));
+    let settings = settings().failure_rate_threshold(0.5);
+    assert_eq!(
+        hint(&settings, &calls.collect(), "minimum_calls").unwrap(),
+        "minimum_calls is 20, and no circuit counts more than 3 calls in any 30.0s of this traffic"
+    );
+}
+
+#[test]
+fn a_hint_about_an_overload_is_about_the_calls_as_they_fail() {
+    let settings = settings().consecutive_failures(5).hung_after(ms(1500));
+    let overload = Scenario::overload(90, 100, secs(1));
+    let hints = hints(&settings, &overload).unwrap();
+    let texts: Vec<String> = hints.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["hung_after is 1.5s, and the longest call of this traffic takes 1s"]);
 }

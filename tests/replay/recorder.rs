@@ -31,8 +31,7 @@ async fn a_recorder_records_when_a_call_began_and_how_it_ended() {
     breaker.try_acquire().unwrap().failure_retry_after(secs(3));
     breaker.try_acquire().unwrap_err();
 
-    let call =
-        |at, ending, duration| Call { key: "payments".into(), ..Call::new(at, ending, duration) };
+    let call = |at, ending, duration| Call::new(at, ending, duration).with_key("payments");
     let zero = Duration::ZERO;
     let failed = call(ms(25), Ending::Failure, zero);
     assert_eq!(
@@ -40,8 +39,8 @@ async fn a_recorder_records_when_a_call_began_and_how_it_ended() {
         [
             call(ms(5), Ending::Success, ms(20)),
             failed.clone(),
-            Call { retry_after: Some(secs(3)), ..failed.clone() },
-            Call { ending: None, ..failed },
+            failed.with_retry_after(secs(3)),
+            Call::rejected(ms(25)).with_key("payments"),
         ]
     );
     assert_eq!(trace.dropped(), 0);
@@ -56,6 +55,18 @@ fn a_recorder_and_its_clones_fill_one_trace() {
     }
     let keys: Vec<_> = trace.calls().iter().map(|call| call.key.clone()).collect();
     assert_eq!(keys, ["payments".into(), "search".into()]);
+}
+
+#[test]
+fn a_server_that_asks_for_centuries_is_recorded_as_asking_for_20_years() {
+    let (recorder, trace) = Recorder::new(2);
+    let breaker = CircuitBreaker::builder("payments").listener(recorder).build().unwrap();
+    for wait in [Duration::MAX, secs(30 * 365 * 24 * 3600)] {
+        breaker.try_acquire().unwrap().failure_retry_after(wait);
+    }
+    for call in trace.calls().iter() {
+        assert_eq!(call.retry_after, Some(secs(20 * 365 * 24 * 3600)));
+    }
 }
 
 #[test]

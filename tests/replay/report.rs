@@ -1,7 +1,7 @@
 //! What a report says.
 
 use tower_breaker::replay::{self, Call, Fate, Scenario, Trace};
-use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, Ending, State};
+use tower_breaker::{Backoff, CircuitBreaker, CircuitBreakerBuilder, Ending, SlidingWindow, State};
 
 use crate::{ms, secs};
 
@@ -37,7 +37,7 @@ fn each_key_has_a_circuit_of_its_own() {
     let calls = (0..40).map(|i| {
         let (key, ending) =
             if i % 2 == 0 { ("a", Ending::Failure) } else { ("b", Ending::Success) };
-        Call { key: key.into(), ..Call::new(ms(10 * i), ending, ms(1)) }
+        Call::new(ms(10 * i), ending, ms(1)).with_key(key)
     });
     let report = replay::run(&settings(), calls.collect::<Trace>()).unwrap();
     assert_eq!((report.circuits(), report.openings()), (2, 1));
@@ -48,7 +48,7 @@ fn each_key_has_a_circuit_of_its_own() {
 #[test]
 fn a_call_of_unknown_end_takes_a_probe_slot_and_gives_it_back() {
     let mut calls: Vec<Call> = (0..3).map(|i| Call::new(secs(i), Ending::Failure, ms(0))).collect();
-    calls.push(Call { ending: None, ..Call::new(secs(20), Ending::Success, ms(0)) });
+    calls.push(Call::rejected(secs(20)));
     calls.extend((21..24).map(|i| Call::new(secs(i), Ending::Success, ms(0))));
     let report = replay::run(&settings(), calls.into_iter().collect::<Trace>()).unwrap();
     assert_eq!((report.unknown(), report.probes()), (1, 4));
@@ -80,14 +80,29 @@ recovers because it receives fewer calls is not shown.
 
 #[test]
 fn keys_of_strangers_are_escaped() {
-    let calls = (0..5).map(|i| Call {
-        key: "\u{1b}[31mred\n".into(),
-        ..Call::new(secs(i), Ending::Failure, ms(1))
-    });
+    let calls =
+        (0..5).map(|i| Call::new(secs(i), Ending::Failure, ms(1)).with_key("\u{1b}[31mred\n"));
     let report = replay::run(&settings(), calls.collect::<Trace>()).unwrap();
     let text = format!("{report}{}", report.transitions()[0]);
     assert!(text.contains("\\u{1b}[31mred\\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+/// A window that is empty has no rate, and a count window never becomes empty.
+#[test]
+fn the_time_above_the_threshold_is_no_longer_than_there_is_something_in_the_window() {
+    let calls = [
+        Call::new(secs(0), Ending::Failure, ms(0)),
+        Call::new(secs(3600), Ending::Success, ms(0)),
+        Call::new(secs(3601), Ending::Failure, ms(0)),
+        Call::new(secs(3602), Ending::Failure, ms(0)),
+    ];
+    let trace: Trace = calls.into_iter().collect();
+    let settings = CircuitBreaker::builder("payments").failure_rate_threshold(0.5);
+    let longest = |settings| replay::run(&settings, &trace).unwrap().longest_above_threshold();
+    assert_eq!(longest(settings.clone()), Some(secs(30)));
+    let count_window = settings.sliding_window(SlidingWindow::count(20));
+    assert_eq!(longest(count_window), Some(secs(3602)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Traffic that is made up.
 
+use std::time::Duration;
+
 use tower_breaker::replay::{self, Call, Scenario};
 use tower_breaker::{CircuitBreaker, Ending};
 
@@ -151,4 +153,41 @@ fn a_scenario_says_what_it_is() {
     ] {
         assert_eq!(scenario.to_string(), text);
     }
+}
+
+#[test]
+fn a_lost_connection_lasts_as_long_as_its_calls() {
+    let scenario = Scenario::one_lost_connection(50, 3);
+    let longer = scenario.clone().lasting(secs(10));
+    assert_eq!(longer.trace().calls(), scenario.trace().calls());
+}
+
+#[test]
+fn a_call_that_is_never_answered_takes_20_years() {
+    let settings = CircuitBreaker::builder("x").consecutive_failures(5).hung_after(secs(2));
+    for scenario in [
+        Scenario::black_hole(5, Duration::MAX),
+        Scenario::slow(5, Duration::MAX),
+        Scenario::overload(5, 10, Duration::MAX),
+    ] {
+        let report = replay::run(&settings, &scenario).unwrap();
+        assert!(report.openings() > 0, "{report}");
+    }
+    let report = replay::run(&settings, Scenario::black_hole(5, Duration::MAX)).unwrap();
+    assert!(report.duration() > secs(20 * 365 * 24 * 3600), "{report}");
+}
+
+#[test]
+#[should_panic(expected = "630720090000 calls (allowed: 100000000)")]
+fn a_scenario_that_does_not_fit_into_memory_is_refused() {
+    _ = Scenario::always_failing(1000)
+        .healthy_before(Duration::MAX)
+        .healthy_after(secs(30))
+        .trace();
+}
+
+#[test]
+#[should_panic(expected = "a share of 30 (allowed: 0.0 to 1.0)")]
+fn a_share_that_is_none_is_refused() {
+    _ = Scenario::brown_out(50, 30.0);
 }

@@ -165,13 +165,9 @@ impl Converter {
             return Err(Problem::at(request.time_column, text));
         }
         (self.earliest, self.latest) = (earliest, latest);
-        let call = Call {
-            at: Duration::ZERO,
-            key: self.key(request.key.as_deref()),
-            ending: request.ending.unwrap_or_else(|| self.outcomes.of(request.status)),
-            duration: request.duration,
-            retry_after: None,
-        };
+        let mut call = Call::rejected(Duration::ZERO).with_key(self.key(request.key.as_deref()));
+        call.ending = request.ending.unwrap_or_else(|| self.outcomes.of(request.status));
+        call.duration = request.duration;
         Ok((call, start))
     }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
 use redis::{
     Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisError, Script, Value,
 };
@@ -57,7 +58,7 @@ static VOTES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("vote
 pub struct RedisStore {
     client: Client,
     has_hints: bool,
-    connection: Mutex<Option<ConnectionManager>>,
+    connection: Mutex<Option<MultiplexedConnection>>,
     sender: Arc<Sender>,
     hints: Mutex<mpsc::Receiver<String>>,
 }
@@ -103,59 +104,77 @@ impl RedisStore {
         }
     }
 
-    async fn connect(
-        &self,
-        fleet: &str,
-        timeout: Duration,
-    ) -> Result<ConnectionManager, RedisError> {
-        // The fleet tries again by itself, each instance at another time.
-        let mut config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout));
+    /// Not by the crate's connection manager: it keeps all messages that have not been taken yet, however many they are,
+    /// and connects again at the moment when the server is back, in all instances at once.
+    async fn connect(&self, exchange: &Exchange) -> Result<MultiplexedConnection, RedisError> {
+        // The fleet gives up earlier by itself.
+        let timeout = Some(exchange.time_to_live);
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(timeout)
+            .set_response_timeout(timeout);
         if self.has_hints {
             let sender = self.sender.clone();
-            let send = move |info: PushInfo| -> Result<(), ()> {
+            config = config.set_push_sender(move |info: PushInfo| -> Result<(), ()> {
                 sender.take(info);
                 Ok(())
-            };
-            config = config.set_push_sender(send).set_automatic_resubscription();
+            });
         }
         let mut connection =
-            ConnectionManager::new_with_config(self.client.clone(), config).await?;
+            self.client.get_multiplexed_async_connection_with_config(&config).await?;
         if self.has_hints {
-            connection.subscribe(channel(fleet)).await?;
+            connection.subscribe(channel(&exchange.fleet)).await?;
         }
         Ok(connection)
     }
 }
 
+/// Lets the server run the script.
+async fn run(
+    exchange: &Exchange,
+    connection: &mut MultiplexedConnection,
+) -> Result<Vec<u64>, RedisError> {
+    let Exchange { fleet, instance, time_to_live, quorum_share, circuits } = exchange;
+    let mut call = VOTES.key(format!("{}:instances", channel(fleet)));
+    call.arg(&**instance)
+        .arg(millis(*time_to_live))
+        .arg(millis(LONGEST_TIME_TO_LIVE))
+        .arg(*quorum_share)
+        .arg(channel(fleet));
+    for (key, action) in circuits {
+        let action = match action {
+            Action::Vote => "vote",
+            Action::Withdraw => "withdraw",
+            Action::Read => "read",
+        };
+        call.key(format!("{}:votes:{key}", channel(fleet))).arg(action).arg(&**key);
+    }
+    call.invoke_async(connection).await
+}
+
 impl Store for RedisStore {
     async fn exchange(&self, exchange: &Exchange) -> Result<Answer, StoreError> {
-        let Exchange { fleet, instance, time_to_live, quorum_share, circuits } = exchange;
         let mut current = self.connection.lock().await;
         // Taken, so that a connection is not used again after an error or when this is dropped halfway.
-        let mut connection = match current.take() {
-            Some(connection) => connection,
-            None => self.connect(fleet, *time_to_live).await.map_err(StoreError::new)?,
+        let kept = match current.take() {
+            None => None,
+            Some(mut connection) => match run(exchange, &mut connection).await {
+                // It was lost since the last exchange, so the server may well be there.
+                Err(error) if error.is_unrecoverable_error() => None,
+                counts => Some((counts, connection)),
+            },
         };
-        let mut call = VOTES.key(format!("{}:instances", channel(fleet)));
-        call.arg(&**instance)
-            .arg(millis(*time_to_live))
-            .arg(millis(LONGEST_TIME_TO_LIVE))
-            .arg(*quorum_share)
-            .arg(channel(fleet));
-        for (key, action) in circuits {
-            let action = match action {
-                Action::Vote => "vote",
-                Action::Withdraw => "withdraw",
-                Action::Read => "read",
-            };
-            call.key(format!("{}:votes:{key}", channel(fleet))).arg(action).arg(&**key);
-        }
-        let counts: Vec<u64> = call.invoke_async(&mut connection).await.map_err(StoreError::new)?;
+        let (counts, connection) = match kept {
+            Some(kept) => kept,
+            None => {
+                let mut connection = self.connect(exchange).await.map_err(StoreError::new)?;
+                (run(exchange, &mut connection).await, connection)
+            }
+        };
+        let counts = counts.map_err(StoreError::new)?;
         let (instances, others) = match counts.split_first() {
-            Some((instances, others)) if others.len() == circuits.len() => (*instances, others),
+            Some((instances, others)) if others.len() == exchange.circuits.len() => {
+                (*instances, others)
+            }
             _ => return Err(StoreError::new("the server has answered something else")),
         };
         *current = Some(connection);

@@ -68,7 +68,8 @@ async fn a_lying_majority_opens_nothing_and_what_it_does_ends_with_it() {
 #[tokio::test(start_paused = true)]
 async fn the_quorum_grows_with_the_number_of_instances_that_are_there() {
     let store = MemoryStore::new();
-    let mut instances = fleet(&store, 16);
+    let quarter = |_| Instance::with(&store, |fleet| fleet.quorum_share(0.25));
+    let mut instances: Vec<Instance> = (0..16).map(quarter).collect();
     settle().await;
     assert_eq!(instances[0].fleet.status().instances, 16);
     instances[..3].iter().for_each(|it| it.breaker.trip());
@@ -178,7 +179,8 @@ async fn what_an_operator_holds_open_is_no_vote() {
     let store = MemoryStore::new();
     let instances = fleet(&store, 8);
     settle().await;
-    instances[..6].iter().for_each(|it| it.breaker.force_open());
+    instances[..3].iter().for_each(|it| it.breaker.force_open());
+    instances[3..6].iter().for_each(|it| it.breaker.force_open_for(100 * SECOND));
     pass(20 * SECOND).await;
     assert_eq!(suspected(&instances), 0);
 }

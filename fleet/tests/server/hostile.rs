@@ -7,7 +7,7 @@ use std::thread;
 use tower_breaker_fleet::redis;
 
 use crate::server::{Instance, Server};
-use crate::{SECOND, instances, suspected, wait};
+use crate::{SECOND, SOON, instances, suspected, wait};
 
 #[test]
 fn a_liar_among_eight_changes_nothing() {
@@ -25,7 +25,7 @@ fn a_lying_majority_opens_nothing() {
     let server = Server::start();
     let instances = instances(&server.url(), 8);
     instances[..5].iter().for_each(|it| _ = it.ask("trip"));
-    wait(SECOND, "the others are suspected", || suspected(&instances[5..]) == 3);
+    wait(SOON, "the others are suspected", || suspected(&instances[5..]) == 3);
     for _ in 0..6 {
         for honest in &instances[5..] {
             assert_eq!(honest.ask("succeed 1000").state, "closed");
@@ -82,14 +82,18 @@ fn a_flooder_costs_little_memory_and_does_not_keep_votes_from_being_seen() {
     let flooder = Flooder::start(&server.url());
     thread::sleep(2 * SECOND);
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(5 * SECOND, "the others are suspected", || suspected(&instances[2..]) == 2);
+    wait(10 * SECOND, "the others are suspected", || suspected(&instances[2..]) == 2);
     thread::sleep(2 * SECOND);
     let after = instances[3].ask("status");
     let sent = flooder.stop();
     assert!(sent > 1000, "{sent} messages are no flood");
-    assert_eq!(after.tasks, before.tasks);
-    assert!(after.resident_kb < before.resident_kb + 10_000, "{before:?} {after:?}");
+    // The server closes the connection of one that is too slow to read it all, which is then made anew.
+    assert!(after.tasks <= before.tasks + 1, "{before:?} {after:?}");
+    assert!(after.resident_kb < before.resident_kb + 32_000, "{before:?} {after:?}");
     assert_eq!(instances[3].ask("succeed 1000").state, "closed");
+    wait(10 * SECOND, "its tasks are as before", || {
+        instances[3].ask("status").tasks == before.tasks
+    });
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use tower_breaker_fleet::redis;
+
 use crate::{SECOND, wait};
 
 /// A server without any data on disk. It ends with this.
@@ -43,6 +45,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://{}/", self.addr())
+    }
+
+    /// A connection of the test itself.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 
     pub(crate) fn kill(&mut self) {

@@ -1,7 +1,7 @@
 //! With a server that works.
 
 use crate::server::{Instance, Server};
-use crate::{SECOND, TIME_TO_LIVE, instances, is_open_after, suspected, wait};
+use crate::{SECOND, SOON, TIME_TO_LIVE, instances, is_open_after, suspected, wait};
 
 #[test]
 fn eight_processes_suspect_what_two_of_them_have_seen_and_open_on_their_own_failures() {
@@ -10,7 +10,7 @@ fn eight_processes_suspect_what_two_of_them_have_seen_and_open_on_their_own_fail
     assert!(!is_open_after(&instances[7], 3));
     instances[7].ask("succeed");
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(SECOND, "the others are suspected", || suspected(&instances[2..]) == 6);
+    wait(SOON, "the others are suspected", || suspected(&instances[2..]) == 6);
     assert_eq!(suspected(&instances[..2]), 0);
     assert!(instances[2..].iter().all(|it| it.ask("status").state == "closed"));
     assert!(!is_open_after(&instances[7], 2));
@@ -22,7 +22,7 @@ fn a_process_that_is_killed_has_no_vote_after_its_time_to_live() {
     let server = Server::start();
     let mut instances = instances(&server.url(), 4);
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(SECOND, "the others are suspected", || suspected(&instances[2..]) == 2);
+    wait(SOON, "the others are suspected", || suspected(&instances[2..]) == 2);
     instances.drain(..2).for_each(Instance::kill);
     let limit = 2 * TIME_TO_LIVE + SECOND; // a vote and then a suspicion
     wait(limit, "nobody is suspected", || suspected(&instances) == 0);
@@ -43,14 +43,14 @@ fn a_process_with_a_wrong_clock_is_one_like_any_other() {
     // Its vote counts, and no longer than any other.
     instances[2].ask("trip");
     instances[3].ask("trip");
-    wait(SECOND, "the others are suspected", || suspected(&instances[..2]) == 2);
+    wait(SOON, "the others are suspected", || suspected(&instances[..2]) == 2);
     instances.drain(2..).for_each(Instance::kill);
     wait(2 * TIME_TO_LIVE + SECOND, "nobody is suspected", || suspected(&instances) == 0);
     // And it learns of the votes of the others.
     instances.push(Instance::start_by(&["faketime", "-f", "+10y"], &url));
     wait(10 * SECOND, "it is there", || instances[2].ask("status").instances >= 3);
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(2 * SECOND, "it is suspected", || suspected(&instances[2..]) == 1);
+    wait(SOON, "it is suspected", || suspected(&instances[2..]) == 1);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn hints_are_not_needed() {
     let instances = [(); 2].map(|()| Instance::start(&server.url()));
     wait(10 * SECOND, "all know of each other", || fleet.status().instances == 3);
     instances.iter().for_each(|it| _ = it.ask("trip"));
-    wait(2 * SECOND, "it is suspected", || breaker.snapshot().suspected_for().is_some());
+    wait(SOON, "it is suspected", || breaker.snapshot().suspected_for().is_some());
 }
 
 #[test]

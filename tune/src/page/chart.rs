@@ -20,7 +20,7 @@ pub(super) const ORANGE: RGBColor = RGBColor(230, 159, 0);
 pub(super) const GREY: RGBColor = RGBColor(150, 150, 150);
 pub(super) const LIGHT_BLUE: RGBColor = RGBColor(140, 200, 235);
 pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
-pub(super) const YELLOW: RGBColor = RGBColor(240, 228, 66);
+pub(super) const PURPLE: RGBColor = RGBColor(204, 121, 167);
 
 /// Draws a picture, as SVG that is as wide as the page lets it be.
 pub(super) fn svg((width, height): (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {

@@ -8,11 +8,11 @@ use plotters::prelude::*;
 use tower_breaker::State;
 use tower_breaker::replay::{Call, Report};
 
-use super::chart::{Area, BELOW, Drawn, FONT, GREEN, LEFT, RED, Unit, YELLOW, axis};
+use super::chart::{Area, BELOW, Drawn, FONT, GREEN, LEFT, PURPLE, RED, Unit, axis};
 use crate::text::visible;
 
 pub(super) const STATES: [(&str, RGBColor); 3] =
-    [("closed", GREEN), ("half-open", YELLOW), ("open", RED)];
+    [("closed", GREEN), ("half-open", PURPLE), ("open", RED)];
 
 /// Into how many columns the time is divided. In each, the state is shown that lasted longest.
 const COLUMNS: usize = 800;

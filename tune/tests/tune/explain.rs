@@ -71,7 +71,7 @@ fn settings_that_never_matter_in_the_traffic_are_found_with_it() {
     let settings = file("never.toml", "failure_rate_threshold = 0.5\n");
     let text = tune(&format!("explain {settings} --scenario one-request-a-minute")).succeeded();
     assert!(
-        text.contains("minimum_calls is 20, and no 30.0s of this traffic have more than 1 call"),
+        text.contains("minimum_calls is 20, and no circuit counts more than 1 call in any"),
         "{text}"
     );
     let text = tune(&format!("explain {settings} --scenario black-hole")).succeeded();

@@ -98,7 +98,7 @@ fn an_assertion_that_does_not_hold_is_exit_code_1_and_says_why() {
     let scenario = "--scenario black-hole,rate=1";
     let within = |assertion: &str| tune(&format!("replay {settings} {scenario} {assertion}"));
     let error = within("--assert-opens-within 5s").failed_with(1);
-    let why = "hint: minimum_calls is 50, and no 30.0s of this traffic have more than 31 calls that count";
+    let why = "hint: minimum_calls is 50, and no circuit counts more than 31 calls in any 30.0s of this traffic";
     assert!(
         error.contains(
             "the circuit did not open within 5.0s of the incident at 1m 0s: it stayed closed"

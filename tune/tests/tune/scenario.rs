@@ -38,7 +38,7 @@ fn settings_that_are_known_to_be_bad_fail_the_assertion_and_the_message_says_why
             "a window that never fills",
             "failure_rate_threshold = 0.5\nminimum_calls = 100\n",
             "always-failing,rate=1",
-            "minimum_calls is 100, and no 30.0s of this traffic have more than 30 calls",
+            "minimum_calls is 100, and no circuit counts more than 30 calls",
         ),
         (
             "a rate of 1.0",

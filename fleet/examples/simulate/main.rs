@@ -2,12 +2,16 @@
 //! memory and calls to a dependency that fails.
 //!
 //! ```console
-//! $ cargo run --release -p tower-breaker-fleet --example simulate
+//! $ cargo run --release -p tower-breaker-fleet --example simulate -- growth.svg
 //! ```
 //!
 //! One instance of eight makes 20 calls a second, the others one. A circuit opens after eight failures in a row. The
 //! dependency works for a minute, fails for a minute, and works again.
 
+mod plot;
+
+use std::error::Error;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,26 +26,53 @@ const OUTAGE: Duration = Duration::from_secs(60);
 /// Every server is further away than this.
 const NETWORK: Duration = Duration::from_millis(1);
 
-fn main() {
-    println!(
-        "| instances | circuits | votes | open after, half / 99 % | calls that failed | probes | most within 100 ms | exchanges/s, healthy | during the outage | keys/s, healthy | hints | entries |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
-    for instances in [8, 100, 500, 2000] {
-        for kind in [Kind::Alone, Kind::Fleet, Kind::Partitioned] {
-            simulate(instances, 1, kind);
-        }
-    }
-    simulate(100, 20, Kind::Fleet);
-    simulate(500, 20, Kind::Fleet);
+const SIZES: [usize; 4] = [8, 100, 500, 2000];
+
+const KINDS: [Kind; 4] = [
+    Kind { name: "alone", quorum_share: None, is_partitioned: false },
+    Kind { name: "fleet", quorum_share: Some(0.1), is_partitioned: false },
+    Kind { name: "fleet, quorum 0.25", quorum_share: Some(0.25), is_partitioned: false },
+    Kind { name: "fleet, half cut off", quorum_share: Some(0.1), is_partitioned: true },
+];
+
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    /// `None` if there is no fleet.
+    quorum_share: Option<f64>,
+    /// Half of the instances lose the server when the dependency begins to fail.
+    is_partitioned: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Alone,
-    Fleet,
-    /// Half of the instances lose the server when the dependency begins to fail.
-    Partitioned,
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = std::env::args().nth(1);
+    println!(
+        "| instances | circuits | votes | open after, half / 99 % | calls that failed | probes | \
+         most within 100 ms | exchanges/s, healthy | during the outage | keys/s, healthy | hints | \
+         entries |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let mut outcomes = Vec::new();
+    for instances in SIZES {
+        for kind in KINDS {
+            outcomes.push(simulate(instances, 1, kind));
+        }
+    }
+    simulate(100, 20, KINDS[1]);
+    simulate(500, 20, KINDS[1]);
+    match file {
+        Some(file) => plot::draw(&outcomes, Path::new(&file)),
+        None => Ok(()),
+    }
+}
+
+/// What a simulation has come to.
+struct Outcome {
+    instances: usize,
+    kind: Kind,
+    /// When each circuit opened, after the dependency had begun to fail.
+    opened: Vec<Duration>,
+    exchanges_per_second: f64,
 }
 
 /// What the dependency sees, and when the circuits opened.
@@ -53,7 +84,7 @@ struct World {
     opened: Mutex<Vec<Duration>>,
 }
 
-fn simulate(instances: usize, circuits: usize, kind: Kind) {
+fn simulate(instances: usize, circuits: usize, kind: Kind) -> Outcome {
     fastrand::seed(7);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
@@ -64,11 +95,14 @@ fn simulate(instances: usize, circuits: usize, kind: Kind) {
         let begun = Instant::now();
         for number in 0..instances {
             let breakers: Vec<CircuitBreaker> = (0..circuits).map(circuit).collect();
-            if kind != Kind::Alone {
+            if let Some(share) = kind.quorum_share {
                 let own = store.clone();
                 own.link().set_delay(NETWORK);
                 links.push(own.link());
-                let fleet = Fleet::builder("simulation", own).spawn().expect("valid settings");
+                let fleet = Fleet::builder("simulation", own)
+                    .quorum_share(share)
+                    .spawn()
+                    .expect("valid settings");
                 breakers.iter().for_each(|breaker| fleet.add(breaker).expect("not full"));
                 fleets.push(fleet);
             }
@@ -82,14 +116,14 @@ fn simulate(instances: usize, circuits: usize, kind: Kind) {
         sleep_until(begun + HEALTHY).await;
         let healthy = store.exchanges() - before;
         world.is_down.store(true, Ordering::Relaxed);
-        if kind == Kind::Partitioned {
+        if kind.is_partitioned {
             links.iter().step_by(2).for_each(|link| link.set_up(false));
         }
         let before = store.exchanges();
         sleep(OUTAGE).await;
         let outage = store.exchanges() - before;
-        print(&world, &store, instances, circuits, kind, healthy, outage);
-    });
+        print(&world, &store, instances, circuits, kind, healthy, outage)
+    })
 }
 
 fn circuit(number: usize) -> CircuitBreaker {
@@ -134,12 +168,8 @@ fn print(
     kind: Kind,
     healthy: u64,
     outage: u64,
-) {
-    let votes = match kind {
-        Kind::Alone => "alone",
-        Kind::Fleet => "fleet",
-        Kind::Partitioned => "fleet, half cut off",
-    };
+) -> Outcome {
+    let votes = kind.name;
     let mut opened = world.opened.lock().unwrap().clone();
     opened.sort();
     let all = instances * circuits;
@@ -166,4 +196,5 @@ fn print(
         store.hints(),
         store.entries(),
     );
+    Outcome { instances, kind, opened, exchanges_per_second: healthy }
 }
