@@ -59,3 +59,15 @@ fn settings_that_are_known_to_be_bad_fail_the_assertion_and_the_message_says_why
         assert!(error.contains(hint), "{name}: {error}");
     }
 }
+
+#[test]
+fn no_hint_says_that_a_rule_does_not_matter_in_an_overload_in_which_it_opens_the_circuit() {
+    for settings in
+        ["consecutive_failures = 5\n", "consecutive_failures = 30\nhung_after = '900ms'\n"]
+    {
+        let settings = file("scenario_hints.toml", settings);
+        let text = tune(&format!("scenario run {settings} overload")).succeeded();
+        assert!(text.contains("\n  openings        1,"), "{text}");
+        assert!(!text.contains("hint:"), "{text}");
+    }
+}
