@@ -79,7 +79,7 @@ impl fmt::Display for Transition {
 const START: Tick = 1 << 61;
 
 fn tick(at: Duration) -> Tick {
-    START + nanos(at)
+    START.saturating_add(nanos(at))
 }
 
 fn since_start(at: Tick) -> Duration {
@@ -161,7 +161,7 @@ impl ReplayedCircuit {
         }
     }
 
-    /// Ends all calls. The trace ends at this time.
+    /// Ends the calls that are in flight. The trace ends at this time.
     pub(super) fn finish(&mut self, calls: &[Call], at: Duration) {
         self.end_calls(calls, tick(at));
         self.note_time_above_threshold(tick(at), false);
@@ -206,7 +206,7 @@ impl ReplayedCircuit {
     fn note_time_above_threshold(&mut self, now: Tick, is_above: bool) {
         let window = self.machine.rules().window.map(|window| window.extent);
         let held = match window {
-            Some(Extent::Time(length)) => now.min(self.last_look + nanos(length)),
+            Some(Extent::Time(length)) => now.min(self.last_look.saturating_add(nanos(length))),
             Some(Extent::Calls(_)) | None => now,
         };
         if let Some(since) = self.above_threshold_since {

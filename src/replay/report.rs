@@ -259,11 +259,10 @@ impl<'a> Replay<'a> {
     }
 
     pub(super) fn run(mut self) -> Report {
-        let end = self.workload.calls.iter().map(|call| call.at + call.duration).max();
         let mut report = Report {
             name: self.workload.name.to_string(),
             keys: self.keys.len(),
-            duration: end.unwrap_or_default(),
+            duration: end_of(&self.workload.calls),
             fates: vec![Fate::Shed; self.workload.calls.len()],
             met: None,
             sent: Tally::default(),
@@ -294,6 +293,9 @@ impl<'a> Replay<'a> {
         let Workload { calls, queue, incident, .. } = &mut self.workload;
         for &number in numbers {
             report.fates[number] = circuit.call(calls, number, queue.as_mut());
+        }
+        if queue.is_some() {
+            report.duration = end_of(calls); // only now it is known when they end
         }
         circuit.finish(calls, report.duration);
 
@@ -338,6 +340,11 @@ impl<'a> Replay<'a> {
         (self.seed, key).hash(&mut hasher);
         ReplayedCircuit::new(key.clone(), self.rules.clone(), hasher.finish())
     }
+}
+
+/// Returns when the last call ends.
+fn end_of(calls: &[Call]) -> Duration {
+    calls.iter().map(|call| call.at + call.duration).max().unwrap_or_default()
 }
 
 impl Report {

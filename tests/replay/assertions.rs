@@ -147,6 +147,20 @@ fn an_incident_that_does_not_end_is_no_proof_of_recovery() {
 }
 
 #[test]
+fn settings_and_times_without_bounds_are_explained_as_well() {
+    let settings = || {
+        settings()
+            .failure_rate_threshold(1.0)
+            .sliding_window(SlidingWindow::time(Duration::MAX))
+            .minimum_calls(u32::MAX)
+    };
+    let message = message(|| {
+        assert_opens_within(&settings(), Scenario::always_failing(5), Duration::MAX);
+    });
+    assert!(message.contains("failure rate not judged yet"), "{message}");
+}
+
+#[test]
 fn a_percentage_is_no_share() {
     for share in [5.0, -0.1, f64::NAN] {
         let message = message(|| {

@@ -82,9 +82,8 @@ fn what_a_recorder_has_no_room_for_is_counted() {
 #[test]
 fn a_recorder_has_room_for_256_names_and_counts_the_calls_of_others() {
     let (recorder, trace) = Recorder::new(1000);
-    let recorder = Arc::new(recorder);
     for i in 0..300 {
-        let listener = Forward(recorder.clone());
+        let listener = recorder.clone();
         let name = format!("breaker {i}");
         let breaker = CircuitBreaker::builder(name).listener(listener).build().unwrap();
         breaker.try_acquire().unwrap().success();
@@ -96,21 +95,11 @@ fn a_recorder_has_room_for_256_names_and_counts_the_calls_of_others() {
     assert!(names.iter().all(|name| name.starts_with("breaker ")), "{names:?}");
 }
 
-/// A recorder that several breakers share.
-struct Forward(Arc<Recorder>);
-
-impl tower_breaker::Listener for Forward {
-    fn on_event(&self, event: &tower_breaker::Event<'_>) {
-        self.0.on_event(event);
-    }
-}
-
 #[test]
 fn a_name_that_is_too_long_is_not_recorded_and_others_still_are() {
     let (recorder, trace) = Recorder::new(10);
-    let recorder = Arc::new(recorder);
     for name in ["a".repeat(40_000), "b".repeat(30_000), "c".repeat(30_000), String::new()] {
-        let listener = Forward(recorder.clone());
+        let listener = recorder.clone();
         let breaker = CircuitBreaker::builder(name).listener(listener).build().unwrap();
         breaker.try_acquire().unwrap().success();
     }
@@ -137,7 +126,6 @@ fn threads_lose_no_call_and_mix_none_up() {
     const THREADS: u64 = 4;
     const CALLS: u64 = 500;
     let (recorder, trace) = Recorder::new((THREADS * CALLS) as usize);
-    let recorder = Arc::new(recorder);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let recorder = recorder.clone();
@@ -147,7 +135,7 @@ fn threads_lose_no_call_and_mix_none_up() {
                     let name = format!("{} {}", thread % 2, i % 50);
                     let breaker = CircuitBreaker::builder(name)
                         .no_trip_rules()
-                        .listener(Forward(recorder.clone()))
+                        .listener(recorder.clone())
                         .build()
                         .unwrap();
                     let permit = breaker.try_acquire().unwrap();
@@ -169,11 +157,10 @@ fn threads_that_meet_a_new_name_together_store_it_once() {
     const THREADS: usize = 4;
     for round in 0..300 {
         let (recorder, trace) = Recorder::new(THREADS);
-        let recorder = Arc::new(recorder);
         let name = format!("round {round}");
         let breakers: Vec<CircuitBreaker> = (0..THREADS)
             .map(|_| {
-                let listener = Forward(recorder.clone());
+                let listener = recorder.clone();
                 CircuitBreaker::builder(name.as_str()).listener(listener).build().unwrap()
             })
             .collect();
@@ -207,9 +194,8 @@ proptest! {
         let known: Trace = trace.calls().iter().filter(is_known).cloned().collect();
         let recorded = on_a_paused_clock(async {
             let (recorder, trace) = Recorder::new(1000);
-            let recorder = Arc::new(recorder);
             let with = move |_: &str, builder: tower_breaker::CircuitBreakerBuilder| {
-                builder.enforcement(0.0).listener(Forward(recorder.clone()))
+                builder.enforcement(0.0).listener(recorder.clone())
             };
             make_with(&settings, &known, with).await;
             trace

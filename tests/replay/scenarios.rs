@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_breaker::replay::{self, Call, Scenario};
-use tower_breaker::{CircuitBreaker, Ending};
+use tower_breaker::{CircuitBreaker, Ending, State};
 
 use crate::{ms, secs};
 
@@ -190,4 +190,15 @@ fn a_scenario_that_does_not_fit_into_memory_is_refused() {
 #[should_panic(expected = "a share of 30 (allowed: 0.0 to 1.0)")]
 fn a_share_that_is_none_is_refused() {
     _ = Scenario::brown_out(50, 30.0);
+}
+
+#[test]
+fn an_overload_ends_when_its_last_call_does() {
+    // Without a healthy end, calls are still waiting when the last one comes.
+    let scenario = Scenario::overload(90, 100, secs(1)).healthy_after(Duration::ZERO);
+    let report = replay::run(&CircuitBreaker::builder("x").no_trip_rules(), &scenario).unwrap();
+    let last = report.met().unwrap().iter().map(|call| call.at + call.duration).max();
+    assert_eq!(Some(report.duration()), last);
+    let times = [State::Closed, State::Open, State::HalfOpen].map(|state| report.time_in(state));
+    assert_eq!(times, [report.duration(), Duration::ZERO, Duration::ZERO]);
 }
