@@ -18,7 +18,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tower_breaker::keyed::CircuitBreakerRegistry;
-use tower_breaker::{CircuitBreaker, SlidingWindow};
+use tower_breaker::{CircuitBreaker, HalfOpen, SlidingWindow};
 
 use crate::promql::check;
 use crate::scrape::Scrape;
@@ -48,6 +48,13 @@ fn after_an_outage() -> PrometheusHandle {
         breaker.resume();
         breaker.reset();
         breaker.set_enforcement(0.5).unwrap();
+        // What has series only while there is something to show.
+        let rare = CircuitBreaker::builder("rare")
+            .hung_after(Duration::from_secs(1))
+            .half_open(HalfOpen::consecutive_successes(1).ramp(Duration::from_secs(30)))
+            .build()
+            .unwrap();
+        rare.suspect(Duration::from_secs(60));
         let template = CircuitBreaker::builder("by_host");
         let circuits = CircuitBreakerRegistry::builder(template).build().unwrap();
         circuits.try_acquire(&"example.com").unwrap().success();
