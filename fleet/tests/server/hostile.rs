@@ -82,7 +82,7 @@ fn a_flooder_costs_little_memory_and_does_not_keep_votes_from_being_seen() {
     let flooder = Flooder::start(&server.url());
     thread::sleep(2 * SECOND);
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(10 * SECOND, "the others are suspected", || suspected(&instances[2..]) == 2);
+    wait(SOON, "the others are suspected", || suspected(&instances[2..]) == 2);
     thread::sleep(2 * SECOND);
     let after = instances[3].ask("status");
     let sent = flooder.stop();
@@ -91,9 +91,7 @@ fn a_flooder_costs_little_memory_and_does_not_keep_votes_from_being_seen() {
     assert!(after.tasks <= before.tasks + 1, "{before:?} {after:?}");
     assert!(after.resident_kb < before.resident_kb + 32_000, "{before:?} {after:?}");
     assert_eq!(instances[3].ask("succeed 1000").state, "closed");
-    wait(10 * SECOND, "its tasks are as before", || {
-        instances[3].ask("status").tasks == before.tasks
-    });
+    wait(SOON, "its tasks are as before", || instances[3].ask("status").tasks == before.tasks);
 }
 
 #[test]
@@ -106,10 +104,10 @@ fn keys_of_another_type_are_errors_and_nothing_else() {
         pipeline.cmd("SET").arg(format!("tower-breaker:{{test}}:{key}")).arg("nonsense").ignore();
     }
     pipeline.query::<()>(&mut connection).unwrap();
-    wait(3 * SECOND, "exchanges fail", || !instances[0].ask("status").is_connected);
+    wait(SOON, "exchanges fail", || !instances[0].ask("status").is_connected);
     assert_eq!(instances[0].ask("succeed 100").state, "closed");
     redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
-    wait(10 * SECOND, "it works again", || instances[0].ask("status").is_connected);
+    wait(SOON, "it works again", || instances[0].ask("status").is_connected);
 }
 
 #[test]
@@ -119,10 +117,10 @@ fn ten_thousand_names_take_part_and_leave_the_others_their_turn() {
     let instances: Vec<Instance> = (0..3).map(|_| Instance::start(&url)).collect();
     instances[0].ask("names 9999");
     instances[1].ask("names 9999");
-    wait(10 * SECOND, "all know of each other", || {
+    wait(SOON, "all know of each other", || {
         instances.iter().all(|it| it.ask("status").instances == 3)
     });
     instances[..2].iter().for_each(|it| _ = it.ask("trip"));
-    wait(5 * SECOND, "the third one is suspected", || suspected(&instances[2..]) == 1);
+    wait(SOON, "the third one is suspected", || suspected(&instances[2..]) == 1);
     assert!(instances.iter().all(|it| it.ask("status").is_connected));
 }
