@@ -273,7 +273,7 @@ fn calls_after_a_trip_are_rejected() {
         breaker.trip();
         assert_eq!(breaker.try_acquire().unwrap_err().reason(), RejectReason::Open);
         let tripped = breaker.snapshot();
-        drop(other.join().unwrap().map(Permit::success));
+        let _ = other.join().unwrap().map(Permit::success);
         assert_eq!(breaker.snapshot().calls(), tripped.calls());
     });
 }
@@ -1087,11 +1087,16 @@ mod metrics {
         });
     }
 
-    /// Creates a circuit whose batch has capacity for one success.
-    fn breaker(name: &str) -> CircuitBreaker {
-        let breaker = CircuitBreaker::builder(name).consecutive_failures(2).build().unwrap();
-        permit(&breaker).success();
-        breaker
+    /// Creates a circuit whose batch has capacity for one success. All its metrics are registered at once, for which the
+    /// stack of a thread of a model is too small unless it is told.
+    fn breaker(name: &'static str) -> CircuitBreaker {
+        let builder = loom::thread::Builder::new().stack_size(64 * 1024);
+        let build = move || {
+            let breaker = CircuitBreaker::builder(name).consecutive_failures(2).build().unwrap();
+            permit(&breaker).success();
+            breaker
+        };
+        builder.spawn(build).unwrap().join().unwrap()
     }
 
     #[test]
