@@ -39,7 +39,8 @@ pub fn assert_opens_within(
     traffic: impl Traffic,
     within: Duration,
 ) {
-    check_incidents(settings, &traffic, |incident| {
+    let report = run_or_panic(settings, &traffic);
+    check_incidents(settings, &traffic, &report, |incident| {
         let is_late = incident.opened_after.is_none_or(|after| after > within);
         let problem = format!("did not open within {within:?} of the incident");
         is_late.then(|| (problem, incident.began.saturating_add(within)))
@@ -59,7 +60,7 @@ pub fn assert_recovers_within(
     let report = run_or_panic(settings, &traffic);
     let has_end = report.incidents().iter().any(|incident| incident.ended.is_some());
     assert!(has_end, "no incident ends within {}", report.name);
-    check_incidents(settings, &traffic, |incident| {
+    check_incidents(settings, &traffic, &report, |incident| {
         let ended = incident.ended?;
         let is_late = incident.recovered_after.is_none_or(|after| after > within);
         let problem = format!("was not closed within {within:?} of the end of the incident");
@@ -91,9 +92,9 @@ pub fn assert_sheds_at_most(settings: &CircuitBreakerBuilder, traffic: impl Traf
 fn check_incidents(
     settings: &CircuitBreakerBuilder,
     traffic: impl Traffic,
+    report: &Report,
     problem: impl Fn(&Incident) -> Option<(String, Duration)>,
 ) {
-    let report = run_or_panic(settings, &traffic);
     assert!(!report.incidents().is_empty(), "there is no incident in {}", report.name);
     let found = report.incidents().iter().find_map(|it| Some((it, problem(it)?)));
     if let Some((incident, (problem, at))) = found {
